@@ -1,0 +1,30 @@
+"""Does everything work here? `matched_flops` with small networks, in under a minute on a laptop.
+
+  python launch.py --experiment=smoke
+
+It trains too briefly, on too few seeds, to answer anything.
+"""
+
+import dataclasses
+from pathlib import Path
+
+from experiments import matched_flops
+from sr_jax.config import Execution
+from sr_jax.runner import compare
+
+
+@dataclasses.dataclass(frozen=True)
+class Config(matched_flops.Config):
+  """`matched_flops` with other defaults."""
+
+  features: int = 16
+  depth: int = 1
+  steps: int = 100
+  seeds: int = 2
+  learning_rate: tuple[float, ...] = (3e-3, 1e-2)
+  search_steps: int = 40
+
+
+def main(config: Config, execution: Execution, run_dir: Path) -> dict[str, str]:
+  """Runs the small comparison."""
+  return compare("smoke", matched_flops.arms(config), config, execution, run_dir)

@@ -1,0 +1,207 @@
+"""Runs an experiment: `python launch.py --experiment=matched_flops`.
+
+The experiment is a file under experiments/, found by its name. Every field of its `Config` is a
+flag; a scalar field's flag takes a comma list and then sweeps the product of all lists, one run
+folder a point.
+"""
+
+import ast
+import dataclasses
+import difflib
+import importlib
+import itertools
+import platform
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from absl import flags
+
+from sr_jax.config import Execution, InputError, accepts, check, is_tuple, scalar_type
+from sr_jax.console import say, table
+
+EXPERIMENTS = Path(__file__).parent / "experiments"
+WORDS = {"true": True, "t": True, "1": True, "yes": True, "false": False, "f": False, "0": False}
+
+
+class ValuesOf(flags.ArgumentParser):
+  """Parses "1,2,3" as the values of a config field."""
+
+  def __init__(self, kind: type) -> None:
+    self.kind = kind
+
+  def parse(self, argument: str) -> list[Any]:
+    """All values in the list; one for a plain value."""
+    return [self._parse_one(text.strip()) for text in argument.split(",")]
+
+  def _parse_one(self, text: str) -> Any:
+    try:
+      if self.kind is bool:
+        return WORDS[text.lower()]
+      return self.kind(text)
+    except (ValueError, KeyError) as error:
+      raise ValueError(f"{text!r} is not {self.kind.__name__}") from error
+
+
+def main(argv: Sequence[str]) -> int:
+  """Runs what the command line asks for and returns the exit code."""
+  try:
+    return _launch(argv)
+  except (InputError, flags.Error) as error:
+    print(f"launch.py: {_one_line(error)}", file=sys.stderr)
+    return 2
+
+
+def _one_line(error: Exception) -> str:
+  return " ".join(str(error).split())
+
+
+def _launch(argv: Sequence[str]) -> int:
+  asked = flags.FlagValues()
+  flags.DEFINE_string("experiment", None, "name of a file in experiments/", asked)
+  flags.DEFINE_boolean("list", False, "list the experiments", asked)
+  flags.DEFINE_boolean("help", False, "explain the flags of the experiment", asked, short_name="h")
+  rest = asked(list(argv), known_only=True)
+  if asked.list or not asked.experiment:
+    say("\n".join(_list_experiments()))
+    return 0 if asked.list or asked.help else 2
+
+  experiment = _import(asked.experiment)
+  if asked.help:
+    say(_help(asked.experiment, experiment))
+    return 0
+  given = _parse(rest, experiment)
+  execution = dataclasses.replace(
+    Execution(), **{name: given.pop(name)[0] for name in _names(Execution) if name in given}
+  )
+  check(execution)
+  points = list(_points(experiment, given))
+  swept = [name for name, values in given.items() if len(values) > 1]
+  return _run(asked.experiment, experiment, points, swept, execution)
+
+
+def _list_experiments() -> Iterator[str]:
+  yield "usage: python launch.py --experiment=NAME [--help] [--field=value[,value...]]\n"
+  for path in sorted(EXPERIMENTS.glob("[!_]*.py")):
+    text = ast.get_docstring(ast.parse(path.read_text())) or ""
+    yield f"  {path.stem:<16}{text.splitlines()[0] if text else ''}"
+
+
+def _import(name: str) -> ModuleType:
+  names = [path.stem for path in EXPERIMENTS.glob("[!_]*.py")]
+  if name not in names:
+    near = difflib.get_close_matches(name, names, cutoff=0.3) or sorted(names)
+    raise InputError(f"there is no experiment {name!r}; did you mean {' or '.join(near)}?")
+  return importlib.import_module(f"experiments.{name}")
+
+
+def _names(cls: type) -> list[str]:
+  return [field.name for field in dataclasses.fields(cls)]
+
+
+def _parse(argv: Sequence[str], experiment: ModuleType) -> dict[str, list[Any]]:
+  """The values of every flag on the command line, by field; a tuple field's are one value."""
+  values = flags.FlagValues()
+  fields = {
+    field.name: field for cls in (Execution, experiment.Config) for field in dataclasses.fields(cls)
+  }
+  for name, field in fields.items():
+    kind = scalar_type(field)
+    text = accepts(experiment.Config, name)["help"]
+    flags.DEFINE_flag(
+      flags.Flag(ValuesOf(kind), None, name, None, text, boolean=kind is bool), values
+    )
+  extra = values(list(argv))[1:]
+  if extra:
+    raise InputError(f"flags look like --name=value; found {' '.join(extra)!r}")
+  given: dict[str, list[Any]] = {
+    name: list(values[name].value or ()) for name in fields if values[name].present
+  }
+  for name, found in given.items():
+    if is_tuple(fields[name]):
+      given[name] = [tuple(found)]
+    elif name in _names(Execution) and len(found) > 1:
+      raise InputError(f"--{name} is not a field of the experiment's config and takes one value")
+  return given
+
+
+def _points(experiment: ModuleType, given: dict[str, list[Any]]) -> Iterator[Any]:
+  """The config of every point of the sweep; each is checked before the first one runs."""
+  for values in itertools.product(*given.values()):
+    yield experiment.Config(**dict(zip(given, values, strict=True)))
+
+
+def _help(name: str, experiment: ModuleType) -> str:
+  lines = [f"python launch.py --experiment={name} [flags]\n", experiment.__doc__ or ""]
+  for title, cls in (("Flags", experiment.Config), ("Flags that change no result", Execution)):
+    lines.append(f"{title}:")
+    for field in dataclasses.fields(cls):
+      default = getattr(cls(), field.name)
+      shown = ",".join(map(str, default)) if is_tuple(field) else str(default)
+      limits = accepts(cls, field.name)
+      choices = f" ({', '.join(map(str, limits['choices']))})" if limits["choices"] else ""
+      lines.append(f"  --{field.name}={shown}\n      {limits['help']}{choices}")
+  lines.append("A flag of a scalar field takes a comma list: the product of all lists is run.")
+  return "\n".join(lines)
+
+
+def _run(
+  name: str,
+  experiment: ModuleType,
+  points: Sequence[Any],
+  swept: Sequence[str],
+  execution: Execution,
+) -> int:
+  """Runs every point and, of a sweep, prints a table of the headlines."""
+  from sr_jax import run_folder  # noqa: PLC0415  # JAX starts here, after all flags were checked
+  from sr_jax.training import interruption  # noqa: PLC0415
+
+  _start_jax(execution)
+  interruption.install()
+  rows = []
+  failed = 0
+  for i, config in enumerate(points, start=1):
+    at = {field: str(getattr(config, field)) for field in swept}
+    if swept:
+      say(f"\n[{i}/{len(points)}] " + " ".join(f"--{k}={v}" for k, v in at.items()))
+    run_dir = run_folder.path_of(execution.workdir, name, config)
+    try:
+      rows.append(at | experiment.main(config, execution, run_dir))
+    except interruption.Interrupted as stop:
+      print("\nStopped; run the same command again to go on from here.", file=sys.stderr)
+      return stop.exit_code
+    except InputError as error:
+      if not swept:
+        raise
+      failed += 1
+      print(f"launch.py: {_one_line(error)}", file=sys.stderr)
+  if swept and rows:
+    say("\n" + table([list(rows[0]), *(list(row.values()) for row in rows)]))
+  return 2 if failed else 0
+
+
+def _start_jax(execution: Execution) -> None:
+  """Sets the compile cache up and says what JAX runs on."""
+  import jax  # noqa: PLC0415
+
+  if execution.compile_cache:
+    try:
+      folder = Path(execution.compile_cache).expanduser()
+      folder.mkdir(parents=True, exist_ok=True)
+      jax.config.update("jax_compilation_cache_dir", str(folder))
+      jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
+    except OSError as error:
+      say(f"WARNING: no compile cache, {execution.compile_cache} cannot be written ({error})")
+  backend = jax.default_backend()
+  say(
+    f"{backend}: {jax.device_count()} x {jax.devices()[0].device_kind}, "
+    f"jax {jax.__version__}, python {platform.python_version()}"
+  )
+  if execution.require_accelerator and backend == "cpu":
+    raise InputError("--require_accelerator: JAX found no GPU or TPU; install jax[cuda13] or so")
+
+
+if __name__ == "__main__":
+  sys.exit(main(sys.argv))

@@ -1,0 +1,141 @@
+"""report.md and its figures: the answer first, then what it rests on."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from sr_jax.analysis.verdict import time_sentence
+from sr_jax.console import markdown_table
+from sr_jax.data.images import Photo
+from sr_jax.run_folder import read_json
+from sr_jax.training import metrics
+
+Upscale = Callable[[Photo], dict[str, np.ndarray | None]]
+
+
+def score_rows(results: dict[str, Any]) -> list[list[str]]:
+  """Mean scores of the arms and of bicubic as text cells, the header first."""
+  rows = [["", "learning rate", "test PSNR (dB)", "seeds' sd", "test SSIM", "training PSNR (dB)"]]
+  bicubic = results["bicubic"]
+  rows.append(
+    [
+      "bicubic",
+      "-",
+      f"{np.mean(bicubic['test']['psnr']):.2f}",
+      "-",
+      f"{np.mean(bicubic['test']['ssim']):.4f}",
+      f"{np.mean(bicubic['training']['psnr']):.2f}",
+    ]
+  )
+  for name, arm in results["arms"].items():
+    alive = [member for member in arm["members"] if member["status"] != "diverged"]
+    rate = f"{arm['learning_rate']:g}"
+    if not alive:
+      rows.append([name.upper(), rate, "diverged", "-", "-", "-"])
+      continue
+    psnr = [np.mean(member["test"]["psnr"]) for member in alive]
+    rows.append(
+      [
+        name.upper(),
+        rate,
+        f"{np.mean(psnr):.2f}",
+        f"{np.std(psnr, ddof=1):.3f}" if len(psnr) > 1 else "-",
+        f"{np.mean([member['test']['ssim'] for member in alive]):.4f}",
+        f"{np.mean([member['training']['psnr'] for member in alive]):.2f}",
+      ]
+    )
+  return rows
+
+
+def write(
+  results: dict[str, Any],
+  timing: dict[str, Any],
+  test: Sequence[Photo],
+  upscale: Upscale,
+  run_dir: Path,
+) -> None:
+  """Writes figures/ and report.md into the run's folder."""
+  from sr_jax.analysis import figures  # noqa: PLC0415  # Matplotlib takes seconds to import
+
+  folder = run_dir / "figures"
+  folder.mkdir(exist_ok=True)
+  lines = metrics.read(run_dir / "metrics.jsonl")
+  figures.save(figures.learning_curves(lines, results), folder / "learning_curves.png")
+  if (by_image := figures.differences_by_image(results)) is not None:
+    figures.save(by_image, folder / "differences_by_image.png")
+  photo = typical(results, test)
+  pictures = {name: image for name, image in upscale(photo).items() if image is not None}
+  scale = results["config"]["scale"]
+  figures.save(figures.example(photo, pictures, scale), folder / "example.png")
+  (run_dir / "report.md").write_text(markdown(results, timing, read_json(run_dir / "config.json")))
+
+
+def typical(results: dict[str, Any], test: Sequence[Photo]) -> Photo:
+  """The test photograph whose difference lies closest to the mean difference."""
+  by_image = results["verdict"]["test_difference_by_image"]
+  if not by_image:
+    return test[0]
+  return test[int(np.argmin(np.abs(np.array(by_image) - results["verdict"]["test"]["mean"])))]
+
+
+def markdown(results: dict[str, Any], timing: dict[str, Any], about: dict[str, Any]) -> str:
+  """The text of report.md."""
+  verdict, arms = results["verdict"], results["arms"]
+  header = ["arm", *next(iter(arms.values()))["budget"]]
+  budgets = [
+    [name.upper(), *(f"{v:g}" for v in arm["budget"].values())] for name, arm in arms.items()
+  ]
+  searches = [["arm", "learning rate", "seed", "validation PSNR (dB)"]]
+  for name, arm in arms.items():
+    for one in arm["search"]:
+      psnr = one["validation_psnr"]
+      shown = "diverged" if psnr is None else f"{psnr:.3f}"
+      searches.append([name.upper(), f"{one['learning_rate']:g}", str(one["seed"]), shown])
+  images = [["test photograph", "bicubic", *(name.upper() for name in arms)]]
+  for i, image in enumerate(results["images"]["test"]):
+    means = [
+      np.mean([m["test"]["psnr"][i] for m in arm["members"] if m["test"]["psnr"][i] is not None])
+      if any(m["test"]["psnr"][i] is not None for m in arm["members"])
+      else float("nan")
+      for arm in arms.values()
+    ]
+    bicubic = results["bicubic"]["test"]["psnr"][i]
+    images.append([image, f"{bicubic:.2f}", *(f"{mean:.2f}" for mean in means)])
+  flags = " ".join(
+    f"--{name}={','.join(map(str, value)) if isinstance(value, list) else value}"
+    for name, value in results["config"].items()
+  )
+  test = verdict["test"]
+  bootstrap = (
+    "Crossed bootstrap, for comparison (too narrow at such sizes): "
+    f"{test['bootstrap_low']:+.3f} to "
+    f"{test['bootstrap_high']:+.3f} dB."
+    if test["bootstrap_low"] is not None
+    else ""
+  )
+  parts = [
+    f"# {results['experiment']}",
+    "\n\n".join([*verdict["sentences"], time_sentence(timing)]),
+    markdown_table(score_rows(results)),
+    "![Differences by image](figures/differences_by_image.png)" if test["mean"] is not None else "",
+    bootstrap,
+    "![Learning curves](figures/learning_curves.png)",
+    "![One photograph](figures/example.png)",
+    "The photograph is the one whose difference is closest to the mean; networks of seed 0.",
+    "## Budget (per HR pixel where it applies)",
+    markdown_table([header, *budgets]),
+    "## Mean PSNR (dB) by photograph",
+    markdown_table(images),
+    "## Search for a learning rate" if len(searches) > 1 else "",
+    markdown_table(searches) if len(searches) > 1 else "",
+    "## Wall time",
+    markdown_table(
+      [["phase", "seconds"], *([k, f"{v:.1f}"] for k, v in timing["phase_seconds"].items())]
+    ),
+    "## To reproduce",
+    f"```\npython launch.py --experiment={results['experiment']} {flags}\n```",
+    markdown_table([["", "version"], *([k, str(v)] for k, v in about["provenance"].items())]),
+  ]
+  return "\n\n".join(part for part in parts if part) + "\n"

@@ -1,0 +1,107 @@
+"""What a comparison of two arms says, as data and as sentences that a person understands."""
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+
+from sr_jax.analysis.statistics import SESOI, Effect, effect
+from sr_jax.config import from_dict
+
+Results = dict[str, Any]
+
+MEANING = {
+  "supported": "the claim is supported",
+  "reversed": "the claim is reversed",
+  "equivalent": f"the two are equivalent (within {SESOI} dB)",
+  "undecided": "this run does not decide it",
+}
+
+
+def compare_arms(results: Results) -> dict[str, Any]:
+  """The paired effect, first arm minus second, on test photographs and on training patches.
+
+  Seeds on which a member of either arm diverged cannot be paired; they are left out and listed.
+  """
+  first, second = results["arms"].values()
+  pairs = list(zip(first["members"], second["members"], strict=True))
+  usable = [pair for pair in pairs if all(member["status"] != "diverged" for member in pair)]
+
+  def differences(scores: str) -> np.ndarray:
+    table = [np.subtract(a[scores]["psnr"], b[scores]["psnr"]) for a, b in usable]
+    return np.array(table, float).reshape(len(usable), len(first["members"][0][scores]["psnr"]))
+
+  test = differences("test")
+  return {
+    "contrast": list(results["arms"]),
+    "sesoi": SESOI,
+    "left_out_seeds": [a["seed"] for a, b in pairs if (a, b) not in usable],
+    "test": dataclasses.asdict(effect(test)),
+    "training": dataclasses.asdict(effect(differences("training"))),
+    "test_difference_by_image": test.mean(axis=0).tolist() if len(test) else [],
+  }
+
+
+def sentences(results: Results) -> list[str]:
+  """The verdict: test photographs, training patches, then what weakens or limits it."""
+  verdict = results["verdict"]
+  names = " against ".join(name.upper() for name in verdict["contrast"])
+  said = [
+    f"{names} on test photographs: {describe(verdict['test'])}.",
+    f"{names} on training patches, how well they are fitted: {describe(verdict['training'])}.",
+  ]
+  if verdict["left_out_seeds"]:
+    said.append(f"Seeds left out because a member diverged: {verdict['left_out_seeds']}.")
+  for name, arm in results["arms"].items():
+    below = [m["seed"] for m in arm["members"] if m["status"] == "below bicubic"]
+    if below:
+      said.append(f"{name.upper()} ends below bicubic on the test photographs for seeds {below}.")
+    if arm["rate_at_edge"]:
+      said.append(
+        f"The best learning rate of {name.upper()}, {arm['learning_rate']:g}, is the "
+        f"{arm['rate_at_edge']} of the grid: a wider --learning_rate may change the result."
+      )
+  steps = results["config"]["steps"]
+  said.append(
+    f"Not shown: other data, depths, widths or scales, longer training than {steps} steps, or "
+    f"{names.split()[-1]} networks of other shapes at the same MACs."
+  )
+  return said
+
+
+def describe(data: dict[str, Any]) -> str:
+  """One effect in words, without its subject."""
+  one: Effect = from_dict(Effect, data)
+  if one.mean is None:
+    return f"no seed of {one.seeds or 'any arm'} can be compared, and " + MEANING["undecided"]
+  sample = f"{one.seeds} seed{'s' * (one.seeds != 1)} x {one.images} images"
+  if one.low is None:
+    return (
+      f"{one.mean:+.3f} dB ({sample}; an interval needs two seeds and two images), and "
+      + MEANING["undecided"]
+    )
+  return (
+    f"{one.mean:+.3f} dB, 95 % interval {one.low:+.3f} to {one.high:+.3f} ({sample}): "
+    + (MEANING[one.decision])
+  )
+
+
+def time_sentence(timing: dict[str, Any]) -> str:
+  """What the arms cost in measured time."""
+  (first, a), (second, b) = timing["step_seconds"].items()
+  return (
+    f"Equal FLOPs are not equal time: a training step takes {1e3 * a:.2f} ms for {first.upper()} "
+    f"and {1e3 * b:.2f} ms for {second.upper()}, {b / a:.2f} times as long, on {timing['device']}."
+  )
+
+
+def headline(results: Results) -> dict[str, str]:
+  """The effect on test photographs as the columns of a table."""
+  test = results["verdict"]["test"]
+  first, second = (name.upper() for name in results["verdict"]["contrast"])
+  interval = "-" if test["low"] is None else f"{test['low']:+.3f} to {test['high']:+.3f}"
+  return {
+    f"{first} - {second} (dB)": "-" if test["mean"] is None else f"{test['mean']:+.3f}",
+    "95 % interval": interval,
+    "decision": test["decision"],
+  }

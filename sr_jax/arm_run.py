@@ -1,0 +1,196 @@
+"""What a comparison does with one arm: choose its rate, train every seed, score, time."""
+
+import dataclasses
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.sharding import Mesh
+
+from sr_jax.budget import Arm
+from sr_jax.config import Execution, setting, to_dict
+from sr_jax.data import patches
+from sr_jax.data.patches import Store
+from sr_jax.data.sources import Photos
+from sr_jax.evaluation import scoring
+from sr_jax.training import population
+from sr_jax.training.checkpoints import Checkpoints
+from sr_jax.training.loop import STEPS_PER_DISPATCH, Training, train
+from sr_jax.training.metrics import MetricsLog
+from sr_jax.training.population import Members, State
+from sr_jax.training.sharding import make_mesh, replicate, shard_members
+
+PATCHES_PER_IMAGE = 32  # on which training PSNR is measured
+VALIDATIONS = 5  # over the final training, for the learning curve
+
+
+@dataclasses.dataclass(frozen=True)
+class Recipe:
+  """How the arms of a comparison are trained, and on what: the same for every arm."""
+
+  scale: int = setting(2, "upscaling factor r", choices=(2, 3, 4))
+  data: str = setting("sample_photos", "sample_photos, or folder:PATH (train, validation, test)")
+  patch: int = setting(17, "side of a training patch in LR pixels", at_least=4)
+  batch: int = setting(16, "patches in a batch", at_least=1)
+  steps: int = setting(1500, "training steps of every member", at_least=1)
+  seeds: int = setting(3, "how many seeds, paired over the arms", at_least=1)
+  learning_rate: tuple[float, ...] = setting(
+    (1e-3, 3e-3, 1e-2), "peak rates to choose from, by validation PSNR", above=0
+  )
+  search_steps: int = setting(300, "steps of each run in the search for a rate", at_least=1)
+  search_seeds: int = setting(1, "seeds in the search for a rate", at_least=1)
+
+
+@dataclasses.dataclass(frozen=True)
+class Bench:
+  """What all arms of a run share: the recipe, the images, and the run's folder."""
+
+  recipe: Recipe
+  execution: Execution
+  run_dir: Path
+  photos: Photos
+  store: Store
+  metrics: MetricsLog
+
+
+@dataclasses.dataclass(frozen=True)
+class Trained:
+  """An arm's final population.
+
+  Attributes:
+    state: one member a seed.
+    members: who they are.
+    mesh: where they are.
+    chosen: the learning rate, and how it was chosen, for results.json.
+  """
+
+  state: State
+  members: Members
+  mesh: Mesh
+  chosen: dict[str, Any]
+
+
+def train_arm(arm: Arm, bench: Bench) -> Trained:
+  """Chooses a learning rate on the validation photographs, then trains every seed at it."""
+  recipe = bench.recipe
+  rates = sorted(recipe.learning_rate)
+  search: list[dict[str, Any]] = []
+  if len(rates) > 1:
+    who = population.make_members(range(recipe.search_seeds), rates)
+    found = _train_population(arm, "search", recipe.search_steps, who, bench)
+    scores = scoring.mean_psnr(arm.network, found[0].params, bench.photos.validation, found[2])
+    runs = [(seed, rate) for seed in range(recipe.search_seeds) for rate in rates]
+    search = [
+      {"seed": seed, "learning_rate": rate, "validation_psnr": psnr}
+      for (seed, rate), psnr in zip(runs, scores, strict=True)
+    ]
+  best = choose_rate(search, rates)
+  edge = {rates[0]: "lowest", rates[-1]: "highest"}.get(best) if search else None
+  who = population.make_members(range(recipe.seeds), [best])
+  state, members, mesh = _train_population(arm, "final", recipe.steps, who, bench)
+  chosen = {"learning_rate": best, "rate_at_edge": edge, "search": search}
+  return Trained(state, members, mesh, chosen)
+
+
+def choose_rate(search: Sequence[dict[str, Any]], rates: Sequence[float]) -> float:
+  """The rate with the best mean validation PSNR over seeds; a diverged seed ranks its rate last."""
+
+  def mean(rate: float) -> float:
+    found = [one["validation_psnr"] for one in search if one["learning_rate"] == rate]
+    return float(np.mean([-np.inf if psnr is None else psnr for psnr in found]))
+
+  return max(rates, key=mean) if search else rates[0]
+
+
+def _train_population(
+  arm: Arm, stage: str, steps: int, who: Members, bench: Bench
+) -> tuple[State, Members, Mesh]:
+  """Trains one population, from its latest checkpoint if there is one."""
+  recipe = bench.recipe
+  mesh = make_mesh(len(who.seed), recipe.batch)
+  members = shard_members(mesh, who)
+  count = VALIDATIONS if stage == "final" else 0
+  training = Training(
+    arm.name, stage, steps, frozenset(steps * i // count for i in range(1, count + 1))
+  )
+  checkpoints = Checkpoints(bench.run_dir / "checkpoints" / arm.name / stage)
+  try:
+    state = train(
+      training,
+      population.make_train_steps(arm.network, recipe.batch, recipe.patch, mesh),
+      population.initialise(arm.network, arm.name, members, mesh),
+      members,
+      replicate(mesh, bench.store),
+      lambda state: scoring.mean_psnr(arm.network, state.params, bench.photos.validation, mesh),
+      checkpoints,
+      bench.metrics,
+      {"arm": arm.name, "stage": stage, "steps": steps, "config": to_dict(recipe)},
+      bench.execution.checkpoint_every_seconds,
+    )
+  finally:
+    checkpoints.close()
+  return state, members, mesh
+
+
+def score_arm(arm: Arm, trained: Trained, bench: Bench) -> list[dict[str, Any]]:
+  """Every member's status, and its scores on validation, test and training images."""
+  recipe, photos, mesh, params = bench.recipe, bench.photos, trained.mesh, trained.state.params
+  crops = patches.fixed_crops(photos.train, recipe.patch, PATCHES_PER_IMAGE)
+  test = scoring.score(arm.network, params, photos.test, mesh)
+  validation = scoring.mean_psnr(arm.network, params, photos.validation, mesh)
+  training = scoring.fit(
+    arm.network, params, replicate(mesh, bench.store), crops, recipe.patch, mesh
+  )
+  floor = scoring.score_bicubic(photos.test, recipe.scale)["psnr"]
+  return [
+    {
+      "seed": seed,
+      "learning_rate": trained.chosen["learning_rate"],
+      "status": _status(test[seed]["psnr"], training[seed], floor),
+      "validation_psnr": validation[seed],
+      "test": test[seed],
+      "training": {"psnr": training[seed]},
+    }
+    for seed in range(recipe.seeds)
+  ]
+
+
+def _status(test: Sequence, training: Sequence, bicubic: Sequence) -> str:
+  """Diverged where a score is not finite, below bicubic where nothing was learned, else ok."""
+  if any(psnr is None for psnr in (*test, *training)):
+    return "diverged"
+  return "below bicubic" if np.mean(test) < np.mean(bicubic) else "ok"
+
+
+def score_bicubic(bench: Bench) -> dict[str, Any]:
+  """What bicubic interpolation reaches, measured as the members are."""
+  recipe, photos = bench.recipe, bench.photos
+  crops = patches.fixed_crops(photos.train, recipe.patch, PATCHES_PER_IMAGE)
+  return {
+    "test": scoring.score_bicubic(photos.test, recipe.scale),
+    "training": {"psnr": scoring.fit_bicubic(bench.store, crops, recipe.patch, recipe.scale)},
+  }
+
+
+def time_steps(
+  arms: Sequence[Arm], trained: dict[str, Trained], bench: Bench, rounds: int
+) -> dict[str, float]:
+  """Seconds a training step takes one member of each arm: the median over interleaved rounds."""
+  recipe = bench.recipe
+  seconds: dict[str, list[float]] = {arm.name: [] for arm in arms}
+  for i in range(rounds + 1):
+    for arm in arms:
+      one = trained[arm.name]
+      train_steps = population.make_train_steps(arm.network, recipe.batch, recipe.patch, one.mesh)
+      store = replicate(one.mesh, bench.store)
+      state = jax.block_until_ready(jax.tree.map(jnp.copy, one.state))  # it will be donated
+      began = time.perf_counter()
+      jax.block_until_ready(train_steps(state, one.members, store, 0, STEPS_PER_DISPATCH, 1000))
+      if i:  # the first round may compile
+        seconds[arm.name].append(time.perf_counter() - began)
+  work = STEPS_PER_DISPATCH * recipe.seeds
+  return {name: float(np.median(each)) / work for name, each in seconds.items()}

@@ -1,0 +1,200 @@
+"""What a network costs and sees, in closed form from its layers, and which networks match in cost.
+
+One MAC is one multiply-accumulate, 2 FLOPs. Everything is counted per HR pixel on an infinite
+image; no device is touched.
+"""
+
+import dataclasses
+from collections.abc import Sequence
+from fractions import Fraction
+
+from sr_jax.config import InputError
+from sr_jax.networks import HRNetwork, Layer, LRNetwork, Network
+from sr_jax.operators.resize import BICUBIC_REACH, upscale_taps
+
+
+@dataclasses.dataclass(frozen=True)
+class Arm:
+  """One network of a comparison, and what it claims to cost.
+
+  Attributes:
+    name: short name, also folded into the initialisation of its members.
+    network: the Flax module.
+    macs: declared MACs per HR pixel, fixed bicubic apart.
+    tolerance: relative deviation from `macs` that the protocol allows.
+    note: one line on what the arm is.
+  """
+
+  name: str
+  network: Network
+  macs: Fraction
+  tolerance: float
+  note: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Budget:
+  """The cost of one network.
+
+  Attributes:
+    macs: learned multiply-accumulates per HR pixel.
+    bicubic_macs: those of the fixed bicubic (5x5 LR convolution to `scale**2` phases).
+    parameters: weights and biases.
+    activations: values written by convolutions per HR pixel.
+    receptive_field: side, in HR pixels, of the LR window that one HR pixel depends on (the largest
+      over phases).
+    shift: HR pixels by which even kernels move the window's middle.
+  """
+
+  macs: Fraction
+  bicubic_macs: int
+  parameters: int
+  activations: Fraction
+  receptive_field: int
+  shift: float
+
+
+def budget(network: Network) -> Budget:
+  """Counts a network from its layers."""
+  pixels = {"lr": Fraction(1, network.scale**2), "hr": Fraction(1)}  # positions per HR pixel
+  weights = [layer.kernel_size**2 * layer.inputs * layer.outputs for layer in network.layers]
+  positions = [pixels[layer.grid] for layer in network.layers]
+  return Budget(
+    macs=sum((w * p for w, p in zip(weights, positions, strict=True)), Fraction()),
+    bicubic_macs=upscale_taps(network.scale).shape[0] ** 2 if network.fixed_bicubic else 0,
+    parameters=sum(weights) + sum(layer.biases for layer in network.layers),
+    activations=sum(
+      (layer.outputs * p for layer, p in zip(network.layers, positions, strict=True)), Fraction()
+    ),
+    receptive_field=_receptive_field(network),
+    shift=sum((high - low) / 2 for low, high in _paddings(network.layers, "hr")),
+  )
+
+
+def _paddings(layers: Sequence[Layer], grid: str) -> list[tuple[int, int]]:
+  return [layer.padding for layer in layers if layer.grid == grid]
+
+
+def _receptive_field(network: Network) -> int:
+  """LR pixels that some output pixel depends on, from first to last, times the scale."""
+  scale = network.scale
+  before, after = (sum(side) for side in zip((0, 0), *_paddings(network.layers, "hr"), strict=True))
+  low, high = (sum(side) for side in zip((0, 0), *_paddings(network.layers, "lr"), strict=True))
+  taps = upscale_taps(scale)
+  widths = []
+  for phase in range(scale):
+    seen = []
+    for pixel in range(phase - before, phase + after + 1):
+      lr_pixel, lr_phase = divmod(pixel, scale)
+      if network.layers[0].grid == "lr":
+        seen += [lr_pixel - low, lr_pixel + high]
+      if network.fixed_bicubic and (network.layers[0].grid == "hr" or pixel == phase):
+        used = [t - BICUBIC_REACH for t in range(len(taps)) if taps[t, lr_phase] != 0]
+        seen += [lr_pixel + used[0], lr_pixel + used[-1]]
+    widths.append(max(seen) - min(seen) + 1)
+  return scale * max(widths)
+
+
+def note_pair(lr: LRNetwork, tolerance: float) -> tuple[int, int]:
+  """The HR partner that the note gives an LR network: `n / r^2` maps of kernel size `k r`.
+
+  Args:
+    lr: n = `features`, k = `kernel_size`, r = `scale`.
+    tolerance: how far, in MACs of the whole network, the matches named in an error may be off.
+
+  Returns:
+    `(maps, kernel size)`.
+
+  Raises:
+    InputError: `r^2` does not divide n; the sentence names what does and what else would match.
+  """
+  maps, rest = divmod(lr.features, lr.scale**2)
+  if maps and not rest:
+    return maps, lr.scale * lr.kernel_size
+  wider = [lr.features - rest + lr.scale**2 * more for more in (0, 1)]
+  message = (
+    f"--features={lr.features} cannot be divided into features / scale^2 HR maps at "
+    f"--scale={lr.scale}: use --features={' or '.join(str(n) for n in wider if n)}"
+  )
+  target = budget(lr).macs
+  others = [
+    f"--hr_features={n} ({n} maps of {k}x{k})"
+    for n, k in matches(lr)
+    if abs(budget(_hr_like(lr, n, k)).macs - target) <= tolerance * target
+  ]
+  if others:
+    message += (
+      ", or match HR kernel size x maps = kernel_size x features / scale = "
+      f"{lr.features * lr.kernel_size // lr.scale} with {' or '.join(others)}"
+    )
+  raise InputError(message)
+
+
+def matches(lr: LRNetwork) -> list[tuple[int, int]]:
+  """Every `(maps, kernel size)` whose hidden HR layer costs what the hidden LR layer costs.
+
+  A hidden LR layer costs `n^2 k^2 / r^2` MACs per HR pixel and an HR one `n_H^2 K^2`: equal where
+  `K n_H = k n / r`. Networks of one map and kernels of less than 3 pixels are left out.
+  """
+  product, rest = divmod(lr.kernel_size * lr.features, lr.scale)
+  if rest:
+    return []
+  return [(n, product // n) for n in range(2, product // 3 + 1) if product % n == 0]
+
+
+def _hr_like(lr: LRNetwork, features: int, kernel_size: int) -> HRNetwork:
+  return HRNetwork(
+    scale=lr.scale,
+    features=features,
+    depth=lr.depth,
+    kernel_size=kernel_size,
+    first_kernel_size=lr.first_kernel_size,
+    activation=lr.activation,
+    bicubic_skip=lr.bicubic_skip,
+  )
+
+
+def check_budgets(arms: Sequence[Arm]) -> dict[str, Budget]:
+  """The budget of every arm, by name.
+
+  Raises:
+    InputError: an arm costs more or less than it declares and tolerates.
+  """
+  budgets = {arm.name: budget(arm.network) for arm in arms}
+  for arm in arms:
+    found = budgets[arm.name].macs
+    if abs(found - arm.macs) > arm.tolerance * arm.macs:
+      raise InputError(
+        f"arm {arm.name} costs {float(found):g} MACs per HR pixel, not {float(arm.macs):g}: "
+        f"{float(found / arm.macs - 1):+.1%}, where {arm.tolerance:.1%} is tolerated"
+      )
+  return budgets
+
+
+def as_json(one: Budget) -> dict[str, float]:
+  """A budget as JSON numbers."""
+  return {
+    name: value if isinstance(value, int) else float(value)
+    for name, value in dataclasses.asdict(one).items()
+  }
+
+
+def rows(arms: Sequence[Arm], budgets: dict[str, Budget]) -> list[list[str]]:
+  """The budget table as text cells, the header first."""
+  header = ["arm", "network", "MACs / HR px", "bicubic", "parameters", "activations / HR px"]
+  table = [[*header, "receptive field", "shift"]]
+  for arm in arms:
+    one = budgets[arm.name]
+    table.append(
+      [
+        arm.name,
+        arm.note,
+        f"{float(one.macs):g}",
+        f"{one.bicubic_macs}" if one.bicubic_macs else "-",
+        f"{one.parameters:,}",
+        f"{float(one.activations):g}",
+        f"{one.receptive_field} px",
+        f"{one.shift:g} px",
+      ]
+    )
+  return table

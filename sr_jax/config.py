@@ -1,0 +1,147 @@
+"""What a run is made of: frozen dataclasses of plain data, checked, hashed, JSON in and out.
+
+`Config` classes (one per experiment file) hold what changes results and are hashed into the run
+folder's name. `Execution` holds what does not.
+"""
+
+import dataclasses
+import hashlib
+import json
+import math
+import os
+import types
+import typing
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+
+class InputError(ValueError):
+  """Something the user gave is wrong; the message is one sentence that says what to change."""
+
+
+def setting(
+  default: Any,
+  text: str,
+  *,
+  choices: Sequence[Any] = (),
+  at_least: float | None = None,
+  above: float | None = None,
+) -> Any:
+  """A dataclass field with its one line of help and the values it accepts."""
+  accepts = {"help": text, "choices": tuple(choices), "at_least": at_least, "above": above}
+  return dataclasses.field(default=default, metadata=accepts)
+
+
+@dataclasses.dataclass(frozen=True)
+class Execution:
+  """Where and how a run is executed; shared by all experiments, never part of a run's name."""
+
+  workdir: str = setting("runs", "parent of the run folders")
+  checkpoint_every_seconds: float = setting(60.0, "time between checkpoints", above=0)
+  compile_cache: str = setting(
+    str(Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "sr_jax" / "xla"),
+    "folder of the persistent compile cache; empty for none",
+  )
+  require_accelerator: bool = setting(False, "stop if JAX finds no GPU or TPU")
+
+
+def accepts(cls: type, name: str) -> typing.Mapping[str, Any]:
+  """The `setting` of a field, also where a subclass only overrides its default."""
+  for base in cls.__mro__:
+    field = getattr(base, "__dataclass_fields__", {}).get(name)
+    if field is not None and field.metadata:
+      return field.metadata
+  return types.MappingProxyType({"help": "", "choices": (), "at_least": None, "above": None})
+
+
+def scalar_type(field: dataclasses.Field) -> type:
+  """`int`, `float`, `bool` or `str`: a field's type, or its elements' for a tuple field."""
+  annotation: Any = field.type
+  return typing.get_args(annotation)[0] if is_tuple(field) else annotation
+
+
+def is_tuple(field: dataclasses.Field) -> bool:
+  """Whether a field is a tuple: it then owns its commas and cannot be swept."""
+  return typing.get_origin(field.type) is tuple
+
+
+def check(config: Any) -> None:
+  """Checks every field of a config (or Execution) against its `setting`.
+
+  Raises:
+    InputError: naming the flag, the value found and the values accepted.
+  """
+  for field in dataclasses.fields(config):
+    value = getattr(config, field.name)
+    values = value if is_tuple(field) else (value,)
+    if is_tuple(field) and not values:
+      raise InputError(f"--{field.name} is empty; give at least one value")
+    if len(set(values)) < len(values):
+      raise InputError(f"--{field.name}={_shown(value)} names a value twice")
+    limits = accepts(type(config), field.name)
+    for one in values:
+      _check_one(field.name, one, scalar_type(field), limits)
+
+
+def _check_one(name: str, value: Any, kind: type, limits: typing.Mapping[str, Any]) -> None:
+  if not isinstance(value, (int, float) if kind is float else kind) or (
+    isinstance(value, bool) and kind is not bool
+  ):
+    raise InputError(f"--{name}={value!r} must be {kind.__name__}")
+  if isinstance(value, float) and not math.isfinite(value):
+    raise InputError(f"--{name}={value} must be a finite number")
+  if limits["choices"] and value not in limits["choices"]:
+    allowed = ", ".join(str(choice) for choice in limits["choices"])
+    raise InputError(f"--{name}={value} is not supported; choose from {allowed}")
+  if limits["at_least"] is not None and value < limits["at_least"]:
+    raise InputError(f"--{name}={value} must be at least {limits['at_least']}")
+  if limits["above"] is not None and value <= limits["above"]:
+    raise InputError(f"--{name}={value} must be greater than {limits['above']}")
+
+
+def _shown(value: Any) -> str:
+  return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
+
+
+def to_dict(config: Any) -> dict[str, Any]:
+  """A config as JSON data: tuples become lists."""
+  return {
+    name: list(value) if isinstance(value, tuple) else value
+    for name, value in dataclasses.asdict(config).items()
+  }
+
+
+def from_dict(cls: type, data: dict[str, Any]) -> Any:
+  """The config of class `cls` that `to_dict` gave.
+
+  Raises:
+    InputError: `data` has other fields than `cls`.
+  """
+  names = {field.name for field in dataclasses.fields(cls)}
+  if names != set(data):
+    odd = ", ".join(sorted(names ^ set(data)))
+    raise InputError(
+      f"this configuration was not made by this version: it differs in the fields {odd}"
+    )
+  return cls(
+    **{name: tuple(value) if isinstance(value, list) else value for name, value in data.items()}
+  )
+
+
+def digest(experiment: str, data: dict[str, Any]) -> str:
+  """Ten hexadecimal digits that name a run: a hash of its experiment and configuration."""
+  text = json.dumps([experiment, data], sort_keys=True)
+  return hashlib.sha256(text.encode()).hexdigest()[:10]
+
+
+def differences(found: dict[str, Any], wanted: dict[str, Any]) -> list[str]:
+  """One phrase per field in which two configurations (as JSON data) differ."""
+  missing = object()
+  phrases = []
+  for name in sorted(found.keys() | wanted.keys()):
+    a, b = found.get(name, missing), wanted.get(name, missing)
+    if a != b:
+      sides = ["absent" if side is missing else json.dumps(side) for side in (a, b)]
+      phrases.append(f"{name} is {sides[0]}, expected {sides[1]}")
+  return phrases

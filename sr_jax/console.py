@@ -1,0 +1,73 @@
+"""What a run says while it works: tables, and progress as a bar on a terminal, lines in a pipe."""
+
+import sys
+import time
+from collections.abc import Sequence
+
+from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
+
+LINE_SECONDS = 10.0  # between two progress lines in a pipe
+
+
+def say(text: str = "") -> None:
+  """Prints a line at once, also through a pipe."""
+  print(text, flush=True)
+
+
+def table(rows: Sequence[Sequence[str]]) -> str:
+  """Rows of text cells (the header first) as aligned columns, numbers to the right."""
+  widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+  left = [all(not row[i][:1].isdigit() for row in rows[1:]) for i in range(len(rows[0]))]
+  lines = [
+    "  ".join(
+      cell.ljust(width) if flush else cell.rjust(width)
+      for cell, width, flush in zip(row, widths, left, strict=True)
+    ).rstrip()
+    for row in rows
+  ]
+  return "\n".join([lines[0], "-" * max(map(len, lines)), *lines[1:]])
+
+
+def markdown_table(rows: Sequence[Sequence[str]]) -> str:
+  """Rows of text cells (the header first) as a Markdown table."""
+  lines = ["| " + " | ".join(row) + " |" for row in rows]
+  return "\n".join([lines[0], "|" + " --- |" * len(rows[0]), *lines[1:]])
+
+
+class TrainingProgress:
+  """Progress of one training: steps/s and the time left."""
+
+  def __init__(self, title: str, done: int, steps: int) -> None:
+    self._title, self._steps = title, steps
+    self._first_step, self._began = done, time.monotonic()
+    self._said = self._began - LINE_SECONDS
+    self._bar: Progress | None = None
+    if sys.stdout.isatty():
+      self._bar = Progress(
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.completed}/{task.total} steps"),
+        TextColumn("{task.fields[state]}"),
+        TimeRemainingColumn(),
+      )
+      self._task = self._bar.add_task(title, total=steps, completed=done, state="compiling")
+      self._bar.start()
+
+  def update(self, step: int, state: str) -> None:
+    """Says that `step` steps are done and how it goes."""
+    seconds = time.monotonic() - self._began
+    rate = (step - self._first_step) / seconds if seconds else 0.0
+    if self._bar:
+      self._bar.update(self._task, completed=step, state=f"{rate:.1f} steps/s  {state}")
+    elif time.monotonic() - self._said >= LINE_SECONDS or step == self._steps:
+      self._said = time.monotonic()
+      left = (self._steps - step) / rate if rate else 0.0
+      say(
+        f"{self._title}: step {step}/{self._steps}  {rate:.1f} steps/s  {left:.0f} s left  {state}"
+      )
+
+  def close(self) -> None:
+    """Takes the bar off the terminal's hands."""
+    if self._bar:
+      self._bar.stop()

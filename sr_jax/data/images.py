@@ -1,0 +1,73 @@
+"""Image files as the field reads them: 8-bit luminance of any file, and its low-resolution pair."""
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float32, UInt8
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from sr_jax.config import InputError
+from sr_jax.operators.resize import imresize
+
+SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
+
+
+@dataclasses.dataclass(frozen=True)
+class Photo:
+  """One photograph: its HR luminance and the LR image made from it.
+
+  Attributes:
+    name: file name without suffix.
+    hr: 8-bit luminance, sides cropped to multiples of the scale.
+    lr: `hr / 255` shrunk by the scale, in floating point (protocol A does not round it).
+  """
+
+  name: str
+  hr: UInt8[np.ndarray, "rh rw"]
+  lr: Float32[np.ndarray, "h w"]
+
+
+def make_photo(name: str, luminance: UInt8[np.ndarray, "h w"], scale: int) -> Photo:
+  """Crops luminance to multiples of the scale and shrinks it with MATLAB's bicubic."""
+  height, width = (side - side % scale for side in luminance.shape)
+  hr = luminance[:height, :width]
+  return Photo(name, hr, imresize(hr / 255.0, 1 / scale).astype(np.float32))
+
+
+def read_luminance(path: Path) -> UInt8[np.ndarray, "h w"]:
+  """Reads the 8-bit luminance of an image file of any mode, turned as its EXIF tag says.
+
+  Gray files are taken as they are; colour becomes Y of ITU-R BT.601 (16..235). 16-bit gray is
+  brought to 8 bits, transparency is ignored.
+
+  Raises:
+    InputError: the file is no image, is damaged, or holds floating-point values.
+  """
+  try:
+    with Image.open(path) as file:
+      image = ImageOps.exif_transpose(file)
+      image.load()
+  except (
+    UnidentifiedImageError,
+    Image.DecompressionBombError,
+    OSError,
+    ValueError,
+    SyntaxError,
+  ) as error:
+    raise InputError(
+      f"{path} cannot be read as an image ({error}); remove or replace it"
+    ) from error
+  if image.mode == "F":
+    raise InputError(f"{path} holds floating-point pixels; save it with 8 or 16 bits a channel")
+  if image.mode.startswith("I"):  # 16 bits, which Pillow's own conversion would clip at 255
+    return np.floor(np.asarray(image, np.float64) / 257 + 0.5).clip(0, 255).astype(np.uint8)
+  if image.mode in ("1", "L", "LA"):
+    return np.asarray(image.convert("L"))
+  return luminance(np.asarray(image.convert("RGB")))
+
+
+def luminance(rgb: UInt8[np.ndarray, "h w 3"]) -> UInt8[np.ndarray, "h w"]:
+  """Y = round(16 + (65.481 R + 128.553 G + 24.966 B) / 255), as MATLAB's `rgb2ycbcr`."""
+  y = 16 + rgb @ (np.array([65.481, 128.553, 24.966]) / 255)
+  return np.floor(y + 0.5).astype(np.uint8)

@@ -1,0 +1,173 @@
+"""Training patches, cut on the device: images stay resident, a batch is `f(key)`.
+
+All images of a set lie end to end in one flat array, HR as uint8 and LR as float32, so that images
+of any size share one program. Every position at which a patch fits is equally likely.
+"""
+
+import os
+from collections.abc import Sequence
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import struct
+from jaxtyping import Array, Bool, Float32, Int32, PRNGKeyArray, UInt8
+
+from sr_jax.config import InputError
+from sr_jax.data.images import Photo
+
+HostOrDevice = Array | np.ndarray
+
+
+@struct.dataclass
+class Store:
+  """The training images on the device.
+
+  Attributes:
+    hr: HR luminance of all images end to end.
+    lr: LR luminance in 0..1, likewise.
+    lr_start: where each image begins in `lr`; its HR image begins `scale**2` times further.
+    lr_width: width of each LR image.
+    last_position: for each image, the number of patch positions in it and all before it.
+    columns: patch positions in a row of each image.
+  """
+
+  hr: UInt8[HostOrDevice, " hr_pixels"]
+  lr: Float32[HostOrDevice, " lr_pixels"]
+  lr_start: Int32[HostOrDevice, " n"]
+  lr_width: Int32[HostOrDevice, " n"]
+  last_position: Int32[HostOrDevice, " n"]
+  columns: Int32[HostOrDevice, " n"]
+
+
+@struct.dataclass
+class Crops:
+  """Which patches to cut: an image, the LR pixel of the upper left corner, and a symmetry.
+
+  The 8 symmetries of the square are the choices of three: swap the axes, reverse rows, reverse
+  columns.
+  """
+
+  image: Int32[HostOrDevice, " b"]
+  row: Int32[HostOrDevice, " b"]
+  column: Int32[HostOrDevice, " b"]
+  symmetry: Bool[HostOrDevice, "b 3"]
+
+
+def make_store(photos: Sequence[Photo], patch: int) -> Store:
+  """Lays images end to end, as NumPy arrays; `jax.device_put` moves them to a device or mesh.
+
+  Args:
+    photos: each at least `patch` LR pixels in both directions.
+    patch: side of the patches to be cut, in LR pixels.
+
+  Raises:
+    InputError: more pixels than 32-bit indices reach.
+  """
+  if (pixels := sum(photo.hr.size for photo in photos)) >= 2**31:
+    raise InputError(
+      f"the training images have {pixels:,} HR pixels and at most {2**31 - 1:,} fit one run; "
+      "use fewer images"
+    )
+  sizes = np.array([photo.lr.size for photo in photos])
+  columns = np.array([photo.lr.shape[1] - patch + 1 for photo in photos])
+  rows = np.array([photo.lr.shape[0] - patch + 1 for photo in photos])
+  return Store(
+    hr=np.concatenate([photo.hr.ravel() for photo in photos]),
+    lr=np.concatenate([photo.lr.ravel() for photo in photos]),
+    lr_start=(np.cumsum(sizes) - sizes).astype(np.int32),
+    lr_width=np.array([photo.lr.shape[1] for photo in photos], np.int32),
+    last_position=np.cumsum(rows * columns).astype(np.int32),
+    columns=columns.astype(np.int32),
+  )
+
+
+def check_memory(store: Store, device: jax.Device) -> None:
+  """Refuses a store that does not fit the device, before it is put there.
+
+  Raises:
+    InputError: with the size needed and the size there is.
+  """
+  needed = sum(leaf.nbytes for leaf in jax.tree.leaves(store))
+  stats = device.memory_stats()
+  if stats and "bytes_limit" in stats:
+    there = stats["bytes_limit"]
+  else:
+    there = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+  if needed > 0.8 * there:  # the rest is for the networks
+    raise InputError(
+      f"the training images need {needed / 2**30:.2f} GiB and {device.platform} has "
+      f"{there / 2**30:.2f} GiB (80 % of it may hold images); train on fewer images"
+    )
+
+
+def draw(store: Store, key: PRNGKeyArray, batch: int) -> Crops:
+  """Draws patch positions uniformly, and symmetries."""
+  key_position, key_symmetry = jax.random.split(key)
+  position = jax.random.randint(key_position, (batch,), 0, store.last_position[-1])
+  image = jnp.searchsorted(store.last_position, position, side="right").astype(jnp.int32)
+  within = position - jnp.where(image > 0, store.last_position[image - 1], 0)
+  row, column = jnp.divmod(within, store.columns[image])
+  return Crops(image, row, column, jax.random.bernoulli(key_symmetry, shape=(batch, 3)))
+
+
+def cut(
+  store: Store, crops: Crops, patch: int, scale: int
+) -> tuple[Float32[Array, "b p p 1"], Float32[Array, "b rp rp 1"]]:
+  """Cuts patches out of the store.
+
+  Returns:
+    LR patches `(batch, patch, patch, 1)` and their HR patches, both in 0..1.
+  """
+  start, width = store.lr_start[crops.image], store.lr_width[crops.image]
+  lr = _windows(store.lr, start, width, crops.row, crops.column, patch)
+  hr = _windows(
+    store.hr,
+    start * scale**2,
+    width * scale,
+    crops.row * scale,
+    crops.column * scale,
+    patch * scale,
+  )
+  hr = hr.astype(jnp.float32) / 255
+  return _turn(lr, crops.symmetry)[..., None], _turn(hr, crops.symmetry)[..., None]
+
+
+def _windows(
+  flat: HostOrDevice,
+  start: HostOrDevice,
+  width: HostOrDevice,
+  row: HostOrDevice,
+  column: HostOrDevice,
+  side: int,
+) -> Array:
+  """`(b, side, side)` windows of images that lie end to end."""
+  corner = start + row * width + column
+  begin = corner[:, None] + jnp.arange(side) * width[:, None]
+  one_row = jax.vmap(lambda at: jax.lax.dynamic_slice(flat, (at,), (side,)))
+  return jax.vmap(one_row)(begin)
+
+
+def _turn(x: HostOrDevice, symmetry: Bool[HostOrDevice, "b 3"]) -> Array:
+  """Applies one of the 8 symmetries of the square to each `(side, side)` image."""
+  swap, up_down, left_right = (symmetry[:, i, None, None] for i in range(3))
+  x = jnp.where(swap, x.swapaxes(1, 2), x)
+  x = jnp.where(up_down, x[:, ::-1], x)
+  return jnp.where(left_right, x[:, :, ::-1], x)
+
+
+def fixed_crops(photos: Sequence[Photo], patch: int, per_image: int) -> Crops:
+  """The same `per_image` patches of every image in every run: what "training PSNR" is measured on.
+
+  Unturned, on a grid of random offsets that depends on the images' sizes alone.
+  """
+  rng = np.random.default_rng(0)
+  count = len(photos) * per_image
+  bounds = np.array([photo.lr.shape for photo in photos]) - patch + 1
+  corner = rng.integers(0, np.repeat(bounds, per_image, axis=0))
+  return Crops(
+    image=np.repeat(np.arange(len(photos), dtype=np.int32), per_image),
+    row=corner[:, 0].astype(np.int32),
+    column=corner[:, 1].astype(np.int32),
+    symmetry=np.zeros((count, 3), bool),
+  )

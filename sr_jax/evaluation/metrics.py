@@ -1,0 +1,47 @@
+"""PSNR and SSIM of 8-bit luminance, on the host in double precision."""
+
+import math
+
+import numpy as np
+from jaxtyping import UInt8
+from scipy.ndimage import correlate1d
+
+SSIM_WINDOW, SSIM_SIGMA = 11, 1.5
+SSIM_C1, SSIM_C2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
+
+
+def shave(image: UInt8[np.ndarray, "h w"], border: int) -> UInt8[np.ndarray, "h2 w2"]:
+  """Takes `border` pixels off every side; the field shaves as many as the scale."""
+  return image[border : image.shape[0] - border, border : image.shape[1] - border]
+
+
+def psnr(image: UInt8[np.ndarray, "h w"], truth: UInt8[np.ndarray, "h w"]) -> float:
+  """10 log10(255^2 / MSE) in dB; infinite for equal images."""
+  error = image.astype(np.int64) - truth.astype(np.int64)
+  squared = int((error * error).sum())
+  return 10 * math.log10(255**2 * error.size / squared) if squared else math.inf
+
+
+def ssim(image: UInt8[np.ndarray, "h w"], truth: UInt8[np.ndarray, "h w"]) -> float:
+  """Structural similarity (Wang et al. 2004), their MATLAB code's settings.
+
+  Gaussian window of 11 x 11 pixels and sigma 1.5 where it fits whole, K1 = 0.01, K2 = 0.03,
+  L = 255, biased variances; the mean over the map.
+  """
+  x, y = image.astype(np.float64), truth.astype(np.float64)
+  mean_x, mean_y = _blur(x), _blur(y)
+  var_x, var_y = _blur(x * x) - mean_x**2, _blur(y * y) - mean_y**2
+  covariance = _blur(x * y) - mean_x * mean_y
+  similarity = ((2 * mean_x * mean_y + SSIM_C1) * (2 * covariance + SSIM_C2)) / (
+    (mean_x**2 + mean_y**2 + SSIM_C1) * (var_x + var_y + SSIM_C2)
+  )
+  return float(similarity.mean())
+
+
+def _blur(x: np.ndarray) -> np.ndarray:
+  """SSIM's Gaussian window, where it lies within the image."""
+  reach = SSIM_WINDOW // 2
+  window = np.exp(-(np.arange(-reach, reach + 1) ** 2) / (2 * SSIM_SIGMA**2))
+  window /= window.sum()
+  blurred = correlate1d(correlate1d(x, window, axis=0), window, axis=1)
+  return blurred[reach:-reach, reach:-reach]

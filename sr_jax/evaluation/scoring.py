@@ -1,0 +1,140 @@
+"""Scores every member of a population on whole photographs, and bicubic interpolation beside it."""
+
+import functools
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.sharding import Mesh
+from jaxtyping import Array, Float32, UInt8
+
+from sr_jax.data.images import Photo
+from sr_jax.data.patches import Crops, Store, cut
+from sr_jax.evaluation.metrics import psnr, shave, ssim
+from sr_jax.networks import Network, upscale
+from sr_jax.operators.resize import imresize, upscale_bicubic
+from sr_jax.training.sharding import each_member
+
+Scores = dict[str, list[float | None]]  # "psnr" and "ssim" of one member, image by image
+
+
+def to_uint8(y: np.ndarray) -> np.ndarray:
+  """Luminance in 0..1 as 8 bits: clipped, rounded half up; NaN becomes 0."""
+  return np.floor(np.nan_to_num(y).clip(0, 1) * 255 + 0.5).astype(np.uint8)
+
+
+@functools.lru_cache(maxsize=16)
+def make_upscale(network: Network, mesh: Mesh) -> Callable:
+  """Upscales one image with every member.
+
+  The jitted function is cached, so that each distinct image shape compiles once.
+
+  Returns:
+    `upscale(params, lr) -> sr`: `(h, w)` LR luminance to `(members, rh, rw)` HR luminance, both
+    float32 with values in 0..1 (the result is not clipped).
+  """
+
+  def one(params: Any, lr: Float32[Array, "h w"]) -> Float32[Array, "rh rw"]:
+    return upscale(network, params, lr[None, :, :, None])[0, :, :, 0]
+
+  return jax.jit(each_member(one, mesh))
+
+
+def upscale_all(
+  network: Network, params: Any, photos: Sequence[Photo], mesh: Mesh
+) -> Iterator[tuple[Photo, list[UInt8[np.ndarray, "rh rw"] | None]]]:
+  """Every photograph with the 8-bit output of each member, None where that is not finite."""
+  upscale_one = make_upscale(network, mesh)
+  outputs = [
+    upscale_one(params, photo.lr) for photo in photos
+  ]  # dispatched ahead of the host's work
+  for photo, output in zip(photos, outputs, strict=True):
+    members = np.asarray(output)
+    yield photo, [to_uint8(sr) if np.isfinite(sr).all() else None for sr in members]
+
+
+def score(network: Network, params: Any, photos: Sequence[Photo], mesh: Mesh) -> list[Scores]:
+  """PSNR and SSIM of every member on every photograph, by protocol A.
+
+  Returns:
+    one `Scores` per member; None for an image on which a member's output is not finite.
+  """
+  pairs = [
+    [(None, None) if sr is None else score_image(sr, photo.hr, network.scale) for sr in members]
+    for photo, members in upscale_all(network, params, photos, mesh)
+  ]
+  return [
+    Scores(psnr=[one[0] for one in member], ssim=[one[1] for one in member])
+    for member in zip(*pairs, strict=True)
+  ]
+
+
+def mean_psnr(
+  network: Network, params: Any, photos: Sequence[Photo], mesh: Mesh
+) -> list[float | None]:
+  """Mean PSNR of every member over the photographs, None where one is not finite."""
+  sums: list[float | None] = []
+  for photo, members in upscale_all(network, params, photos, mesh):
+    truth = shave(photo.hr, network.scale)
+    values = [None if sr is None else psnr(shave(sr, network.scale), truth) for sr in members]
+    sums = [_plus(a, b) for a, b in zip(sums or [0.0] * len(values), values, strict=True)]
+  return [None if total is None else total / len(photos) for total in sums]
+
+
+def _plus(a: float | None, b: float | None) -> float | None:
+  return None if a is None or b is None else a + b
+
+
+def score_image(
+  image: UInt8[np.ndarray, "h w"], truth: UInt8[np.ndarray, "h w"], scale: int
+) -> tuple[float, float]:
+  """PSNR in dB and SSIM after shaving `scale` pixels off every side."""
+  image, truth = shave(image, scale), shave(truth, scale)
+  return psnr(image, truth), ssim(image, truth)
+
+
+def bicubic(photo: Photo, scale: int) -> UInt8[np.ndarray, "h w"]:
+  """The photograph's LR image enlarged by bicubic interpolation, in double precision."""
+  return to_uint8(imresize(imresize(photo.hr / 255.0, 1 / scale), scale))
+
+
+def score_bicubic(photos: Sequence[Photo], scale: int) -> Scores:
+  """PSNR and SSIM of bicubic interpolation on every photograph, by protocol A."""
+  scores = [score_image(bicubic(photo, scale), photo.hr, scale) for photo in photos]
+  return Scores(psnr=[one[0] for one in scores], ssim=[one[1] for one in scores])
+
+
+def fit(
+  network: Network, params: Any, store: Store, crops: Crops, patch: int, mesh: Mesh
+) -> list[list[float | None]]:
+  """Training PSNR in dB of every member on every training image: how well the patches are fitted.
+
+  The same error as the training loss (whole patches, not rounded), pooled over an image's patches
+  in `crops`, which are equally many for each image.
+  """
+  images = int(store.lr_start.shape[0])
+
+  def one(params: Any, store: Store, crops: Crops) -> Array:
+    def squared_error(crop: Crops) -> Array:
+      lr, hr = cut(store, jax.tree.map(lambda x: x[None], crop), patch, network.scale)
+      return jnp.mean((upscale(network, params, lr) - hr) ** 2)
+
+    return jax.lax.map(squared_error, crops, batch_size=64)
+
+  errors = np.asarray(jax.jit(each_member(one, mesh))(params, store, crops), np.float64)
+  return [_pooled_psnr(member, images) for member in errors]
+
+
+def fit_bicubic(store: Store, crops: Crops, patch: int, scale: int) -> list[float | None]:
+  """Training PSNR of bicubic interpolation, measured as `fit` measures networks."""
+  lr, hr = jax.jit(cut, static_argnums=(2, 3))(store, crops, patch, scale)
+  upscaled = jax.jit(upscale_bicubic, static_argnums=1)(lr, scale)
+  errors = np.asarray((upscaled - hr) ** 2, np.float64).mean(axis=(1, 2, 3))
+  return _pooled_psnr(errors, int(store.lr_start.shape[0]))
+
+
+def _pooled_psnr(errors: np.ndarray, images: int) -> list[float | None]:
+  pooled = errors.reshape(images, -1).mean(axis=1)
+  return [float(-10 * np.log10(e)) if np.isfinite(e) and e > 0 else None for e in pooled]

@@ -1,0 +1,183 @@
+"""The two networks of the note, as Flax modules, and the layers that their budgets are made from.
+
+Both take low-resolution (LR) luminance with values in 0..1 and give the high-resolution (HR) one:
+`(batch, h, w, 1) -> (batch, scale * h, scale * w, 1)`.
+"""
+
+import dataclasses
+from typing import Any, Literal
+
+from flax import linen as nn
+from jax import numpy as jnp
+from jaxtyping import Array, Float
+
+from sr_jax.operators.conv import conv, same_padding
+from sr_jax.operators.resize import upscale_bicubic
+from sr_jax.operators.shuffle import depth_to_space
+
+# The activation, and the variance its layer's kernel is initialised with (times 1 / fan-in): He et
+# al. (2015) for ReLU, LeCun's for tanh.
+ACTIVATIONS = {"relu": (nn.relu, 2.0), "tanh": (nn.tanh, 1.0)}
+
+
+@dataclasses.dataclass(frozen=True)
+class Layer:
+  """One convolution: what it costs and what it sees follows from these numbers alone.
+
+  Attributes:
+    name: of its parameters.
+    grid: the pixels its kernel moves over, "lr" or "hr".
+    kernel_size: K of a K x K kernel, in pixels of its grid.
+    inputs: input channels.
+    outputs: output channels.
+    biases: learned biases; fewer than `outputs` where phases of one HR map share theirs.
+    extra_at_start: the side of the odd zero around an even kernel.
+  """
+
+  name: str
+  grid: Literal["lr", "hr"]
+  kernel_size: int
+  inputs: int
+  outputs: int
+  biases: int
+  extra_at_start: bool = False
+
+  @property
+  def padding(self) -> tuple[int, int]:
+    """Zeros before and after each spatial axis: its length is kept."""
+    return same_padding(self.kernel_size, extra_at_start=self.extra_at_start)
+
+
+class Conv(nn.Module):
+  """The convolution that a `Layer` describes, with its bias.
+
+  The kernel is drawn normal with variance `gain / fan_in`.
+  """
+
+  layer: Layer
+  gain: float
+
+  @nn.compact
+  def __call__(self, x: Float[Array, "b h w i"]) -> Float[Array, "b h w o"]:
+    """Convolves; phases that share a bias get it by repetition."""
+    layer = self.layer
+    size = layer.kernel_size
+    init = nn.initializers.variance_scaling(self.gain, "fan_in", "normal")
+    kernel = self.param("kernel", init, (size, size, layer.inputs, layer.outputs))
+    bias = self.param("bias", nn.initializers.zeros_init(), (layer.biases,))
+    bias = jnp.tile(bias, layer.outputs // layer.biases).reshape(1, 1, 1, -1)
+    return conv(x, kernel, (layer.padding, layer.padding)) + bias
+
+
+class LRNetwork(nn.Module):
+  """Convolves in LR space only; `depth_to_space` at the end makes the HR image (the note, Sec. 3).
+
+  A first layer to `features` maps, `depth` hidden layers, a last one to `scale**2` maps, then the
+  periodic shuffling. With `bicubic_skip` the network predicts what bicubic interpolation misses.
+  """
+
+  scale: int = 2
+  features: int = 32
+  depth: int = 4
+  kernel_size: int = 3
+  first_kernel_size: int = 5
+  activation: str = "relu"
+  bicubic_skip: bool = True
+
+  @property
+  def layers(self) -> tuple[Layer, ...]:
+    """The convolutions in order."""
+    n, k, phases = self.features, self.kernel_size, self.scale**2
+    return (
+      Layer("first", "lr", self.first_kernel_size, 1, n, n),
+      *(Layer(f"hidden_{i}", "lr", k, n, n, n) for i in range(self.depth)),
+      Layer("last", "lr", k, n, phases, phases),
+    )
+
+  @property
+  def fixed_bicubic(self) -> bool:
+    """Whether a fixed bicubic interpolation is part of the network."""
+    return self.bicubic_skip
+
+  @nn.compact
+  def __call__(self, x: Float[Array, "b h w 1"]) -> Float[Array, "b rh rw 1"]:
+    """Upscales LR luminance `x`."""
+    activation, gain = ACTIVATIONS[self.activation]
+    *body, last = self.layers
+    y = x
+    for layer in body:
+      y = activation(Conv(layer, gain, name=layer.name)(y))
+    y = Conv(last, last_gain(self.bicubic_skip), name=last.name)(y)
+    y = depth_to_space(y, self.scale)
+    return y + upscale_bicubic(x, self.scale) if self.bicubic_skip else y
+
+
+class HRNetwork(nn.Module):
+  """Upsamples first, then convolves in HR space: the network the note compares with.
+
+  `upsampling="bicubic"` interpolates before the first layer. "transposed_conv" learns instead: a
+  transposed convolution of stride `scale`, whose kernel spans `first_kernel_size * scale` HR
+  pixels, replaces the first layer. It is held in the equal form of an LR convolution to
+  `scale**2 * features` channels and `depth_to_space`, one bias a map, and so costs no more MACs.
+
+  Even kernels take turns in which side gets the odd zero, the first one at the end.
+  """
+
+  scale: int = 2
+  features: int = 8
+  depth: int = 4
+  kernel_size: int = 6
+  first_kernel_size: int = 5
+  activation: str = "relu"
+  bicubic_skip: bool = True
+  upsampling: str = "bicubic"
+
+  @property
+  def layers(self) -> tuple[Layer, ...]:
+    """The convolutions in order."""
+    n, k, phases = self.features, self.kernel_size, self.scale**2
+    if self.upsampling == "transposed_conv":
+      first = Layer("transposed", "lr", self.first_kernel_size, 1, phases * n, n)
+    else:
+      first = Layer("first", "hr", self.first_kernel_size, 1, n, n)
+    return (
+      first,
+      *(Layer(f"hidden_{i}", "hr", k, n, n, n, i % 2 == 1) for i in range(self.depth)),
+      Layer("last", "hr", k, n, 1, 1, self.depth % 2 == 1),
+    )
+
+  @property
+  def fixed_bicubic(self) -> bool:
+    """Whether a fixed bicubic interpolation is part of the network."""
+    return self.bicubic_skip or self.upsampling == "bicubic"
+
+  @nn.compact
+  def __call__(self, x: Float[Array, "b h w 1"]) -> Float[Array, "b rh rw 1"]:
+    """Upscales LR luminance `x`."""
+    activation, gain = ACTIVATIONS[self.activation]
+    first, *hidden, last = self.layers
+    y = x if first.grid == "lr" else upscale_bicubic(x, self.scale)
+    y = Conv(first, gain, name=first.name)(y)
+    if first.grid == "lr":
+      y = depth_to_space(y, self.scale)
+    y = activation(y)
+    for layer in hidden:
+      y = activation(Conv(layer, gain, name=layer.name)(y))
+    y = Conv(last, last_gain(self.bicubic_skip), name=last.name)(y)
+    return y + upscale_bicubic(x, self.scale) if self.bicubic_skip else y
+
+
+def last_gain(bicubic_skip: bool) -> float:
+  """A last layer that corrects bicubic starts ten times smaller, near zero correction."""
+  return 0.01 if bicubic_skip else 1.0
+
+
+Network = LRNetwork | HRNetwork
+
+
+def upscale(
+  network: Network, params: Any, lr: Float[Array, "b h w 1"]
+) -> Float[Array, "b rh rw 1"]:
+  """What a network with these parameters makes of LR luminance."""
+  output: Any = network.apply({"params": params}, lr)
+  return output

@@ -1,0 +1,131 @@
+"""The folder of one run: named by what it computes, it explains itself and is never overwritten."""
+
+import importlib.metadata
+import json
+import os
+import platform
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+
+from sr_jax.config import InputError, differences, digest, to_dict
+
+PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy", "sr_jax")
+
+
+def path_of(workdir: str, experiment: str, config: Any) -> Path:
+  """Where the run of an experiment with this config lives: `workdir/experiment-hash`."""
+  return Path(workdir).expanduser() / f"{experiment}-{digest(experiment, to_dict(config))}"
+
+
+def write_json(path: Path, data: Any) -> None:
+  """Writes strict JSON so that the file is either the old one or the new one, whole."""
+  text = json.dumps(data, indent=1, allow_nan=False) + "\n"
+  fresh = path.with_name(path.name + ".new")
+  with fresh.open("w") as file:
+    file.write(text)
+    file.flush()
+    os.fsync(file.fileno())
+  fresh.replace(path)
+
+
+def read_json(path: Path) -> Any:
+  """Reads a JSON file of a run.
+
+  Raises:
+    InputError: the file is missing or damaged.
+  """
+  try:
+    return json.loads(path.read_text())
+  except FileNotFoundError as error:
+    raise InputError(f"there is no {path}; is {path.parent} the folder of a run?") from error
+  except (OSError, ValueError) as error:
+    raise InputError(f"{path} cannot be read ({error}); move its folder away") from error
+
+
+def check_name(run_dir: Path, about: dict[str, Any]) -> None:
+  """Refuses a run folder whose config.json is not the one its name was made from.
+
+  Raises:
+    InputError: the configuration no longer hashes to the folder's name.
+  """
+  try:
+    name = f"{about['experiment']}-{digest(about['experiment'], about['config'])}"
+  except (KeyError, TypeError) as error:
+    raise InputError(
+      f"{run_dir / 'config.json'} has no experiment and config; restore it"
+    ) from error
+  if name != run_dir.resolve().name:
+    raise InputError(
+      f"{run_dir / 'config.json'} was changed: its configuration hashes to {name}, not to the name "
+      "of its folder; restore the file or move the folder away"
+    )
+
+
+def open_run(run_dir: Path, experiment: str, config: Any, about: dict[str, Any]) -> list[str]:
+  """Creates the folder with its config.json, or checks that it is the folder of this run.
+
+  Args:
+    run_dir: from `path_of`.
+    experiment: name of the experiment.
+    config: its config.
+    about: further contents of config.json that must stay the same when a run is continued.
+
+  Returns:
+    what has changed since the run was begun and may change its bits: revision, versions, device.
+
+  Raises:
+    InputError: the folder cannot be written, or its config.json belongs to another run.
+  """
+  file = run_dir / "config.json"
+  fixed = {"experiment": experiment, "config": to_dict(config), **about}
+  now = provenance()
+  if file.exists():
+    found = read_json(file)
+    odd = differences(found.get("config", {}), fixed["config"])
+    odd += [
+      f"{key} has changed" for key in fixed if key != "config" and found.get(key) != fixed[key]
+    ]
+    if odd:
+      raise InputError(f"{file} is not of this run: {'; '.join(odd)}; move the folder away")
+    return differences(now, found["provenance"])
+  try:
+    run_dir.mkdir(parents=True, exist_ok=True)
+    write_json(file, {**fixed, "provenance": now, "began": time.strftime("%Y-%m-%dT%H:%M:%S%z")})
+  except OSError as error:
+    raise InputError(f"--workdir: {run_dir} cannot be written ({error.strerror})") from error
+  return []
+
+
+def provenance() -> dict[str, str]:
+  """The code revision, package versions and devices that a result depends on."""
+  import jax  # noqa: PLC0415  # only here: the rest of this file serves before JAX has started
+
+  return {
+    "revision": _revision(),
+    "python": platform.python_version(),
+    **{name: _version(name) for name in PACKAGES},
+    "device": f"{jax.device_count()} x {jax.devices()[0].device_kind} ({jax.default_backend()})",
+    "processor": f"{platform.machine()}, {os.cpu_count()} cores",
+  }
+
+
+def _version(package: str) -> str:
+  try:
+    return importlib.metadata.version(package)
+  except importlib.metadata.PackageNotFoundError:
+    return "not installed"
+
+
+def _revision() -> str:
+  """The git revision of this code, marked if files differ from it."""
+  git = ["git", "-C", str(Path(__file__).parent)]
+  try:
+    head = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True, check=True)
+    dirty = subprocess.run(
+      [*git, "status", "--porcelain"], capture_output=True, text=True, check=True
+    )
+  except (OSError, subprocess.CalledProcessError):
+    return "unknown"
+  return head.stdout.strip() + (" with changes" if dirty.stdout.strip() else "")

@@ -1,0 +1,131 @@
+"""Compares two arms: budget, data, training, scores, verdict, report."""
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import jax
+
+from sr_jax import budget
+from sr_jax.analysis import report, verdict
+from sr_jax.arm_run import Bench, Recipe, Trained, score_arm, score_bicubic, time_steps, train_arm
+from sr_jax.budget import Arm, Budget
+from sr_jax.config import Execution, to_dict
+from sr_jax.console import say, table
+from sr_jax.data import patches, sources
+from sr_jax.data.sources import Photos
+from sr_jax.evaluation import scoring
+from sr_jax.run_folder import open_run, read_json, write_json
+from sr_jax.training.metrics import MetricsLog
+
+TIMING_ROUNDS = 5
+
+
+def compare(
+  experiment: str, arms: Sequence[Arm], recipe: Recipe, execution: Execution, run_dir: Path
+) -> dict[str, str]:
+  """Runs a comparison of two arms, from whatever is done of it to its report.
+
+  Args:
+    experiment: name of the experiment, kept in the run's folder.
+    arms: two; an effect is the first minus the second.
+    recipe: how they are trained and on what.
+    execution: where and how.
+    run_dir: the run's folder.
+
+  Returns:
+    the headline, as columns of a sweep's table.
+
+  Raises:
+    InputError: the config, the images or the folder are wrong; said before anything compiles.
+    Interrupted: a signal asked to stop; the same command continues.
+  """
+  budgets = budget.check_budgets(arms)
+  say(table(budget.rows(arms, budgets)))
+  if (run_dir / "results.json").exists():
+    say(f"\nThis run is finished; nothing is trained again. {run_dir}")
+    return _tell(read_json(run_dir / "results.json"), read_json(run_dir / "timing.json"), run_dir)
+
+  began = time.monotonic()
+  photos = sources.load(recipe.data, recipe.scale, recipe.patch)
+  store = patches.make_store(photos.train, recipe.patch)
+  patches.check_memory(store, jax.devices()[0])
+  about = {"arms": _describe(arms, budgets), "pixels": photos.fingerprint()}
+  for change in open_run(run_dir, experiment, recipe, about):
+    say(f"WARNING: since this run was begun, {change}; its bits may differ")
+  say(f"\n{_describe_photos(photos)}\nRun folder: {run_dir}\n")
+  bench = Bench(recipe, execution, run_dir, photos, store, MetricsLog(run_dir / "metrics.jsonl"))
+  seconds = {"load": time.monotonic() - began}
+
+  trained: dict[str, Trained] = {}
+  for arm in arms:
+    began = time.monotonic()
+    trained[arm.name] = train_arm(arm, bench)
+    seconds[f"train {arm.name}"] = time.monotonic() - began
+
+  began = time.monotonic()
+  say("Scoring the test photographs")
+  results: dict[str, Any] = {
+    "experiment": experiment,
+    "config": to_dict(recipe),
+    "images": {split: [photo.name for photo in getattr(photos, split)] for split in sources.SPLITS},
+    "bicubic": score_bicubic(bench),
+    "arms": {},
+  }
+  for arm in arms:
+    one = trained[arm.name]
+    members = score_arm(arm, one, bench)
+    results["arms"][arm.name] = {**about["arms"][arm.name], **one.chosen, "members": members}
+  results["verdict"] = verdict.compare_arms(results)
+  results["verdict"]["sentences"] = verdict.sentences(results)
+  seconds["evaluate"] = time.monotonic() - began
+
+  began = time.monotonic()
+  timing = {
+    "device": f"{jax.device_count()} x {jax.devices()[0].device_kind}",
+    "step_seconds": time_steps(arms, trained, bench, TIMING_ROUNDS),
+    "phase_seconds": seconds,
+  }
+  seconds["time steps"] = time.monotonic() - began
+  began = time.monotonic()
+  report.write(results, timing, photos.test, _upscaler(arms, trained), run_dir)
+  seconds["report"] = time.monotonic() - began
+  write_json(run_dir / "timing.json", timing)
+  write_json(run_dir / "results.json", results)  # last: it says that the run is finished
+  return _tell(results, timing, run_dir)
+
+
+def _describe(arms: Sequence[Arm], budgets: dict[str, Budget]) -> dict[str, Any]:
+  return {arm.name: {"note": arm.note, "budget": budget.as_json(budgets[arm.name])} for arm in arms}
+
+
+def _describe_photos(photos: Photos) -> str:
+  return ", ".join(f"{len(getattr(photos, split))} {split}" for split in sources.SPLITS) + (
+    " photographs"
+  )
+
+
+def _upscaler(arms: Sequence[Arm], trained: dict[str, Trained]) -> report.Upscale:
+  """Upscales a photograph with the first seed of each arm, for the report's picture."""
+
+  def upscale(photo: Any) -> dict[str, Any]:
+    pictures = {}
+    for arm in arms:
+      one = trained[arm.name]
+      ((_, members),) = scoring.upscale_all(arm.network, one.state.params, [photo], one.mesh)
+      pictures[arm.name] = members[0]
+    return pictures
+
+  return upscale
+
+
+def _tell(results: dict[str, Any], timing: dict[str, Any], run_dir: Path) -> dict[str, str]:
+  """Prints the scores and the verdict, and returns the headline."""
+  say()
+  say(table(report.score_rows(results)))
+  say()
+  for sentence in [*results["verdict"]["sentences"], verdict.time_sentence(timing)]:
+    say(sentence)
+  say(f"\nReport: {run_dir / 'report.md'}")
+  return verdict.headline(results)

@@ -1,0 +1,1 @@
+"""Populations of networks, trained as one compiled program an arm."""

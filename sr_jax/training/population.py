@@ -1,0 +1,164 @@
+"""A population: members (seed x learning rate) of one network, trained side by side.
+
+Member i of a population computes what a population of that member alone computes: nothing is
+shared between members but the images.
+"""
+
+import functools
+import zlib
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from flax import struct
+from jax.sharding import Mesh
+from jaxtyping import Array, Float32, Int32, PRNGKeyArray
+
+from sr_jax.data.patches import Crops, HostOrDevice, Store, cut, draw
+from sr_jax.networks import Network, upscale
+from sr_jax.training.sharding import DATA, each_member
+
+ADAM = optax.scale_by_adam(b1=0.9, b2=0.999, eps=1e-8)
+WARMUP = 0.05  # of all steps
+INITIALISATION, BATCHES = 0, 1  # the two uses of a seed
+
+# XLA:CPU hands convolutions to YNNPACK, which takes up to 3.6 times as long as Eigen for the weight
+# gradient of an LR layer; this leaves only matrix products to it.
+EIGEN_CONVOLUTIONS = {"xla_cpu_experimental_ynn_fusion_type": "LIBRARY_FUSION_TYPE_INDIVIDUAL_DOT"}
+
+
+@struct.dataclass
+class Members:
+  """Who is in a population; arrays of equal length.
+
+  Attributes:
+    seed: sets the initialisation (with the arm's name) and the batches (alone).
+    learning_rate: peak of the schedule.
+  """
+
+  seed: Int32[HostOrDevice, "*m"]
+  learning_rate: Float32[HostOrDevice, "*m"]
+
+
+@struct.dataclass
+class State:
+  """What training changes; every leaf has a leading member axis.
+
+  Attributes:
+    params: the network's parameters.
+    adam: Adam's moments and step count.
+  """
+
+  params: Any
+  adam: Any
+
+
+def make_members(seeds: Sequence[int], learning_rates: Sequence[float]) -> Members:
+  """Every seed with every learning rate, seeds varying slowest."""
+  pairs = [(seed, rate) for seed in seeds for rate in learning_rates]
+  seed, rate = zip(*pairs, strict=True)
+  return Members(np.array(seed, np.int32), np.array(rate, np.float32))
+
+
+def batch_key(seed: Int32[HostOrDevice, ""], step: Int32[HostOrDevice, ""]) -> PRNGKeyArray:
+  """The key of a batch: a function of (seed, step) and of nothing else."""
+  return jax.random.fold_in(jax.random.fold_in(jax.random.key(seed), BATCHES), step)
+
+
+def learning_rate(
+  peak: Float32[HostOrDevice, ""], step: Int32[HostOrDevice, ""], steps: Int32[HostOrDevice, ""]
+) -> Float32[Array, ""]:
+  """Linear warm-up over the first 5 % of the steps, times cosine decay to zero over all of them."""
+  warm_up = jnp.minimum((step + 1) / steps / WARMUP, 1.0)
+  decay = 0.5 * (1 + jnp.cos(jnp.pi * step / steps))
+  return warm_up * decay * peak
+
+
+def initialise(network: Network, arm_name: str, members: Members, mesh: Mesh) -> State:
+  """Fresh state of every member; its seed is folded with the arm's name."""
+  return _make_initialise(network, mesh)(members, np.uint32(zlib.crc32(arm_name.encode())))
+
+
+@functools.lru_cache(maxsize=16)
+def _make_initialise(network: Network, mesh: Mesh) -> Callable:
+  def one(member: Members, name: Array) -> State:
+    key = jax.random.fold_in(jax.random.key(member.seed), INITIALISATION)
+    params = network.init(jax.random.fold_in(key, name), jnp.zeros((1, 8, 8, 1)))["params"]
+    return State(params, ADAM.init(params))
+
+  return jax.jit(each_member(one, mesh))
+
+
+@functools.lru_cache(maxsize=16)
+def make_train_steps(network: Network, batch: int, patch: int, mesh: Mesh) -> Callable:
+  """The training loop of a population, jitted once for a network, its batches and a mesh.
+
+  The numbers of the first and last step are arguments, so that one program serves any stretch of
+  steps, any schedule length, and (populations being equally large) the search for a rate and the
+  final training.
+
+  Returns:
+    `train_steps(state, members, store, start, stop, steps) -> (state, loss)`: trains every member
+    for the steps from `start` up to `stop` of a schedule of `steps`; `loss` is each member's mean
+    over these steps, `state` is donated.
+  """
+  share = batch // mesh.shape[DATA]
+
+  def loss(params: Any, lr: Array, hr: Array) -> Array:
+    return jnp.mean((upscale(network, params, lr) - hr) ** 2)
+
+  def train_step(
+    step: Array, carry: tuple[State, Array], member: Members, store: Store, steps: Array
+  ) -> tuple[State, Array]:
+    state, total = carry
+    crops = draw(store, batch_key(member.seed, step), batch)
+    lr, hr = cut(store, _share_of(crops, share), patch, network.scale)
+    local = jax.lax.pcast(state.params, DATA, to="varying")
+    value, gradient = jax.lax.pmean(jax.value_and_grad(loss)(local, lr, hr), DATA)
+    update, adam = ADAM.update(gradient, state.adam)
+    rate = learning_rate(member.learning_rate, step, steps)
+    params = jax.tree.map(lambda p, u: p - rate * u, state.params, update)
+    return State(params, adam), total + value
+
+  def one(
+    member: tuple[State, Members], store: Store, start: Array, stop: Array, steps: Array
+  ) -> tuple[State, Array]:
+    state, who = member
+    body = functools.partial(train_step, member=who, store=store, steps=steps)
+    nothing = who.learning_rate * 0  # rather than 0.0: sharded as the member is
+    state, total = jax.lax.fori_loop(start, stop, body, (state, nothing))
+    return state, total / (stop - start)
+
+  def train_steps(
+    state: State, members: Members, store: Store, start: Array, stop: Array, steps: Array
+  ) -> tuple[State, Array]:
+    return each_member(one, mesh)((state, members), store, start, stop, steps)
+
+  return jax.jit(train_steps, donate_argnums=0, compiler_options=compiler_options(mesh))
+
+
+def _share_of(crops: Crops, share: int) -> Crops:
+  """The part of a batch that this device of the data axis computes."""
+  first = jax.lax.axis_index(DATA) * share
+  return jax.tree.map(lambda x: jax.lax.dynamic_slice_in_dim(x, first, share), crops)
+
+
+def compiler_options(mesh: Mesh) -> dict[str, str]:
+  """XLA options for training, as far as the devices' compiler knows them."""
+  if mesh.devices.flat[0].platform != "cpu" or not _eigen_convolutions_known():
+    return {}
+  return EIGEN_CONVOLUTIONS
+
+
+@functools.cache
+def _eigen_convolutions_known() -> bool:
+  try:
+    jax.jit(lambda x: x, compiler_options=EIGEN_CONVOLUTIONS).lower(0.0).compile()
+  except Exception as error:  # an unknown option is reported by whatever error XLA has for it
+    if "ynn_fusion" not in str(error):
+      raise
+    return False
+  return True
