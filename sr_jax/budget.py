@@ -67,7 +67,7 @@ def budget(network: Network) -> Budget:
       (layer.outputs * p for layer, p in zip(network.layers, positions, strict=True)), Fraction()
     ),
     receptive_field=_receptive_field(network),
-    shift=sum((high - low) / 2 for low, high in _paddings(network.layers, "hr")),
+    shift=sum(((high - low) / 2 for low, high in _paddings(network.layers, "hr")), 0.0),
   )
 
 

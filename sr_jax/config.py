@@ -11,7 +11,7 @@ import math
 import os
 import types
 import typing
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +25,8 @@ def setting(
   text: str,
   *,
   choices: Sequence[Any] = (),
-  at_least: float | None = None,
-  above: float | None = None,
+  at_least: int | float | None = None,
+  above: int | float | None = None,
 ) -> Any:
   """A dataclass field with its one line of help and the values it accepts."""
   accepts = {"help": text, "choices": tuple(choices), "at_least": at_least, "above": above}
@@ -46,7 +46,7 @@ class Execution:
   require_accelerator: bool = setting(False, "stop if JAX finds no GPU or TPU")
 
 
-def accepts(cls: type, name: str) -> typing.Mapping[str, Any]:
+def accepts(cls: type, name: str) -> Mapping[str, Any]:
   """The `setting` of a field, also where a subclass only overrides its default."""
   for base in cls.__mro__:
     field = getattr(base, "__dataclass_fields__", {}).get(name)
@@ -84,7 +84,7 @@ def check(config: Any) -> None:
       _check_one(field.name, one, scalar_type(field), limits)
 
 
-def _check_one(name: str, value: Any, kind: type, limits: typing.Mapping[str, Any]) -> None:
+def _check_one(name: str, value: Any, kind: type, limits: Mapping[str, Any]) -> None:
   if not isinstance(value, (int, float) if kind is float else kind) or (
     isinstance(value, bool) and kind is not bool
   ):

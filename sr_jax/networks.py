@@ -1,7 +1,9 @@
 """The two networks of the note, as Flax modules, and the layers that their budgets are made from.
 
 Both take low-resolution (LR) luminance with values in 0..1 and give the high-resolution (HR) one:
-`(batch, h, w, 1) -> (batch, scale * h, scale * w, 1)`.
+`(batch, h, w, 1) -> (batch, scale * h, scale * w, 1)`. Inside, luminance counts from mid-gray: a
+function of the note's networks still (the first and last biases would do it), but members whose
+ReLUs all die, frequent otherwise at useful learning rates, become rare.
 """
 
 import dataclasses
@@ -18,6 +20,9 @@ from sr_jax.operators.shuffle import depth_to_space
 # The activation, and the variance its layer's kernel is initialised with (times 1 / fan-in): He et
 # al. (2015) for ReLU, LeCun's for tanh.
 ACTIVATIONS = {"relu": (nn.relu, 2.0), "tanh": (nn.tanh, 1.0)}
+
+
+MID_GRAY = 0.5
 
 
 @dataclasses.dataclass(frozen=True)
@@ -104,11 +109,11 @@ class LRNetwork(nn.Module):
     """Upscales LR luminance `x`."""
     activation, gain = ACTIVATIONS[self.activation]
     *body, last = self.layers
-    y = x
+    y = x = x - MID_GRAY
     for layer in body:
       y = activation(Conv(layer, gain, name=layer.name)(y))
     y = Conv(last, last_gain(self.bicubic_skip), name=last.name)(y)
-    y = depth_to_space(y, self.scale)
+    y = depth_to_space(y, self.scale) + MID_GRAY
     return y + upscale_bicubic(x, self.scale) if self.bicubic_skip else y
 
 
@@ -156,6 +161,7 @@ class HRNetwork(nn.Module):
     """Upscales LR luminance `x`."""
     activation, gain = ACTIVATIONS[self.activation]
     first, *hidden, last = self.layers
+    x = x - MID_GRAY
     y = x if first.grid == "lr" else upscale_bicubic(x, self.scale)
     y = Conv(first, gain, name=first.name)(y)
     if first.grid == "lr":
@@ -163,7 +169,7 @@ class HRNetwork(nn.Module):
     y = activation(y)
     for layer in hidden:
       y = activation(Conv(layer, gain, name=layer.name)(y))
-    y = Conv(last, last_gain(self.bicubic_skip), name=last.name)(y)
+    y = Conv(last, last_gain(self.bicubic_skip), name=last.name)(y) + MID_GRAY
     return y + upscale_bicubic(x, self.scale) if self.bicubic_skip else y
 
 

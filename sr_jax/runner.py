@@ -50,7 +50,7 @@ def compare(
   began = time.monotonic()
   photos = sources.load(recipe.data, recipe.scale, recipe.patch)
   store = patches.make_store(photos.train, recipe.patch)
-  patches.check_memory(store, jax.devices()[0])
+  patches.check_memory(store, patches.device_memory(jax.devices()[0]))
   about = {"arms": _describe(arms, budgets), "pixels": photos.fingerprint()}
   for change in open_run(run_dir, experiment, recipe, about):
     say(f"WARNING: since this run was begun, {change}; its bits may differ")

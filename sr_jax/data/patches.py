@@ -6,11 +6,11 @@ of any size share one program. Every position at which a patch fits is equally l
 
 import os
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from flax import struct
 from jaxtyping import Array, Bool, Float32, Int32, PRNGKeyArray, UInt8
 
 from sr_jax.config import InputError
@@ -19,8 +19,7 @@ from sr_jax.data.images import Photo
 HostOrDevice = Array | np.ndarray
 
 
-@struct.dataclass
-class Store:
+class Store(NamedTuple):
   """The training images on the device.
 
   Attributes:
@@ -40,8 +39,7 @@ class Store:
   columns: Int32[HostOrDevice, " n"]
 
 
-@struct.dataclass
-class Crops:
+class Crops(NamedTuple):
   """Which patches to cut: an image, the LR pixel of the upper left corner, and a symmetry.
 
   The 8 symmetries of the square are the choices of three: swap the axes, reverse rows, reverse
@@ -82,22 +80,23 @@ def make_store(photos: Sequence[Photo], patch: int) -> Store:
   )
 
 
-def check_memory(store: Store, device: jax.Device) -> None:
-  """Refuses a store that does not fit the device, before it is put there.
+def device_memory(device: jax.Device) -> int:
+  """Bytes of memory that a device has; on CPU, the machine's."""
+  limit = (device.memory_stats() or {}).get("bytes_limit")
+  return limit or os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
+def check_memory(store: Store, there: int) -> None:
+  """Refuses a store that does not fit `there` bytes, before it is put on a device.
 
   Raises:
     InputError: with the size needed and the size there is.
   """
   needed = sum(leaf.nbytes for leaf in jax.tree.leaves(store))
-  stats = device.memory_stats()
-  if stats and "bytes_limit" in stats:
-    there = stats["bytes_limit"]
-  else:
-    there = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
   if needed > 0.8 * there:  # the rest is for the networks
     raise InputError(
-      f"the training images need {needed / 2**30:.2f} GiB and {device.platform} has "
-      f"{there / 2**30:.2f} GiB (80 % of it may hold images); train on fewer images"
+      f"the training images need {needed / 2**30:.2f} GiB and the device has {there / 2**30:.2f} "
+      "GiB, of which images may take 80 %; train on fewer images"
     )
 
 
@@ -143,7 +142,7 @@ def _windows(
 ) -> Array:
   """`(b, side, side)` windows of images that lie end to end."""
   corner = start + row * width + column
-  begin = corner[:, None] + jnp.arange(side) * width[:, None]
+  begin = corner[:, None] + jnp.arange(side)[None, :] * width[:, None]
   one_row = jax.vmap(lambda at: jax.lax.dynamic_slice(flat, (at,), (side,)))
   return jax.vmap(one_row)(begin)
 

@@ -100,6 +100,8 @@ def _read(paths: Sequence[Path], scale: int, side: int) -> list[Photo]:
         f"{path} is {width} x {height} pixels; at --scale={scale} it needs at least {side} x {side}"
         + ("" if path.parent.name != "train" else " to hold a training patch (--patch)")
       )
+    if path.parent.name != "train" and gray.min() == gray.max():
+      raise InputError(f"{path} is one flat colour, which has no PSNR; remove it")
     name = path.stem if stems.count(path.stem) == 1 else path.name
     return make_photo(name, gray, scale)
 

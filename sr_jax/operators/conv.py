@@ -25,7 +25,7 @@ def same_padding(kernel_size: int, *, extra_at_start: bool = False) -> tuple[int
 
 
 def conv(
-  x: Float[Array, "b *space i"], kernel: Float[Array, "*kernel i o"], padding: Sequence
+  x: Float[Array, "b *space c"], kernel: Float[Array, "*kernel i o"], padding: Sequence
 ) -> Float[Array, "b *out o"]:
   """Correlates x with a kernel, stride 1, in full float32 (no TF32, no bfloat16 passes).
 

@@ -28,7 +28,7 @@ def cubic(x: np.ndarray) -> np.ndarray:
 
 
 def imresize(
-  image: Num[np.ndarray, "h w *c"], factor: float, border: Border = "mirror"
+  image: Num[np.ndarray, "h w *c"], factor: int | float, border: Border = "mirror"
 ) -> Num[np.ndarray, "h2 w2 *c"]:
   """Resizes as MATLAB's `imresize(image, factor)`: bicubic, widened by 1/factor when shrinking.
 
@@ -54,7 +54,9 @@ def imresize(
 
 
 @functools.lru_cache(maxsize=64)
-def _contributions(length: int, factor: float, border: Border) -> tuple[np.ndarray, np.ndarray]:
+def _contributions(
+  length: int, factor: int | float, border: Border
+) -> tuple[np.ndarray, np.ndarray]:
   """Weights and source indices, both `(ceil(factor * length), taps)`, of one axis."""
   out_length = math.ceil(factor * length)
   width = 4.0 / min(factor, 1.0)

@@ -79,7 +79,7 @@ def train(
   def report() -> None:
     if pending is not None:
       at, losses = pending
-      psnr = [_psnr(loss) for loss in np.asarray(losses)]
+      psnr = [_psnr(loss) for loss in np.asarray(losses).tolist()]
       metrics.append(step=at, **name, training_psnr=psnr)
       finite = [value for value in psnr if value is not None]
       progress.update(at, f"{np.mean(finite):.2f} dB" if finite else "diverged")

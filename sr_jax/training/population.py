@@ -7,13 +7,12 @@ shared between members but the images.
 import functools
 import zlib
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from flax import struct
 from jax.sharding import Mesh
 from jaxtyping import Array, Float32, Int32, PRNGKeyArray
 
@@ -22,7 +21,7 @@ from sr_jax.networks import Network, upscale
 from sr_jax.training.sharding import DATA, each_member
 
 ADAM = optax.scale_by_adam(b1=0.9, b2=0.999, eps=1e-8)
-WARMUP = 0.05  # of all steps
+WARMUP = 0.1  # of all steps
 INITIALISATION, BATCHES = 0, 1  # the two uses of a seed
 
 # XLA:CPU hands convolutions to YNNPACK, which takes up to 3.6 times as long as Eigen for the weight
@@ -30,8 +29,7 @@ INITIALISATION, BATCHES = 0, 1  # the two uses of a seed
 EIGEN_CONVOLUTIONS = {"xla_cpu_experimental_ynn_fusion_type": "LIBRARY_FUSION_TYPE_INDIVIDUAL_DOT"}
 
 
-@struct.dataclass
-class Members:
+class Members(NamedTuple):
   """Who is in a population; arrays of equal length.
 
   Attributes:
@@ -43,8 +41,7 @@ class Members:
   learning_rate: Float32[HostOrDevice, "*m"]
 
 
-@struct.dataclass
-class State:
+class State(NamedTuple):
   """What training changes; every leaf has a leading member axis.
 
   Attributes:
@@ -71,7 +68,7 @@ def batch_key(seed: Int32[HostOrDevice, ""], step: Int32[HostOrDevice, ""]) -> P
 def learning_rate(
   peak: Float32[HostOrDevice, ""], step: Int32[HostOrDevice, ""], steps: Int32[HostOrDevice, ""]
 ) -> Float32[Array, ""]:
-  """Linear warm-up over the first 5 % of the steps, times cosine decay to zero over all of them."""
+  """Linear warm-up over the first tenth of the steps, times cosine decay to zero over all of them."""
   warm_up = jnp.minimum((step + 1) / steps / WARMUP, 1.0)
   decay = 0.5 * (1 + jnp.cos(jnp.pi * step / steps))
   return warm_up * decay * peak

@@ -1,0 +1,103 @@
+import json
+
+import numpy as np
+import pytest
+
+from sr_jax.analysis import report, verdict
+from sr_jax.arm_run import choose_rate
+
+
+def member(seed, psnr, status="ok"):
+  return {
+    "seed": seed,
+    "learning_rate": 1e-3,
+    "status": status,
+    "validation_psnr": 30.0,
+    "test": {"psnr": list(psnr), "ssim": [0.9] * len(psnr)},
+    "training": {"psnr": list(psnr)},
+  }
+
+
+def results(lr, hr, edge=None):
+  """Results of two arms from their test PSNR, (seeds, images) each; None marks a diverged seed."""
+
+  def arm(table):
+    rows = [
+      member(seed, [None] * 4, "diverged") if row is None else member(seed, row)
+      for seed, row in enumerate(table)
+    ]
+    return {"learning_rate": 1e-3, "rate_at_edge": edge, "search": [], "members": rows}
+
+  data = {
+    "experiment": "test",
+    "config": {"scale": 2, "steps": 5},
+    "images": {"test": list("abcd")},
+    "bicubic": {"test": {"psnr": [29.0] * 4, "ssim": [0.8] * 4}, "training": {"psnr": [29.0]}},
+    "arms": {"lr": arm(lr), "hr": arm(hr)},
+  }
+  data["verdict"] = verdict.compare_arms(data)
+  data["verdict"]["sentences"] = verdict.sentences(data)
+  json.dumps(data, allow_nan=False)
+  return data
+
+
+BASE = 30 + np.arange(4.0) + np.array([[0.0], [0.1], [0.2]])
+WOBBLE = 0.01 * np.array([[1.0, -1, 1, -1], [-1, 1, 1, -1], [1, 1, -1, -1]])
+
+
+@pytest.mark.parametrize(
+  ("shift", "decision", "words"),
+  [
+    (0.3, "supported", "the claim is supported"),
+    (-0.3, "reversed", "the claim is reversed"),
+    (0.0, "equivalent", "the two are equivalent"),
+    (0.05, "undecided", "this run does not decide it"),
+  ],
+)
+def test_the_verdict_is_about_the_paired_difference(shift, decision, words):
+  data = results(BASE + shift + WOBBLE, BASE)
+  assert data["verdict"]["test"]["decision"] == decision
+  assert data["verdict"]["test"]["mean"] == pytest.approx(shift)
+  assert words in data["verdict"]["sentences"][0]
+  assert "3 seeds x 4 images" in data["verdict"]["sentences"][0]
+  assert verdict.headline(data)["decision"] == decision
+
+
+def test_a_diverged_seed_is_left_out_and_said():
+  lr = [*(BASE + 0.3 + WOBBLE)]
+  lr[1] = None
+  data = results(lr, BASE)
+  assert data["verdict"]["left_out_seeds"] == [1]
+  assert data["verdict"]["test"]["seeds"] == 2
+  assert any("Seeds left out because a member diverged: [1]" in s for s in verdict.sentences(data))
+
+
+def test_nothing_left_to_compare_is_said():
+  data = results([None, None, None], BASE)
+  assert data["verdict"]["test"]["mean"] is None
+  assert "does not decide" in data["verdict"]["sentences"][0]
+  assert report.score_rows(data)[2][2] == "diverged"
+  assert verdict.headline(data)["decision"] == "undecided"
+
+
+def test_a_rate_on_the_edge_of_the_grid_is_said():
+  data = results(BASE, BASE, edge="highest")
+  assert any("0.001, is the highest of the grid" in s for s in data["verdict"]["sentences"])
+
+
+def test_equal_work_in_unequal_time_is_said():
+  said = verdict.time_sentence({"step_seconds": {"lr": 0.004, "hr": 0.009}, "device": "1 x cpu"})
+  assert "4.00 ms for LR and 9.00 ms for HR, 2.25 times as long" in said
+
+
+def test_the_rate_is_chosen_by_mean_validation_and_divergence_ranks_last():
+  def found(*scores):
+    return [
+      {"seed": seed, "learning_rate": rate, "validation_psnr": psnr} for seed, rate, psnr in scores
+    ]
+
+  search = found((0, 0.1, 30.0), (0, 0.2, 31.0), (1, 0.1, 30.2), (1, 0.2, 29.0))
+  assert choose_rate(search, [0.1, 0.2]) == 0.1
+  search = found((0, 0.1, 30.0), (0, 0.2, 35.0), (1, 0.1, 30.2), (1, 0.2, None))
+  assert choose_rate(search, [0.1, 0.2]) == 0.1
+  assert choose_rate([], [0.3]) == 0.3

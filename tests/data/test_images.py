@@ -1,0 +1,73 @@
+import numpy as np
+import pytest
+from PIL import Image
+
+from sr_jax.config import InputError
+from sr_jax.data.images import luminance, make_photo, read_luminance
+
+RGB = np.random.default_rng(0).integers(0, 256, (6, 9, 3), np.uint8)
+
+
+def test_luminance_of_known_colours():
+  # MATLAB's rgb2ycbcr of black, white, red, green and blue
+  colours = np.array([[0, 0, 0], [255] * 3, [255, 0, 0], [0, 255, 0], [0, 0, 255]], np.uint8)
+  np.testing.assert_array_equal(luminance(colours[None])[0], [16, 235, 81, 145, 41])
+
+
+def save(image, path, **options):
+  image.save(path, **options)
+  return read_luminance(path)
+
+
+def test_every_mode_gives_the_same_luminance(tmp_path):
+  expected = luminance(RGB)
+  rgb = Image.fromarray(RGB)
+  alpha = np.dstack([RGB, np.full(RGB.shape[:2], 7, np.uint8)])
+  np.testing.assert_array_equal(save(rgb, tmp_path / "a.png"), expected)
+  np.testing.assert_array_equal(save(rgb, tmp_path / "a.bmp"), expected)
+  np.testing.assert_array_equal(save(rgb, tmp_path / "a.tif"), expected)
+  np.testing.assert_array_equal(save(rgb, tmp_path / "a.webp", lossless=True), expected)
+  np.testing.assert_array_equal(save(Image.fromarray(alpha), tmp_path / "b.png"), expected)
+  cmyk = Image.fromarray(np.dstack([255 - RGB, np.zeros(RGB.shape[:2], np.uint8)]), mode="CMYK")
+  np.testing.assert_array_equal(save(cmyk, tmp_path / "c.tif"), expected)
+  palette = rgb.quantize(256)
+  np.testing.assert_array_equal(
+    save(palette, tmp_path / "d.png"), luminance(np.asarray(palette.convert("RGB")))
+  )
+
+
+def test_gray_is_taken_as_it_is_and_16_bits_are_scaled(tmp_path):
+  gray = RGB[..., 0]
+  np.testing.assert_array_equal(save(Image.fromarray(gray), tmp_path / "g.png"), gray)
+  deep = Image.fromarray(gray.astype(np.uint16) * 257)
+  assert deep.mode == "I;16"
+  np.testing.assert_array_equal(save(deep, tmp_path / "deep.png"), gray)
+
+
+def test_a_photograph_is_turned_as_its_exif_tag_says(tmp_path):
+  exif = Image.Exif()
+  exif[0x0112] = 6  # the camera was turned: rotate by 270 degrees to view
+  turned = save(Image.fromarray(RGB), tmp_path / "e.png", exif=exif)
+  np.testing.assert_array_equal(turned, np.rot90(luminance(RGB), -1))
+
+
+@pytest.mark.parametrize("damage", [b"", b"no image at all", "half"])
+def test_a_damaged_file_is_named(tmp_path, damage):
+  path = tmp_path / "broken.png"
+  Image.fromarray(RGB).save(path)
+  path.write_bytes(path.read_bytes()[:60] if damage == "half" else damage)
+  with pytest.raises(InputError, match=r"broken\.png cannot be read as an image"):
+    read_luminance(path)
+
+
+def test_floating_point_pixels_are_refused(tmp_path):
+  Image.fromarray(RGB[..., 0].astype(np.float32)).save(tmp_path / "f.tif")
+  with pytest.raises(InputError, match=r"f\.tif holds floating-point pixels"):
+    read_luminance(tmp_path / "f.tif")
+
+
+def test_a_photo_is_cropped_to_the_scale_and_paired():
+  photo = make_photo("x", np.full((11, 13), 128, np.uint8), 3)
+  assert photo.hr.shape == (9, 12)
+  assert photo.lr.shape == (3, 4)
+  np.testing.assert_allclose(photo.lr, 128 / 255, rtol=1e-6)

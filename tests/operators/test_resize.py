@@ -1,0 +1,50 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from PIL import Image
+
+from sr_jax.operators.resize import imresize, upscale_bicubic, upscale_taps
+
+
+@pytest.mark.parametrize("scale", [2, 3, 4])
+def test_reproduces_matlab_bit_for_bit(shared_data, scale):
+  for path in sorted((shared_data / "Set5").glob("*.png")):
+    rgb = np.asarray(Image.open(path).convert("RGB"))
+    height, width = (side - side % scale for side in rgb.shape[:2])
+    matlab = np.asarray(Image.open(shared_data / "Set5_matlab_lr" / f"x{scale}" / path.name))
+    ours = imresize(rgb[:height, :width], 1 / scale, border="clamp")
+    np.testing.assert_array_equal(ours, matlab, err_msg=path.name)
+
+
+def test_shrinking_by_two_uses_the_widened_kernel():
+  # Pixel 15 lies 2.5, 0.5, -1.5 and -3.5 pixels from the outputs 6 to 9: cubic(distance / 2) / 2.
+  impulse = np.zeros((32, 8))
+  impulse[15] = 1
+  shrunk = imresize(impulse, 0.5)[:, 0]
+  np.testing.assert_allclose(shrunk[6:10], np.array([-9, 111, 29, -3]) / 256, atol=1e-15)
+
+
+def test_matches_the_taps_of_the_note_at_scale_two():
+  np.testing.assert_allclose(
+    upscale_taps(2)[:, 0], [-0.0234375, 0.2265625, 0.8671875, -0.0703125, 0.0], atol=1e-15
+  )
+  np.testing.assert_allclose(upscale_taps(2)[:, 1], upscale_taps(2)[::-1, 0], atol=1e-15)
+
+
+@pytest.mark.parametrize("factor", [1 / 4, 1 / 3, 1 / 2, 2, 3, 4])
+@pytest.mark.parametrize("border", ["mirror", "clamp"])
+def test_keeps_constants_and_mirrors_with_the_image(factor, border):
+  rng = np.random.default_rng(0)
+  np.testing.assert_allclose(imresize(np.full((24, 12), 0.3), factor, border), 0.3, atol=1e-14)
+  x = rng.random((24, 12))
+  turned = imresize(x[::-1].T, factor, border)
+  np.testing.assert_allclose(turned, imresize(x, factor, border)[::-1].T, atol=1e-14)
+
+
+@pytest.mark.parametrize("scale", [2, 3, 4])
+def test_the_network_form_equals_imresize_to_the_border(scale):
+  x = np.random.default_rng(0).random((7, 5))
+  with jax.enable_x64():
+    ours = upscale_bicubic(jnp.asarray(x)[None, :, :, None], scale)[0, :, :, 0]
+    np.testing.assert_allclose(ours, imresize(x, scale), atol=1e-14)

@@ -1,0 +1,77 @@
+"""Holds what the layout of the code promises."""
+
+import ast
+import dataclasses
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from experiments import matched_flops
+from sr_jax.config import Execution
+
+ROOT = Path(__file__).parents[1]
+CODE = [ROOT / "launch.py", *ROOT.glob("sr_jax/**/*.py"), *ROOT.glob("experiments/*.py")]
+
+# A module imports only from its own row and the rows above it.
+LAYERS = [
+  {"config", "console"},
+  {"operators"},
+  {"networks"},
+  {"budget", "data", "run_folder"},
+  {"training"},
+  {"evaluation"},
+  {"analysis", "arm_run"},
+  {"runner", "inspect_checkpoint"},
+  {"experiments"},
+  {"launch"},
+]
+
+
+def part(module):
+  names = module.split(".")
+  return names[1] if names[0] == "sr_jax" and len(names) > 1 else names[0]
+
+
+def imports(path):
+  for node in ast.walk(ast.parse(path.read_text())):
+    if isinstance(node, ast.ImportFrom) and node.module:
+      whole = {f"{node.module}.{alias.name}" for alias in node.names}
+      yield from whole if node.module == "sr_jax" else {node.module}
+    elif isinstance(node, ast.Import):
+      yield from (alias.name for alias in node.names)
+
+
+def test_imports_point_one_way():
+  rank = {name: i for i, layer in enumerate(LAYERS) for name in layer}
+  for path in CODE:
+    module = ".".join(path.relative_to(ROOT).with_suffix("").parts)
+    if module == "sr_jax.__init__":
+      continue
+    for name in imports(path):
+      if name.split(".")[0] in ("sr_jax", "experiments", "launch"):
+        # launch starts JAX late and looks experiments up by name: the one exception
+        assert rank[part(name)] <= rank[part(module)], f"{module} imports {name}"
+
+
+def test_no_private_modules_of_jax_and_nothing_is_evaluated():
+  for path in CODE:
+    text = path.read_text()
+    assert "jax._src" not in text, path
+    assert not re.search(r"\b(eval|exec|pickle)\b\s*[.(]", text), path
+
+
+@pytest.mark.parametrize("cls", [matched_flops.Config, Execution])
+def test_every_field_is_read_somewhere(cls):
+  text = "\n".join(path.read_text() for path in CODE)
+  for field in dataclasses.fields(cls):
+    assert re.search(rf"(recipe|config|execution)\.{field.name}\b", text), field.name
+
+
+def test_tensorflow_and_matplotlib_are_not_imported_to_train():
+  code = "import sys, sr_jax.runner; print([m for m in sys.modules if '.' not in m])"
+  run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+  assert "'tensorflow'" not in run.stdout
+  assert "'matplotlib'" not in run.stdout

@@ -1,0 +1,76 @@
+import dataclasses
+import json
+
+import pytest
+
+from experiments import matched_flops, smoke
+from sr_jax.config import (
+  Execution,
+  InputError,
+  accepts,
+  check,
+  differences,
+  digest,
+  from_dict,
+  setting,
+  to_dict,
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+  steps: int = setting(3, "how many", at_least=1)
+  rate: tuple[float, ...] = setting((0.1,), "how fast", above=0)
+  kind: str = setting("a", "which", choices=("a", "b"))
+  skip: bool = setting(True, "whether")
+
+
+def test_survives_json():
+  config = Config(steps=7, rate=(0.5, 0.25), kind="b", skip=False)
+  assert from_dict(Config, json.loads(json.dumps(to_dict(config)))) == config
+
+
+def test_a_run_is_named_by_all_of_its_config_and_its_experiment():
+  plain = to_dict(Config())
+  names = {digest("x", plain), digest("y", plain)}
+  for field, value in {"steps": 4, "rate": [0.2], "kind": "b", "skip": False}.items():
+    names.add(digest("x", plain | {field: value}))
+  assert len(names) == 6
+  assert digest("x", dict(reversed(plain.items()))) == digest("x", plain)
+
+
+def test_differences_name_the_fields():
+  assert differences({"a": 1, "b": 2, "c": 3}, {"a": 1, "b": 4, "d": 5}) == [
+    "b is 2, expected 4",
+    "c is 3, expected absent",
+    "d is absent, expected 5",
+  ]
+
+
+@pytest.mark.parametrize(
+  ("change", "says"),
+  [
+    ({"steps": 0}, "--steps=0 must be at least 1"),
+    ({"steps": 1.5}, "--steps=1.5 must be int"),
+    ({"steps": True}, "--steps=True must be int"),
+    ({"rate": ()}, "--rate is empty"),
+    ({"rate": (0.1, -1.0)}, "--rate=-1.0 must be greater than 0"),
+    ({"rate": (0.1, 0.1)}, "--rate=0.1,0.1 names a value twice"),
+    ({"rate": (float("nan"),)}, "--rate=nan must be a finite number"),
+    ({"kind": "c"}, "--kind=c is not supported; choose from a, b"),
+  ],
+)
+def test_bad_values_are_named(change, says):
+  with pytest.raises(InputError, match=says):
+    check(Config(**change))
+
+
+def test_foreign_data_is_refused():
+  with pytest.raises(InputError, match="differs in the fields colour"):
+    from_dict(Config, to_dict(Config()) | {"colour": 1})
+
+
+@pytest.mark.parametrize("cls", [matched_flops.Config, smoke.Config, Execution])
+def test_the_defaults_are_accepted_and_explained(cls):
+  check(cls())
+  assert all(accepts(cls, field.name)["help"] for field in dataclasses.fields(cls))

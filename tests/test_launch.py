@@ -1,0 +1,139 @@
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import launch
+from experiments import smoke
+from sr_jax.run_folder import open_run, path_of
+
+ROOT = Path(__file__).parents[1]
+
+
+def run(*flags):
+  return launch.main(["launch.py", *flags])
+
+
+def test_lists_the_experiments(capsys):
+  assert run("--list") == 0
+  assert "matched_flops" in capsys.readouterr().out
+  assert run() == 2
+
+
+def test_help_shows_every_field_with_its_default(capsys):
+  assert run("--experiment=matched_flops", "--help") == 0
+  out = capsys.readouterr().out
+  for words in ("--features=32", "--learning_rate=", "--workdir=runs", "arXiv 1609.07009"):
+    assert words in out
+
+
+BAD = [
+  (["--experiment=matched_flop"], "did you mean matched_flops"),
+  (["--experiment=smoke", "--feature=8"], "Did you mean: features"),
+  (["--experiment=smoke", "--steps=ten"], "'ten' is not int"),
+  (["--experiment=smoke", "--steps=1e3"], "'1e3' is not int"),
+  (["--experiment=smoke", "--bicubic_skip=maybe"], "'maybe' is not bool"),
+  (["--experiment=smoke", "--learning_rate=1e-3,fast"], "'fast' is not float"),
+  (["--experiment=smoke", "--learning_rate=-1e-3"], "--learning_rate=-0.001 must be greater"),
+  (["--experiment=smoke", "--learning_rate="], "'' is not float"),
+  (["--experiment=smoke", "--seeds=0"], "--seeds=0 must be at least 1"),
+  (["--experiment=smoke", "--scale=1"], "--scale=1 is not supported; choose from 2, 3, 4"),
+  (["--experiment=smoke", "--scale=5"], "--scale=5 is not supported; choose from 2, 3, 4"),
+  (["--experiment=smoke", "--scale=2,5"], "--scale=5 is not supported"),
+  (["--experiment=smoke", "--patch=2"], "--patch=2 must be at least 4"),
+  (["--experiment=smoke", "--activation=gelu"], "--activation=gelu is not supported"),
+  (["--experiment=matched_flops", "--scale=3"], "27 or 36"),
+  (["--experiment=matched_flops", "--hr_features=7"], "--hr_features=7 matches no whole kernel"),
+  (["--experiment=matched_flops", "--hr_features=2"], "arm hr costs 10418 MACs"),
+  (["--experiment=smoke", "features=8"], "flags look like --name=value; found 'features=8'"),
+  (["--experiment=smoke", "--workdir=a,b"], "--workdir is not a field"),
+  (["--experiment=smoke", "--checkpoint_every_seconds=0"], "must be greater than 0"),
+]
+
+
+@pytest.mark.parametrize(("flags", "says"), BAD, ids=[flags[-1] for flags, _ in BAD])
+def test_bad_flags_are_one_sentence_and_touch_nothing(flags, says, capsys, tmp_path, monkeypatch):
+  monkeypatch.chdir(tmp_path)
+  assert run(*flags) == 2
+  err = capsys.readouterr().err
+  assert says in err
+  assert err.count("\n") == 1
+  assert not list(tmp_path.iterdir())
+
+
+@pytest.fixture
+def quick(tmp_path):
+  return ["--experiment=smoke", f"--workdir={tmp_path / 'runs'}", "--compile_cache="]
+
+
+def bad_folder(tmp_path, kind):
+  for split in ("train", "validation", "test"):
+    (tmp_path / split).mkdir()
+    noise = np.random.default_rng(0).integers(0, 256, (40, 40), np.uint8)
+    Image.fromarray(noise).save(tmp_path / split / "a.png")
+  if kind == "missing":
+    (tmp_path / "test" / "a.png").unlink()
+    (tmp_path / "test").rmdir()
+  elif kind == "empty":
+    (tmp_path / "validation" / "a.png").unlink()
+  elif kind == "corrupt":
+    (tmp_path / "train" / "b.jpg").write_bytes(b"\xff\xd8\xff oh no")
+  elif kind == "small":
+    Image.fromarray(noise[:20]).save(tmp_path / "train" / "b.png")
+  return f"--data=folder:{tmp_path}"
+
+
+@pytest.mark.parametrize(
+  ("kind", "says"),
+  [
+    ("missing", "there is no folder"),
+    ("empty", "validation holds no image"),
+    ("corrupt", "b.jpg cannot be read as an image"),
+    ("small", "b.png is 40 x 20 pixels; at --scale=2 it needs at least 34 x 34"),
+  ],
+)
+def test_bad_folders_are_one_sentence_and_touch_nothing(kind, says, quick, capsys, tmp_path):
+  (tmp_path / "data").mkdir()
+  assert run(*quick, bad_folder(tmp_path / "data", kind)) == 2
+  assert says in capsys.readouterr().err
+  assert not (tmp_path / "runs").exists()
+
+
+def test_an_unwritable_workdir_is_said(capsys, tmp_path):
+  (tmp_path / "file").write_text("")
+  flags = ["--experiment=smoke", f"--workdir={tmp_path / 'file' / 'runs'}", "--compile_cache="]
+  assert run(*flags) == 2
+  assert "cannot be written" in capsys.readouterr().err
+
+
+def test_a_changed_config_is_said_field_by_field(quick, capsys, tmp_path):
+  run_dir = path_of(str(tmp_path / "runs"), "smoke", smoke.Config())
+  open_run(run_dir, "smoke", smoke.Config(), {})
+  about = json.loads((run_dir / "config.json").read_text())
+  about["config"]["steps"] = 99
+  (run_dir / "config.json").write_text(json.dumps(about))
+  assert run(*quick) == 2
+  assert "steps is 99, expected" in capsys.readouterr().err
+  (run_dir / "config.json").write_text("{ torn")
+  assert run(*quick) == 2
+  assert "config.json cannot be read" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+  ("flags", "code", "says"),
+  [
+    (["--list"], 0, "smoke"),
+    (["--experiment=smoke", "--help"], 0, "--features=16"),
+    (["--experiment=smok"], 2, "did you mean smoke"),
+  ],
+)
+def test_the_program_itself_starts(flags, code, says):
+  done = subprocess.run(
+    [sys.executable, "launch.py", *flags], cwd=ROOT, capture_output=True, text=True, check=False
+  )
+  assert done.returncode == code
+  assert says in done.stdout + done.stderr

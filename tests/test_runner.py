@@ -1,0 +1,176 @@
+"""The whole program, small: what a run leaves behind, and that a kill changes nothing of it."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from sr_jax import inspect_checkpoint
+from sr_jax.config import InputError
+from sr_jax.training import metrics
+
+ROOT = Path(__file__).parents[1]
+pytestmark = pytest.mark.slow
+
+FLAGS = [
+  "--experiment=smoke",
+  "--features=8",
+  "--steps=90",
+  "--search_steps=30",
+  "--batch=4",
+  "--patch=8",
+  "--checkpoint_every_seconds=0.01",
+]
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+  """Three small photographs for each split, cut from the sample photographs."""
+  folder = tmp_path_factory.mktemp("data")
+  photos = sorted((ROOT / "sr_jax" / "data" / "sample_photos").glob("*.webp"))
+  for i, path in enumerate(photos[:9]):
+    split = folder / ("train", "validation", "test")[i % 3]
+    split.mkdir(exist_ok=True)
+    Image.open(path).crop((100, 100, 160, 160)).save(split / f"{path.stem}.png")
+  return folder
+
+
+def start(workdir, data, *more):
+  command = [sys.executable, "launch.py", *FLAGS, f"--workdir={workdir}", f"--data=folder:{data}"]
+  return subprocess.Popen(
+    [*command, *more], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+  )
+
+
+def finish(process):
+  out, err = process.communicate(timeout=300)
+  assert process.returncode == 0, out + err
+  return out
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory, data):
+  """The folder and output of a run left alone."""
+  workdir = tmp_path_factory.mktemp("alone")
+  out = finish(start(workdir, data))
+  (run_dir,) = workdir.iterdir()
+  return run_dir, out
+
+
+def test_a_run_explains_itself(finished):
+  run_dir, out = finished
+  assert out.startswith("cpu: ")
+  assert "LR against HR on test photographs" in out
+  assert {path.name for path in run_dir.iterdir()} == {
+    "checkpoints",
+    "config.json",
+    "figures",
+    "metrics.jsonl",
+    "report.md",
+    "results.json",
+    "timing.json",
+  }
+  about = json.loads((run_dir / "config.json").read_text())
+  assert about["config"]["features"] == 8
+  assert {"revision", "jax", "flax", "device"} <= about["provenance"].keys()
+  for name in ("learning_curves", "differences_by_image", "example"):
+    picture = Image.open(run_dir / "figures" / f"{name}.png")
+    assert len(np.unique(np.asarray(picture.convert("L")))) > 20
+    assert f"figures/{name}.png" in (run_dir / "report.md").read_text()
+
+
+def test_results_are_complete(finished):
+  results = json.loads((finished[0] / "results.json").read_text())
+  assert list(results["arms"]) == ["lr", "hr"]
+  for arm in results["arms"].values():
+    assert [member["seed"] for member in arm["members"]] == [0, 1]
+    assert arm["learning_rate"] in [one["learning_rate"] for one in arm["search"]]
+    for member in arm["members"]:
+      assert member["status"] in ("ok", "below bicubic")
+      assert len(member["test"]["psnr"]) == len(results["images"]["test"]) == 3
+      assert len(member["training"]["psnr"]) == 3
+  lr, hr = (arm["members"] for arm in results["arms"].values())
+  differences = [
+    np.subtract(a["test"]["psnr"], b["test"]["psnr"]) for a, b in zip(lr, hr, strict=True)
+  ]
+  assert results["verdict"]["test"]["mean"] == pytest.approx(np.mean(differences))
+  assert (results["verdict"]["test"]["seeds"], results["verdict"]["test"]["images"]) == (2, 3)
+
+
+def test_a_killed_run_goes_on_to_the_same_bytes(finished, data, tmp_path):
+  for number, until in ((signal.SIGKILL, ("lr", 40)), (signal.SIGTERM, ("hr", 60))):
+    process = start(tmp_path, data)
+    wait_for(process, tmp_path, *until)
+    process.send_signal(number)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == (143 if number == signal.SIGTERM else -9), out + err
+    if number == signal.SIGTERM:
+      assert "run the same command again" in err
+  finish(start(tmp_path, data))
+  (run_dir,) = tmp_path.iterdir()
+  for name in ("results.json", "metrics.jsonl"):
+    assert (run_dir / name).read_bytes() == (finished[0] / name).read_bytes(), name
+
+
+def wait_for(process, workdir, arm, step):
+  """Waits until the final training of an arm has reached a step."""
+  deadline = time.monotonic() + 200
+  while time.monotonic() < deadline and process.poll() is None:
+    for path in workdir.glob("*/metrics.jsonl"):
+      if any(
+        line["arm"] == arm and line["stage"] == "final" and line["step"] >= step
+        for line in metrics.read(path)
+      ):
+        return
+    os.sched_yield()
+  pytest.fail(f"never got to {arm} step {step}")
+
+
+def test_a_finished_run_is_told_and_not_trained_again(finished, data):
+  run_dir, out = finished
+  before = {path: path.stat().st_mtime_ns for path in run_dir.rglob("*") if path.is_file()}
+  again = finish(start(run_dir.parent, data))
+  assert "nothing is trained again" in again
+  assert again.splitlines()[-8:] == out.splitlines()[-8:]
+  assert before == {path: path.stat().st_mtime_ns for path in run_dir.rglob("*") if path.is_file()}
+
+
+def test_a_sweep_runs_the_product_and_only_what_is_missing(finished, data):
+  run_dir, _ = finished
+  out = finish(start(run_dir.parent, data, "--depth=1,0"))
+  assert out.count("nothing is trained again") == 1  # depth 1 is the run above
+  table = out.rstrip().splitlines()[-2:]
+  assert [row.split()[0] for row in table] == ["1", "0"]
+  assert len(list(run_dir.parent.iterdir())) == 2
+
+
+def test_inspection_describes_it(finished, capsys):
+  run_dir, _ = finished
+  inspect_checkpoint.main(run_dir)
+  out = capsys.readouterr().out
+  assert "lr final: step 90 of 90, members (seed 0" in out
+  assert "hidden_0/kernel" in out
+  assert "(3, 3, 8, 8)" in out
+  member = json.loads((run_dir / "results.json").read_text())["arms"]["hr"]["members"][1]
+  assert f"{np.mean(member['test']['psnr']):.4f}" in out
+  assert (run_dir / "figures" / "kernels_hr.png").exists()
+
+
+def test_inspection_refuses_a_changed_config(finished, tmp_path):
+  run_dir, _ = finished
+  copy = tmp_path / run_dir.name
+  copy.mkdir()
+  about = json.loads((run_dir / "config.json").read_text())
+  about["config"]["depth"] = 9
+  (copy / "config.json").write_text(json.dumps(about))
+  with pytest.raises(InputError, match="was changed: its configuration hashes to"):
+    inspect_checkpoint.main(copy)
+  with pytest.raises(InputError, match=r"is .* the folder of a run"):
+    inspect_checkpoint.main(tmp_path)

@@ -1,0 +1,74 @@
+import jax
+import numpy as np
+import pytest
+from orbax.checkpoint import v1 as ocp
+
+from sr_jax.config import InputError
+from sr_jax.networks import LRNetwork
+from sr_jax.training import population, sharding
+from sr_jax.training.checkpoints import Checkpoints, load_arrays
+
+NETWORK = LRNetwork(features=4, depth=1)
+
+
+def fresh(seeds=(0, 1), network=NETWORK):
+  mesh = sharding.make_mesh(len(seeds), 4)
+  members = sharding.shard_members(mesh, population.make_members(seeds, [1e-3]))
+  return population.initialise(network, "arm", members, mesh), members
+
+
+def assert_same(a, b):
+  jax.tree.map(np.testing.assert_array_equal, a, b)
+
+
+@pytest.fixture
+def saved(tmp_path):
+  state, members = fresh()
+  checkpoints = Checkpoints(tmp_path / "c")
+  for step in (1, 2, 3):
+    checkpoints.save(step, state, members, {"arm": "lr", "steps": 9})
+  checkpoints.save(3, state, members, {})  # the same step again is left alone
+  checkpoints.close()
+  return tmp_path / "c"
+
+
+def test_restores_bit_for_bit_and_keeps_the_latest_two(saved):
+  state, members = fresh()
+  checkpoints = Checkpoints(saved)
+  assert checkpoints.latest == 3
+  other = jax.tree.map(lambda x: x * 0, state)
+  restored = checkpoints.restore(other, members)
+  assert_same(restored, state)
+  assert jax.tree.map(lambda x: x.sharding, restored) == jax.tree.map(lambda x: x.sharding, state)
+  assert sorted(path.name for path in saved.iterdir() if path.name.isdigit()) == ["2", "3"]
+  checkpoints.close()
+
+
+def test_another_population_or_network_is_refused(saved):
+  checkpoints = Checkpoints(saved)
+  for state, members in (fresh((0, 1, 2)), fresh(network=LRNetwork(features=5, depth=1))):
+    with pytest.raises(InputError, match="of another network or population"):
+      checkpoints.restore(state, members)
+  checkpoints.close()
+
+
+def test_loads_as_numpy_with_what_was_saved_with_it(saved):
+  step, tree, metadata = load_arrays(saved)
+  assert (step, metadata) == (3, {"arm": "lr", "steps": 9})
+  assert all(isinstance(leaf, np.ndarray) for leaf in jax.tree.leaves(tree))
+  np.testing.assert_array_equal(tree["members"]["seed"], [0, 1])
+  assert_same(tree["params"], fresh()[0].params)
+
+
+@pytest.mark.filterwarnings("ignore:Sharding info not provided")
+def test_plain_orbax_opens_it(saved):
+  tree = ocp.load(saved / "3")
+  assert_same(tree["params"], fresh()[0].params)
+
+
+def test_a_folder_without_a_checkpoint_is_named(tmp_path):
+  with pytest.raises(InputError, match="holds no checkpoint"):
+    load_arrays(tmp_path / "nothing")
+  (tmp_path / "empty").mkdir()
+  with pytest.raises(InputError, match="holds no complete checkpoint"):
+    load_arrays(tmp_path / "empty")

@@ -1,0 +1,172 @@
+import itertools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax.sharding import AxisType
+
+from sr_jax.data import patches
+from sr_jax.data.images import make_photo
+from sr_jax.networks import HRNetwork, LRNetwork
+from sr_jax.training import population, sharding
+
+RNG = np.random.default_rng(0)
+PHOTOS = [make_photo("a", RNG.integers(0, 256, (32, 40), np.uint8), 2)]
+PATCH, BATCH, STEPS = 6, 4, 30
+STORE = patches.make_store(PHOTOS, PATCH)
+LR, HR = LRNetwork(features=8, depth=1), HRNetwork(features=2, depth=1)
+
+
+def mesh_of(members, data):
+  return jax.make_mesh(
+    (members, data),
+    (sharding.MEMBER, sharding.DATA),
+    axis_types=(AxisType.Auto, AxisType.Auto),
+    devices=jax.devices()[: members * data],
+  )
+
+
+def train(network, who, mesh=None, stretches=((0, 7),), state=None):
+  """State and last loss after some stretches of steps, as NumPy arrays."""
+  mesh = mesh or mesh_of(1, 1)
+  members = sharding.shard_members(mesh, who)
+  if state is None:
+    state = population.initialise(network, "arm", members, mesh)
+  step = population.make_train_steps(network, BATCH, PATCH, mesh)
+  for start, stop in stretches:
+    state, loss = step(state, members, sharding.replicate(mesh, STORE), start, stop, STEPS)
+  return jax.tree.map(np.asarray, (state, loss))
+
+
+def assert_same(a, b, **tolerance):
+  compare = np.testing.assert_allclose if tolerance else np.testing.assert_array_equal
+  jax.tree.map(lambda x, y: compare(x, y, **tolerance), a, b)
+
+
+def test_members_are_every_seed_with_every_rate():
+  members = population.make_members([0, 1], [1e-3, 1e-2])
+  np.testing.assert_array_equal(members.seed, [0, 0, 1, 1])
+  np.testing.assert_allclose(members.learning_rate, [1e-3, 1e-2, 1e-3, 1e-2])
+
+
+@pytest.mark.parametrize("network", [LR, HR], ids=["lr", "hr"])
+def test_a_member_computes_bit_for_bit_what_it_computes_alone(network):
+  together = train(network, population.make_members([0, 1, 2], [3e-3]))
+  for i in range(3):
+    alone = train(network, population.make_members([i], [3e-3]))
+    assert_same(alone, jax.tree.map(lambda x, i=i: x[i : i + 1], together))
+
+
+def test_no_two_members_are_alike():
+  state, loss = train(LR, population.make_members([0, 1], [1e-3, 3e-3]))
+  assert len(set(loss.tolist())) == 4
+  kernels = state.params["last"]["kernel"]
+  assert len({kernel.tobytes() for kernel in kernels}) == 4
+
+
+def test_a_stretch_may_be_cut_anywhere():
+  who = population.make_members([0, 1], [3e-3])
+  whole, _ = train(LR, who, stretches=[(0, 9)])
+  pieces, _ = train(LR, who, stretches=[(0, 1), (1, 5), (5, 9)])
+  assert_same(whole, pieces)
+
+
+@pytest.mark.parametrize("shape", [(2, 1), (1, 2), (1, 4), (2, 2)])
+def test_a_mesh_changes_nothing(shape):
+  who = population.make_members([0, 1], [3e-3])
+  one_device, loss = train(LR, who)
+  spread, spread_loss = train(LR, who, mesh_of(*shape))
+  if shape[1] == 1:  # members only move; splitting a batch changes the order of a sum
+    assert_same(one_device, spread)
+    assert_same(loss, spread_loss)
+  else:
+    assert_same(one_device.params, spread.params, rtol=2e-4, atol=2e-6)
+    assert_same(loss, spread_loss, rtol=1e-5)
+
+
+def test_the_mesh_uses_the_devices_that_divide_the_work():
+  shapes = {n: dict(sharding.make_mesh(n, 16).shape) for n in (1, 2, 3, 4, 6)}
+  assert shapes == {
+    1: {"member": 1, "data": 4},
+    2: {"member": 2, "data": 2},
+    3: {"member": 1, "data": 4},
+    4: {"member": 4, "data": 1},
+    6: {"member": 2, "data": 2},
+  }
+
+
+def test_a_diverged_member_leaves_the_others_alone():
+  mesh = mesh_of(1, 1)
+  who = population.make_members([0, 1], [3e-3])
+  state = population.initialise(LR, "arm", who, mesh)
+  broken = jax.tree.map(lambda x: x.at[0].set(jnp.nan), state.params)
+  state, loss = train(LR, who, state=state._replace(params=broken))
+  healthy, healthy_loss = train(LR, who)
+  assert np.isnan(loss[0])
+  assert loss[1] == healthy_loss[1]
+  assert_same(state.params["last"]["kernel"][1], healthy.params["last"]["kernel"][1])
+
+
+def test_arms_start_apart_and_seeds_too():
+  mesh, who = mesh_of(1, 1), population.make_members([0, 1], [3e-3])
+  one, other = (population.initialise(LR, name, who, mesh).params for name in ("lr", "hr"))
+  kernels = [*one["first"]["kernel"], *other["first"]["kernel"]]
+  assert len({np.asarray(kernel).tobytes() for kernel in kernels}) == 4
+
+
+def test_a_batch_is_a_function_of_seed_and_step():
+  def batch(seed, step):
+    crops = patches.draw(STORE, population.batch_key(jnp.int32(seed), jnp.int32(step)), 8)
+    return np.concatenate([np.ravel(x) for x in crops]).tobytes()
+
+  assert batch(3, 5) == batch(3, 5)
+  assert len({batch(seed, step) for seed in range(3) for step in range(3)}) == 9
+
+
+def test_both_arms_see_the_same_batch():
+  """A network that returns its input's mean shows, through its loss, what it was fed."""
+  losses = {}
+  for name in ("lr", "hr"):
+    mesh, who = mesh_of(1, 1), population.make_members([0, 1], [0.0])
+    state = population.initialise(LR, name, who, mesh)
+    zero = jax.tree.map(jnp.zeros_like, state.params)
+    _, losses[name] = train(LR, who, state=state._replace(params=zero))
+  assert_same(losses["lr"], losses["hr"])
+
+
+def test_the_schedule_warms_up_and_decays_to_zero():
+  rates = [
+    float(population.learning_rate(jnp.float32(1), jnp.int32(t), jnp.int32(100)))
+    for t in range(101)
+  ]
+  np.testing.assert_allclose(rates[:5], [0.1, 0.2, 0.3, 0.4, 0.5], rtol=0.01)
+  assert max(rates) == rates[9] > 0.97
+  assert rates[100] < 1e-6
+  assert all(a >= b for a, b in itertools.pairwise(rates[9:]))
+
+
+def test_one_step_is_adams():
+  who = population.make_members([0], [0.01])
+  mesh = mesh_of(1, 1)
+  before = jax.tree.map(np.asarray, population.initialise(LR, "arm", who, mesh).params)
+  after, _ = train(LR, who, stretches=[(0, 1)])
+  # Adam's first step moves every weight by the rate (here in warm-up) against its gradient's sign.
+  rate = float(population.learning_rate(jnp.float32(0.01), jnp.int32(0), jnp.int32(STEPS)))
+  moved = np.abs(after.params["last"]["kernel"] - before["last"]["kernel"])
+  np.testing.assert_allclose(moved[moved > 0], rate, rtol=1e-2)
+  assert (moved > 0).mean() > 0.5
+
+
+def test_training_reduces_the_loss():
+  smooth = np.add.outer(np.arange(64), 2 * np.arange(48)) % 97 + 80
+  store = patches.make_store([make_photo("s", smooth.astype(np.uint8), 2)], PATCH)
+  mesh, who = mesh_of(1, 1), population.make_members([0], [1e-2])
+  network = LRNetwork(features=8, depth=1, bicubic_skip=False)
+  state = population.initialise(network, "arm", who, mesh)
+  step = population.make_train_steps(network, BATCH, PATCH, mesh)
+  losses = []
+  for start in range(0, 150, 50):
+    state, loss = step(state, who, store, start, start + 50, 150)
+    losses.append(float(loss[0]))
+  assert losses[0] > 2 * losses[1] > 2 * losses[2]
