@@ -68,7 +68,7 @@ def batch_key(seed: Int32[HostOrDevice, ""], step: Int32[HostOrDevice, ""]) -> P
 def learning_rate(
   peak: Float32[HostOrDevice, ""], step: Int32[HostOrDevice, ""], steps: Int32[HostOrDevice, ""]
 ) -> Float32[Array, ""]:
-  """Linear warm-up over the first tenth of the steps, times cosine decay to zero over all of them."""
+  """Linear warm-up over a tenth of the steps, times cosine decay to zero over all of them."""
   warm_up = jnp.minimum((step + 1) / steps / WARMUP, 1.0)
   decay = 0.5 * (1 + jnp.cos(jnp.pi * step / steps))
   return warm_up * decay * peak
