@@ -39,9 +39,9 @@ class Recipe:
   steps: int = setting(1500, "training steps of every member", at_least=1)
   seeds: int = setting(3, "how many seeds, paired over the arms", at_least=1)
   learning_rate: tuple[float, ...] = setting(
-    (1e-3, 3e-3, 1e-2), "peak rates to choose from, by validation PSNR", above=0
+    (1e-3, 4e-3, 1.6e-2), "peak rates to choose from, on validation photographs", above=0
   )
-  search_steps: int = setting(300, "steps of each run in the search for a rate", at_least=1)
+  search_steps: int = setting(600, "steps of each run in the search for a rate", at_least=1)
   search_seeds: int = setting(1, "seeds in the search for a rate", at_least=1)
 
 
@@ -82,7 +82,7 @@ def train_arm(arm: Arm, bench: Bench) -> Trained:
   if len(rates) > 1:
     who = population.make_members(range(recipe.search_seeds), rates)
     found = _train_population(arm, "search", recipe.search_steps, who, bench)
-    scores = scoring.mean_psnr(arm.network, found[0].params, bench.photos.validation, found[2])
+    scores = scoring.pooled_psnr(arm.network, found[0].params, bench.photos.validation, found[2])
     runs = [(seed, rate) for seed in range(recipe.search_seeds) for rate in rates]
     search = [
       {"seed": seed, "learning_rate": rate, "validation_psnr": psnr}
@@ -125,7 +125,7 @@ def _train_population(
       population.initialise(arm.network, arm.name, members, mesh),
       members,
       replicate(mesh, bench.store),
-      lambda state: scoring.mean_psnr(arm.network, state.params, bench.photos.validation, mesh),
+      lambda state: scoring.pooled_psnr(arm.network, state.params, bench.photos.validation, mesh),
       checkpoints,
       bench.metrics,
       {"arm": arm.name, "stage": stage, "steps": steps, "config": to_dict(recipe)},
@@ -141,7 +141,7 @@ def score_arm(arm: Arm, trained: Trained, bench: Bench) -> list[dict[str, Any]]:
   recipe, photos, mesh, params = bench.recipe, bench.photos, trained.mesh, trained.state.params
   crops = patches.fixed_crops(photos.train, recipe.patch, PATCHES_PER_IMAGE)
   test = scoring.score(arm.network, params, photos.test, mesh)
-  validation = scoring.mean_psnr(arm.network, params, photos.validation, mesh)
+  validation = scoring.pooled_psnr(arm.network, params, photos.validation, mesh)
   training = scoring.fit(
     arm.network, params, replicate(mesh, bench.store), crops, recipe.patch, mesh
   )

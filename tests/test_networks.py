@@ -41,9 +41,8 @@ def init(network):
 
 def what_is_seen(network, params, side, pixel):
   """Gradient of one pixel on the output's diagonal with respect to a `side` x `side` LR image."""
-  x = 0.6 + jax.random.uniform(
-    jax.random.key(1), (1, side, side, 1)
-  )  # above mid-gray: no ReLU cuts
+  # Above mid-gray, so that with positive weights no ReLU cuts anything off.
+  x = 0.6 + jax.random.uniform(jax.random.key(1), (1, side, side, 1))
   grad = jax.jit(jax.grad(lambda x, at: upscale(network, params, x)[0, at, at, 0]))
   return np.asarray(grad(x, pixel)[0, :, :, 0], np.float64)
 

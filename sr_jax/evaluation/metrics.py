@@ -15,11 +15,15 @@ def shave(image: UInt8[np.ndarray, "h w"], border: int) -> UInt8[np.ndarray, "h2
   return image[border : image.shape[0] - border, border : image.shape[1] - border]
 
 
-def psnr(image: UInt8[np.ndarray, "h w"], truth: UInt8[np.ndarray, "h w"]) -> float:
-  """10 log10(255^2 / MSE) in dB; infinite for equal images."""
+def mse(image: UInt8[np.ndarray, "h w"], truth: UInt8[np.ndarray, "h w"]) -> float:
+  """Mean squared error in squared gray levels, summed exactly."""
   error = image.astype(np.int64) - truth.astype(np.int64)
-  squared = int((error * error).sum())
-  return 10 * math.log10(255**2 * error.size / squared) if squared else math.inf
+  return int((error * error).sum()) / error.size
+
+
+def to_db(mean_squared_error: float) -> float:
+  """PSNR: 10 log10(255^2 / MSE) in dB; infinite for no error."""
+  return 10 * math.log10(255**2 / mean_squared_error) if mean_squared_error else math.inf
 
 
 def ssim(image: UInt8[np.ndarray, "h w"], truth: UInt8[np.ndarray, "h w"]) -> float:

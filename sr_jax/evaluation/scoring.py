@@ -12,7 +12,7 @@ from jaxtyping import Array, Float32, UInt8
 
 from sr_jax.data.images import Photo
 from sr_jax.data.patches import Crops, Store, cut
-from sr_jax.evaluation.metrics import psnr, shave, ssim
+from sr_jax.evaluation.metrics import mse, shave, ssim, to_db
 from sr_jax.networks import Network, upscale
 from sr_jax.operators.resize import imresize, upscale_bicubic
 from sr_jax.training.sharding import each_member
@@ -71,20 +71,23 @@ def score(network: Network, params: Any, photos: Sequence[Photo], mesh: Mesh) ->
   ]
 
 
-def mean_psnr(
+def pooled_psnr(
   network: Network, params: Any, photos: Sequence[Photo], mesh: Mesh
 ) -> list[float | None]:
-  """Mean PSNR of every member over the photographs, None where one is not finite."""
-  sums: list[float | None] = []
-  for photo, members in upscale_all(network, params, photos, mesh):
-    truth = shave(photo.hr, network.scale)
-    values = [None if sr is None else psnr(shave(sr, network.scale), truth) for sr in members]
-    sums = [_plus(a, b) for a, b in zip(sums or [0.0] * len(values), values, strict=True)]
-  return [None if total is None else total / len(photos) for total in sums]
+  """PSNR of every member's squared error averaged over the photographs; None if not finite.
 
-
-def _plus(a: float | None, b: float | None) -> float | None:
-  return None if a is None or b is None else a + b
+  This chooses learning rates: like the training loss it is led by the photographs with most error.
+  The mean of dB is led by smooth ones, whose 40 dB move by half a dB with a trace of brightness.
+  """
+  errors = [
+    [
+      np.nan if sr is None else mse(shave(sr, network.scale), shave(photo.hr, network.scale))
+      for sr in members
+    ]
+    for photo, members in upscale_all(network, params, photos, mesh)
+  ]
+  means = np.mean(errors, axis=0).tolist()
+  return [to_db(mean) if np.isfinite(mean) else None for mean in means]
 
 
 def score_image(
@@ -92,7 +95,7 @@ def score_image(
 ) -> tuple[float, float]:
   """PSNR in dB and SSIM after shaving `scale` pixels off every side."""
   image, truth = shave(image, scale), shave(truth, scale)
-  return psnr(image, truth), ssim(image, truth)
+  return to_db(mse(image, truth)), ssim(image, truth)
 
 
 def bicubic(photo: Photo, scale: int) -> UInt8[np.ndarray, "h w"]:
@@ -124,7 +127,7 @@ def fit(
     return jax.lax.map(squared_error, crops, batch_size=64)
 
   errors = np.asarray(jax.jit(each_member(one, mesh))(params, store, crops), np.float64)
-  return [_pooled_psnr(member, images) for member in errors]
+  return [_by_image(member, images) for member in errors]
 
 
 def fit_bicubic(store: Store, crops: Crops, patch: int, scale: int) -> list[float | None]:
@@ -132,9 +135,9 @@ def fit_bicubic(store: Store, crops: Crops, patch: int, scale: int) -> list[floa
   lr, hr = jax.jit(cut, static_argnums=(2, 3))(store, crops, patch, scale)
   upscaled = jax.jit(upscale_bicubic, static_argnums=1)(lr, scale)
   errors = np.asarray((upscaled - hr) ** 2, np.float64).mean(axis=(1, 2, 3))
-  return _pooled_psnr(errors, int(store.lr_start.shape[0]))
+  return _by_image(errors, int(store.lr_start.shape[0]))
 
 
-def _pooled_psnr(errors: np.ndarray, images: int) -> list[float | None]:
+def _by_image(errors: np.ndarray, images: int) -> list[float | None]:
   pooled = errors.reshape(images, -1).mean(axis=1)
   return [float(-10 * np.log10(e)) if np.isfinite(e) and e > 0 else None for e in pooled]

@@ -20,7 +20,8 @@ from sr_jax.data.patches import Crops, HostOrDevice, Store, cut, draw
 from sr_jax.networks import Network, upscale
 from sr_jax.training.sharding import DATA, each_member
 
-ADAM = optax.scale_by_adam(b1=0.9, b2=0.999, eps=1e-8)
+# Clipping only cuts early spikes, after which all ReLUs of a layer may be dead for good.
+ADAM = optax.chain(optax.clip_by_global_norm(0.05), optax.scale_by_adam(b1=0.9, b2=0.999, eps=1e-8))
 WARMUP = 0.1  # of all steps
 INITIALISATION, BATCHES = 0, 1  # the two uses of a seed
 
@@ -46,7 +47,7 @@ class State(NamedTuple):
 
   Attributes:
     params: the network's parameters.
-    adam: Adam's moments and step count.
+    adam: Adam's moments and step count (and the empty state of clipping).
   """
 
   params: Any

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from sr_jax.data.images import make_photo, read_luminance
-from sr_jax.evaluation.metrics import psnr, shave, ssim
+from sr_jax.evaluation.metrics import mse, shave, ssim, to_db
 from sr_jax.evaluation.scoring import score_bicubic
 
 NOISE = np.random.default_rng(0).integers(0, 256, (40, 30), np.uint8)
@@ -12,9 +12,9 @@ NOISE = np.random.default_rng(0).integers(0, 256, (40, 30), np.uint8)
 
 def test_psnr_of_a_known_error():
   image = np.full((10, 10), 100, np.uint8)
-  assert psnr(image, image + 1) == pytest.approx(20 * math.log10(255))
-  assert psnr(image, image - 5) == pytest.approx(20 * math.log10(51))
-  assert psnr(image, image) == math.inf
+  assert to_db(mse(image, image + 1)) == pytest.approx(20 * math.log10(255))
+  assert to_db(mse(image, image - 5)) == pytest.approx(20 * math.log10(51))
+  assert to_db(mse(image, image)) == math.inf
 
 
 def test_ssim_equals_its_definition_window_by_window():

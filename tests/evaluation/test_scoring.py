@@ -6,7 +6,7 @@ import pytest
 from sr_jax.data import patches
 from sr_jax.data.images import make_photo
 from sr_jax.evaluation import scoring
-from sr_jax.evaluation.metrics import psnr, shave
+from sr_jax.evaluation.metrics import mse, shave, to_db
 from sr_jax.networks import HRNetwork, upscale
 from sr_jax.training import population, sharding
 
@@ -28,16 +28,16 @@ def trained():
 def test_a_member_is_scored_on_the_whole_image(trained):
   params, mesh = trained
   scores = scoring.score(NETWORK, params, PHOTOS, mesh)
-  means = scoring.mean_psnr(NETWORK, params, PHOTOS, mesh)
+  pooled = scoring.pooled_psnr(NETWORK, params, PHOTOS, mesh)
   for i in range(3):
     member = jax.tree.map(lambda x, i=i: jnp.asarray(np.asarray(x)[i]), params)
-    expected = []
+    errors = []
     for photo in PHOTOS:
       sr = np.asarray(upscale(NETWORK, member, jnp.asarray(photo.lr)[None, :, :, None]))[0, :, :, 0]
       image = np.clip(np.round(sr.astype(np.float64) * 255), 0, 255).astype(np.uint8)
-      expected.append(psnr(shave(image, 2), shave(photo.hr, 2)))
-    np.testing.assert_allclose(scores[i]["psnr"], expected, atol=0.01)
-    assert means[i] == pytest.approx(np.mean(scores[i]["psnr"]))
+      errors.append(mse(shave(image, 2), shave(photo.hr, 2)))
+    np.testing.assert_allclose(scores[i]["psnr"], [to_db(e) for e in errors], atol=0.01)
+    assert pooled[i] == pytest.approx(to_db(np.mean(errors)), abs=0.01)
 
 
 def test_each_image_shape_compiles_once():
@@ -45,7 +45,7 @@ def test_each_image_shape_compiles_once():
   state = population.initialise(network, "hr", population.make_members([0], [1.0]), mesh)
   for _ in range(2):
     scoring.score(network, state.params, PHOTOS, mesh)
-    scoring.mean_psnr(network, state.params, PHOTOS, mesh)
+    scoring.pooled_psnr(network, state.params, PHOTOS, mesh)
   assert scoring.make_upscale(network, mesh)._cache_size() == 2
 
 
@@ -57,7 +57,7 @@ def test_a_diverged_member_has_no_score_and_others_keep_theirs(trained):
   assert scores[1] == {"psnr": [None] * 3, "ssim": [None] * 3}
   assert scores[0] == healthy[0]
   assert scores[2] == healthy[2]
-  assert scoring.mean_psnr(NETWORK, broken, PHOTOS, mesh)[1] is None
+  assert scoring.pooled_psnr(NETWORK, broken, PHOTOS, mesh)[1] is None
 
 
 def test_training_psnr_is_that_of_the_loss_by_image(trained):
