@@ -19,9 +19,9 @@ class Config(matched_flops.Config):
 
   features: int = 16
   depth: int = 1
-  steps: int = 100
+  steps: int = 150
   seeds: int = 2
-  learning_rate: tuple[float, ...] = (3e-3, 1e-2)
+  learning_rate: tuple[float, ...] = (4e-3, 1e-2)
   search_steps: int = 40
 
 

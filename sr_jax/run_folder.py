@@ -9,6 +9,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+import jax
+
 from sr_jax.config import InputError, differences, digest, to_dict
 
 PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy", "sr_jax")
@@ -100,15 +102,20 @@ def open_run(run_dir: Path, experiment: str, config: Any, about: dict[str, Any])
 
 def provenance() -> dict[str, str]:
   """The code revision, package versions and devices that a result depends on."""
-  import jax  # noqa: PLC0415  # only here: the rest of this file serves before JAX has started
-
   return {
     "revision": _revision(),
     "python": platform.python_version(),
     **{name: _version(name) for name in PACKAGES},
-    "device": f"{jax.device_count()} x {jax.devices()[0].device_kind} ({jax.default_backend()})",
-    "processor": f"{platform.machine()}, {os.cpu_count()} cores",
+    "device": describe_devices(),
   }
+
+
+def describe_devices() -> str:
+  """The devices that JAX uses, in words."""
+  devices = f"{jax.device_count()} x {jax.devices()[0].device_kind}"
+  if jax.default_backend() == "cpu":
+    devices += f" ({platform.machine()}, {os.cpu_count()} cores)"
+  return devices
 
 
 def _version(package: str) -> str:

@@ -16,7 +16,7 @@ from sr_jax.console import say, table
 from sr_jax.data import patches, sources
 from sr_jax.data.sources import Photos
 from sr_jax.evaluation import scoring
-from sr_jax.run_folder import open_run, read_json, write_json
+from sr_jax.run_folder import describe_devices, open_run, read_json, write_json
 from sr_jax.training.metrics import MetricsLog
 
 TIMING_ROUNDS = 5
@@ -83,7 +83,7 @@ def compare(
 
   began = time.monotonic()
   timing = {
-    "device": f"{jax.device_count()} x {jax.devices()[0].device_kind}",
+    "device": describe_devices(),
     "step_seconds": time_steps(arms, trained, bench, TIMING_ROUNDS),
     "phase_seconds": seconds,
   }

@@ -67,7 +67,7 @@ def finished(tmp_path_factory, data):
 def test_a_run_explains_itself(finished):
   run_dir, out = finished
   assert out.startswith("cpu: ")
-  assert "LR against HR on test photographs" in out
+  assert "On test photographs, LR is" in out
   assert {path.name for path in run_dir.iterdir()} == {
     "checkpoints",
     "config.json",

@@ -18,6 +18,7 @@ from sr_jax.evaluation.scoring import bicubic
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 BICUBIC = "#777777"
+WIDTH, TILES = 8, 16  # inches, and kernels in a row
 DETAIL = 96  # HR pixels on a side of the example
 STYLE: Any = {
   "axes.spines.right": False,
@@ -164,21 +165,26 @@ def _best_detail(gain: np.ndarray, scale: int) -> tuple[int, int, int]:
 
 def kernels(named: dict[str, np.ndarray]) -> Figure:
   """Kernels `(height, width, in, out)` as tiles, one per pair of channels, zero being white."""
-  figure = Figure(figsize=(10, 1 + 2.4 * len(named)), layout="constrained")
-  for axes, (name, kernel) in zip(
-    figure.subplots(len(named), 1, squeeze=False)[:, 0], named.items(), strict=True
-  ):
-    height, width, *_ = kernel.shape
-    tiles = np.moveaxis(kernel.reshape(height, width, -1), -1, 0)
-    columns = min(len(tiles), 32)
-    rows = -(-len(tiles) // columns)
-    sheet = np.full((rows * (height + 1), columns * (width + 1)), np.nan)
-    for i, tile in enumerate(tiles):
-      top, left = i // columns * (height + 1), i % columns * (width + 1)
-      sheet[top : top + height, left : left + width] = tile
-    largest = np.abs(kernel).max()
-    drawn = axes.imshow(sheet, cmap="RdBu_r", vmin=-largest, vmax=largest, interpolation="nearest")
-    axes.set_title(f"{name}: {kernel.shape[2]} -> {kernel.shape[3]} channels of {height}x{width}")
+  sheets = {name: _tile(kernel) for name, kernel in named.items()}
+  heights = [WIDTH * sheet.shape[0] / sheet.shape[1] for sheet in sheets.values()]
+  figure = Figure(figsize=(WIDTH + 1, sum(heights) + 0.6 * len(heights)), layout="constrained")
+  rows = figure.subplots(len(named), 1, squeeze=False, height_ratios=heights)[:, 0]
+  for axes, (name, sheet) in zip(rows, sheets.items(), strict=True):
+    height, width, inputs, outputs = named[name].shape
+    most = np.nanmax(np.abs(sheet))
+    drawn = axes.imshow(sheet, cmap="RdBu_r", vmin=-most, vmax=most, interpolation="nearest")
+    axes.set_title(f"{name}: {inputs} -> {outputs} channels, {height}x{width}")
     axes.set_axis_off()
     figure.colorbar(drawn, ax=axes)
   return figure
+
+
+def _tile(kernel: np.ndarray) -> np.ndarray:
+  """Lays a kernel's planes out in rows, a gap of one pixel (NaN) between them."""
+  height, width, inputs, outputs = kernel.shape
+  columns = min(inputs * outputs, TILES)
+  rows = -(-inputs * outputs // columns)
+  sheet = np.full((rows, height + 1, columns, width + 1), np.nan)
+  for i, plane in enumerate(np.moveaxis(kernel.reshape(height, width, -1), -1, 0)):
+    sheet[i // columns, :height, i % columns, :width] = plane
+  return sheet.reshape(rows * (height + 1), columns * (width + 1))

@@ -14,7 +14,7 @@ MEANING = {
   "supported": "the claim is supported",
   "reversed": "the claim is reversed",
   "equivalent": f"the two are equivalent (within {SESOI} dB)",
-  "undecided": "this run does not decide it",
+  "undecided": "this run does not decide the claim",
 }
 
 
@@ -45,10 +45,10 @@ def compare_arms(results: Results) -> dict[str, Any]:
 def sentences(results: Results) -> list[str]:
   """The verdict: test photographs, training patches, then what weakens or limits it."""
   verdict = results["verdict"]
-  names = " against ".join(name.upper() for name in verdict["contrast"])
+  first, second = (name.upper() for name in verdict["contrast"])
   said = [
-    f"{names} on test photographs: {describe(verdict['test'])}.",
-    f"{names} on training patches, how well they are fitted: {describe(verdict['training'])}.",
+    f"On test photographs, {first} {describe(verdict['test'], second)}.",
+    f"On the patches it was trained on, {first} {describe(verdict['training'], second)}.",
   ]
   if verdict["left_out_seeds"]:
     said.append(f"Seeds left out because a member diverged: {verdict['left_out_seeds']}.")
@@ -63,27 +63,25 @@ def sentences(results: Results) -> list[str]:
       )
   steps = results["config"]["steps"]
   said.append(
-    f"Not shown: other data, depths, widths or scales, longer training than {steps} steps, or "
-    f"{names.split()[-1]} networks of other shapes at the same MACs."
+    f"Not shown: other data, depths, widths or scales, training beyond {steps} steps, or {second} "
+    "networks of other shapes at the same MACs."
   )
   return said
 
 
-def describe(data: dict[str, Any]) -> str:
-  """One effect in words, without its subject."""
+def describe(data: dict[str, Any], other: str) -> str:
+  """One effect in words, as what is said of the first arm."""
   one: Effect = from_dict(Effect, data)
   if one.mean is None:
-    return f"no seed of {one.seeds or 'any arm'} can be compared, and " + MEANING["undecided"]
-  sample = f"{one.seeds} seed{'s' * (one.seeds != 1)} x {one.images} images"
-  if one.low is None:
     return (
-      f"{one.mean:+.3f} dB ({sample}; an interval needs two seeds and two images), and "
-      + MEANING["undecided"]
+      f"cannot be compared with {other}, no seed having finished in both: " + MEANING[one.decision]
     )
-  return (
-    f"{one.mean:+.3f} dB, 95 % interval {one.low:+.3f} to {one.high:+.3f} ({sample}): "
-    + (MEANING[one.decision])
-  )
+  sample = f"{one.seeds} seed{'s' * (one.seeds != 1)} x {one.images} images"
+  lead = f"is {abs(one.mean):.3f} dB {'better' if one.mean >= 0 else 'worse'} than {other}"
+  if one.low is None:
+    return f"{lead} ({sample}; an interval needs two of each): {MEANING[one.decision]}"
+  interval = f"95 % interval of the difference {one.low:+.3f} to {one.high:+.3f} dB"
+  return f"{lead} ({interval}, {sample}): {MEANING[one.decision]}"
 
 
 def time_sentence(timing: dict[str, Any]) -> str:

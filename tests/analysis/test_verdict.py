@@ -51,7 +51,7 @@ WOBBLE = 0.01 * np.array([[1.0, -1, 1, -1], [-1, 1, 1, -1], [1, 1, -1, -1]])
     (0.3, "supported", "the claim is supported"),
     (-0.3, "reversed", "the claim is reversed"),
     (0.0, "equivalent", "the two are equivalent"),
-    (0.05, "undecided", "this run does not decide it"),
+    (0.05, "undecided", "this run does not decide the claim"),
   ],
 )
 def test_the_verdict_is_about_the_paired_difference(shift, decision, words):

@@ -1,0 +1,73 @@
+"""What the training loop costs beside a bare step: `python benchmarks/train_step.py`.
+
+Compares, on the default recipe (scale 2, 17x17 patches, batch 16), one member trained by this
+project's loop (patches cut from resident photographs, schedule, all steps in one program) with a
+bare jitted step on one fixed batch. The two take turns; medians and their ratio are printed.
+"""
+
+import time
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from sr_jax.arm_run import Recipe
+from sr_jax.console import say, table
+from sr_jax.data import patches, sources
+from sr_jax.networks import HRNetwork, LRNetwork, Network, upscale
+from sr_jax.training import population
+from sr_jax.training.sharding import make_mesh, replicate
+
+ROUNDS, STEPS = 15, 40
+
+
+def compare(network: Network, recipe: Recipe, store: patches.Store) -> tuple[float, float]:
+  """Median seconds of a step in the loop and of a bare step."""
+  mesh = make_mesh(1, recipe.batch)
+  members = replicate(mesh, population.make_members([0], [1e-3]))
+  state = population.initialise(network, "arm", members, mesh)
+  train_steps = population.make_train_steps(network, recipe.batch, recipe.patch, mesh)
+  resident = replicate(mesh, store)
+
+  params = jax.tree.map(lambda x: jnp.asarray(x[0]), state.params)
+  adam = population.ADAM.init(params)
+  crops = patches.draw(store, jax.random.key(0), recipe.batch)
+  lr, hr = patches.cut(store, crops, recipe.patch, recipe.scale)
+
+  def loss(params, lr, hr):  # type: ignore[no-untyped-def]
+    return jnp.mean((upscale(network, params, lr) - hr) ** 2)
+
+  def step(params, adam, lr, hr):  # type: ignore[no-untyped-def]
+    gradient = jax.grad(loss)(params, lr, hr)
+    update, adam = population.ADAM.update(gradient, adam)
+    return jax.tree.map(lambda p, u: p - 1e-3 * u, params, update), adam
+
+  bare = jax.jit(step, donate_argnums=(0, 1), compiler_options=population.compiler_options(mesh))
+  seconds: dict[str, list[float]] = {"loop": [], "bare": []}
+  for _ in range(ROUNDS + 1):
+    began = time.perf_counter()
+    state, _ = jax.block_until_ready(train_steps(state, members, resident, 0, STEPS, 10_000))
+    seconds["loop"].append((time.perf_counter() - began) / STEPS)
+    began = time.perf_counter()
+    for _ in range(STEPS):
+      params, adam = bare(params, adam, lr, hr)
+    jax.block_until_ready(params)
+    seconds["bare"].append((time.perf_counter() - began) / STEPS)
+  return float(np.median(seconds["loop"][1:])), float(np.median(seconds["bare"][1:]))
+
+
+def main() -> None:
+  """Prints a row for each network."""
+  recipe = Recipe()
+  photos = sources.load(recipe.data, recipe.scale, recipe.patch)
+  store = patches.make_store(photos.train, recipe.patch)
+  store = jax.tree.map(jnp.asarray, store)
+  rows = [["network", "loop (ms)", "bare step (ms)", "throughput of the loop"]]
+  for name, network in (("LR 32 maps 3x3", LRNetwork()), ("HR 8 maps 6x6", HRNetwork())):
+    loop, bare = compare(network, recipe, store)
+    rows.append([name, f"{1e3 * loop:.2f}", f"{1e3 * bare:.2f}", f"{bare / loop:.3f} x bare"])
+  say(table(rows))
+
+
+if __name__ == "__main__":
+  main()
