@@ -21,7 +21,7 @@ class Config(matched_flops.Config):
   depth: int = 1
   steps: int = 150
   seeds: int = 2
-  learning_rate: tuple[float, ...] = (4e-3, 1e-2)
+  learning_rate: tuple[float, ...] = (2e-3, 8e-3)
   search_steps: int = 40
 
 
