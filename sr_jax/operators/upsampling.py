@@ -1,0 +1,127 @@
+"""Three implementations of one layer: the note's Section 1 (arXiv 1609.07009, Fig. 1 to 7).
+
+All three compute the deconvolution T(g; r, p0, p1), on each of up to three spatial axes
+
+  y[m] = sum_i x[i] g[m + p0 - r i],  0 <= m < M = r (N - 1) + K - p0 - p1,
+
+from the same arguments; they differ in what they multiply. Per output value and channel pair,
+zero insertion takes K^d multiply-accumulates, of which all but about (K/r)^d are by a zero; the LR
+convolution takes k^d = (K/r)^d where `deconv_to_lr` is a bijection.
+"""
+
+from collections.abc import Sequence
+
+import jax
+from jax import lax
+from jax import numpy as jnp
+from jaxtyping import Array, Float
+
+from sr_jax.operators.conv import Padding, conv
+from sr_jax.operators.conversion import check_deconv, deconv_to_lr
+from sr_jax.operators.shuffle import depth_to_space
+
+
+def zero_insertion_conv(
+  x: Float[Array, "b *space i"], kernel: Float[Array, "*kernel i o"], scale: int, padding: Sequence
+) -> Float[Array, "b *out o"]:
+  """The sub-pixel convolution as the note first draws it (Fig. 3): zeros between the pixels.
+
+  Inserts r - 1 zeros, pads with q = (K - 1 - p0, K - 1 - p1), and correlates with the reversed
+  kernel: S(flip g; q) = T(g; p).
+
+  Args:
+    x: `(batch, *space, in)`, d = 1, 2 or 3 spatial axes of N samples.
+    kernel: `(*K, in, out)`, g above.
+    scale: upscaling factor r >= 1, of all axes.
+    padding: d pairs (p0, p1), what is cropped from the full output; at most K, negative ones add.
+
+  Returns:
+    `(batch, *M, out)`.
+
+  Raises:
+    ValueError: the arguments do not belong together, or nothing is left after the crop.
+  """
+  padding, _ = _check(x, kernel, scale, padding)
+  edges = [
+    (size - 1 - low, size - 1 - high, scale - 1)
+    for size, (low, high) in zip(kernel.shape[:-2], padding, strict=True)
+  ]
+  stuffed = lax.pad(x, jnp.zeros((), x.dtype), ((0, 0, 0), *edges, (0, 0, 0)))
+  # Without the barrier XLA sees through it and compiles the very program of transposed_conv.
+  stuffed = lax.optimization_barrier(stuffed)
+  return conv(stuffed, lax.rev(kernel, tuple(range(len(edges)))), ((0, 0),) * len(edges))
+
+
+def transposed_conv(
+  x: Float[Array, "b *space i"], kernel: Float[Array, "*kernel i o"], scale: int, padding: Sequence
+) -> Float[Array, "b *out o"]:
+  """The deconvolution by its definition (the note, Fig. 2): the transpose of a strided convolution.
+
+  The convolution goes from y to x, x[i] = sum_a g[a] y[r i + a - p0], and is the matrix of Fig. 2;
+  this is its transposed matrix, as JAX's own autodiff derives it for XLA.
+
+  `(batch, *space, in) -> (batch, *M, out)`; arguments and errors are `zero_insertion_conv`'s.
+  """
+  padding, lengths = _check(x, kernel, scale, padding)
+  space = "DHW"[-len(lengths) :]
+
+  def strided(y: Array) -> Array:
+    return lax.conv_general_dilated(
+      y,
+      kernel,
+      window_strides=(scale,) * len(lengths),
+      padding=padding,
+      dimension_numbers=(f"N{space}C", f"{space}OI", f"N{space}C"),
+      precision=lax.Precision.HIGHEST,
+    )
+
+  output = jax.ShapeDtypeStruct((x.shape[0], *lengths, kernel.shape[-1]), x.dtype)
+  (y,) = jax.linear_transpose(strided, output)(x)
+  return y
+
+
+def sub_pixel_conv(
+  x: Float[Array, "b *space i"], kernel: Float[Array, "*kernel i o"], scale: int, padding: Sequence
+) -> Float[Array, "b *out o"]:
+  """The efficient sub-pixel convolution (the note, Fig. 5 to 7): convolve in LR, then shuffle.
+
+  `deconv_to_lr` picks the kernel's phases, one convolution applies them to x as it is, and
+  `depth_to_space` interleaves the r^d results.
+
+  `(batch, *space, in) -> (batch, *M, out)`; arguments and errors are `zero_insertion_conv`'s.
+  """
+  padding, lengths = _check(x, kernel, scale, padding)
+  lr_kernel, lr_padding, _ = deconv_to_lr(kernel, scale, padding)
+  y = depth_to_space(conv(x, lr_kernel, lr_padding), scale)
+  # What deconv_to_lr says to crop is what is longer than M.
+  return lax.slice(y, (0,) * y.ndim, (x.shape[0], *lengths, kernel.shape[-1]))
+
+
+def _check(
+  x: Array, kernel: Array, scale: int, padding: Sequence
+) -> tuple[Padding, tuple[int, ...]]:
+  """The padding as pairs and the output length M of each axis."""
+  pairs = check_deconv(kernel, scale, padding)
+  axes = len(pairs)
+  if not jnp.issubdtype(x.dtype, jnp.floating):
+    raise ValueError(f"x {x.shape} must be of floating point, not {x.dtype}")
+  if x.ndim != kernel.ndim or axes > 3:
+    raise ValueError(
+      f"x must be (batch, *space, in) with the 1 to 3 spatial axes of kernel {kernel.shape}, not "
+      f"{x.shape}"
+    )
+  if x.shape[-1] != kernel.shape[-2]:
+    raise ValueError(
+      f"kernel {kernel.shape} wants {kernel.shape[-2]} input channels, x {x.shape} has "
+      f"{x.shape[-1]}"
+    )
+  lengths = tuple(
+    scale * (n - 1) + size - low - high
+    for n, size, (low, high) in zip(x.shape[1:-1], kernel.shape[:-2], pairs, strict=True)
+  )
+  if min(lengths) < 1:
+    raise ValueError(
+      f"padding {pairs} crops more than the output has: x {x.shape}, kernel {kernel.shape} and "
+      f"scale {scale} leave {lengths} samples; at least 1 on each axis is wanted"
+    )
+  return pairs, lengths
