@@ -1,0 +1,117 @@
+"""An HR-space convolution as the LR-space convolution that computes the same: the lift.
+
+An HR map is its own `space_to_depth` read pixel by pixel, and a convolution of the one is a
+convolution of the other. Zero padding, biases, pointwise activations and residual additions commute
+with `space_to_depth` too, so that whole networks lift. This makes the note's "more representation
+power" (arXiv 1609.07009, Section 3) a statement about sets of functions: see `fits`.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+from jax import lax
+from jax import numpy as jnp
+from jaxtyping import Array, Float
+
+from sr_jax.operators.conv import Padding
+from sr_jax.operators.conversion import check_kernel
+from sr_jax.operators.shuffle import space_to_depth
+
+AnyArray = Array | np.ndarray
+
+
+def lift_conv(
+  kernel: Float[AnyArray, "*kernel i o"], scale: int, padding: Sequence
+) -> tuple[Float[Array, "*lr_kernel ri ro"], Padding]:
+  """The LR convolution that is, on `space_to_depth` maps, the given HR convolution.
+
+  With `W, lr_padding = lift_conv(F, r, padding)` and h of r N samples an axis, borders included,
+
+    space_to_depth(conv(h, F, padding), r) = conv(space_to_depth(h, r), W, lr_padding)
+    W[t, (phi, i), (phi', o)] = F[r (t - L) + phi - phi' + q, i, o]  (0 where that leaves F),
+    L = ceil(q / r),  R = ceil((K - 1 - q) / r),  k = 1 + L + R taps,  lr_padding = (L, R)
+
+  on each axis, channels phase-major. Each weight of F is there r^d times, once for each output
+  phase. Differentiable in F and made of pads and slices only, so gradients are deterministic.
+
+  Args:
+    kernel: `(*K, in, out)`, F above.
+    scale: r >= 1.
+    padding: d pairs (q, K - 1 - q), the zeros around h: they keep its length.
+
+  Returns:
+    The kernel `(*k, scale**d * in, scale**d * out)` and its d pairs of zeros.
+
+  Raises:
+    ValueError: kernel, scale and padding do not belong together, or the length is not kept.
+  """
+  pairs = check_kernel("kernel", kernel, scale, "padding", padding)
+  sizes, axes = kernel.shape[:-2], len(pairs)
+  if any(low + high != size - 1 for size, (low, high) in zip(sizes, pairs, strict=True)):
+    raise ValueError(
+      f"padding {pairs} must keep the length of what kernel {kernel.shape} convolves: pairs that "
+      f"sum to {tuple(size - 1 for size in sizes)}"
+    )
+  lr_padding = tuple((-(-low // scale), -(-high // scale)) for low, high in pairs)
+  taps = jnp.asarray(kernel)
+  for axis, ((low, high), (left, right)) in enumerate(zip(pairs, lr_padding, strict=True)):
+    # Seen from output phase phi', input sample n = r t + phi of the LR window is tap
+    # n - phi' + q - r L: the same taps, one sample later for each phase.
+    length = scale * (1 + left + right)
+    zeros = (scale * left - low + scale - 1, scale * right - high + scale - 1)
+    taps = jnp.pad(taps, [zeros if i == axis else (0, 0) for i in range(taps.ndim)])
+    starts = range(scale - 1, -1, -1)
+    taps = jnp.stack([lax.slice_in_dim(taps, s, s + length, axis=axis) for s in starts], axis=-2)
+  lr_kernel = space_to_depth(taps.reshape(1, *taps.shape[:axes], -1), scale)[0]
+  phases = scale**axes
+  return lr_kernel.reshape(
+    *lr_kernel.shape[:-1], phases * kernel.shape[-2], phases * kernel.shape[-1]
+  ), lr_padding
+
+
+def lift_bias(bias: Float[AnyArray, " o"], scale: int, axes: int) -> Float[Array, " ro"]:
+  """The bias of a lifted convolution (or deconvolution): repeated for each of the r^d phases.
+
+  Args:
+    bias: `(out,)`.
+    scale: r >= 1.
+    axes: d, how many spatial axes.
+
+  Raises:
+    ValueError: bias is not a vector; scale or axes is not a whole number of at least 1.
+  """
+  if bias.ndim != 1:
+    raise ValueError(f"bias must be (out,), not {bias.shape}")
+  if not all(isinstance(number, int) and number >= 1 for number in (scale, axes)):
+    raise ValueError(f"scale and axes must be whole numbers, at least 1: not {scale!r}, {axes!r}")
+  return jnp.tile(bias, scale**axes)
+
+
+def fits(kernel_size: int, scale: int, lr_kernel_size: int) -> bool:
+  """Whether an HR convolution of K taps is an LR convolution of k: K <= r (k - 1) + 1.
+
+  Exactly then some padding (q, K - 1 - q) lifts to at most k taps, every q = 0 (mod r) does, and,
+  if k is odd, so does q in the middle, within (k - 1) / 2 LR pixels of zeros on each side.
+
+  When it fits, an HR layer on n / r^d maps is an LR layer on n maps whose weights are tied over
+  the phases. HR networks of such layers are then a strict subset of the LR networks, for r > 1,
+  where the first layer lifts as well: a learned one does, one after bicubic interpolation takes
+  more taps. r = 2 and k = 3 hold K <= 5.
+
+  When not, neither contains the other. The note's own pair, K = 6 = k r for k = 3, is of this
+  kind: a lifted 6x6 needs 4x4, while an LR 3x3 is a 6x6 on windows aligned to blocks of r, with
+  one kernel for each phase, which no single HR kernel is.
+
+  Args:
+    kernel_size: K, in HR pixels.
+    scale: r.
+    lr_kernel_size: k, in LR pixels.
+
+  Raises:
+    ValueError: a number is not whole or less than 1.
+  """
+  numbers = {"kernel_size": kernel_size, "scale": scale, "lr_kernel_size": lr_kernel_size}
+  for name, number in numbers.items():
+    if not isinstance(number, int) or number < 1:
+      raise ValueError(f"{name} must be a whole number of at least 1, not {number!r}")
+  return kernel_size <= scale * (lr_kernel_size - 1) + 1
