@@ -7,9 +7,10 @@ image; no device is touched.
 import dataclasses
 from collections.abc import Sequence
 from fractions import Fraction
+from typing import TypeGuard
 
 from sr_jax.config import InputError
-from sr_jax.networks import HRNetwork, Layer, LRNetwork, Network
+from sr_jax.networks import HRNetwork, Layer, LiftedNetwork, LRNetwork, Network
 from sr_jax.operators.resize import BICUBIC_REACH, upscale_taps
 
 
@@ -37,7 +38,9 @@ class Budget:
   """The cost of one network.
 
   Attributes:
-    macs: learned multiply-accumulates per HR pixel.
+    macs: learned multiply-accumulates per HR pixel, as the architecture defines them.
+    executed_macs: the same as executed; more where HR layers run as LR layers, whose kernels have
+      taps that are zero.
     bicubic_macs: those of the fixed bicubic (5x5 LR convolution to `scale**2` phases).
     parameters: weights and biases.
     activations: values written by convolutions per HR pixel.
@@ -47,6 +50,7 @@ class Budget:
   """
 
   macs: Fraction
+  executed_macs: Fraction
   bicubic_macs: int
   parameters: int
   activations: Fraction
@@ -59,16 +63,26 @@ def budget(network: Network) -> Budget:
   pixels = {"lr": Fraction(1, network.scale**2), "hr": Fraction(1)}  # positions per HR pixel
   weights = [layer.kernel_size**2 * layer.inputs * layer.outputs for layer in network.layers]
   positions = [pixels[layer.grid] for layer in network.layers]
+  macs = sum((w * p for w, p in zip(weights, positions, strict=True)), Fraction())
+  has_bicubic = network.bicubic_skip or network.bicubic_first
   return Budget(
-    macs=sum((w * p for w, p in zip(weights, positions, strict=True)), Fraction()),
-    bicubic_macs=upscale_taps(network.scale).shape[0] ** 2 if network.fixed_bicubic else 0,
+    macs=macs,
+    executed_macs=budget(LiftedNetwork(network)).macs if _is_lifted(network) else macs,
+    bicubic_macs=upscale_taps(network.scale).shape[0] ** 2 if has_bicubic else 0,
     parameters=sum(weights) + sum(layer.biases for layer in network.layers),
     activations=sum(
       (layer.outputs * p for layer, p in zip(network.layers, positions, strict=True)), Fraction()
     ),
     receptive_field=_receptive_field(network),
-    shift=sum(((high - low) / 2 for low, high in _paddings(network.layers, "hr")), 0.0),
+    shift=sum(
+      ((high - low) / 2 for low, high in _paddings(network.layers, "hr")),
+      sum((network.scale * (high - low) / 2 for low, high in _paddings(network.layers, "lr")), 0.0),
+    ),
   )
+
+
+def _is_lifted(network: Network) -> TypeGuard[HRNetwork]:
+  return isinstance(network, HRNetwork) and network.execution == "lr_space"
 
 
 def _paddings(layers: Sequence[Layer], grid: str) -> list[tuple[int, int]]:
@@ -87,8 +101,9 @@ def _receptive_field(network: Network) -> int:
     for pixel in range(phase - before, phase + after + 1):
       lr_pixel, lr_phase = divmod(pixel, scale)
       if network.layers[0].grid == "lr":
-        seen += [lr_pixel - low, lr_pixel + high]
-      if network.fixed_bicubic and (network.layers[0].grid == "hr" or pixel == phase):
+        around = BICUBIC_REACH if network.bicubic_first else 0  # all phases are seen
+        seen += [lr_pixel - low - around, lr_pixel + high + around]
+      if network.layers[0].grid == "hr" or (network.bicubic_skip and pixel == phase):
         used = [t - BICUBIC_REACH for t in range(len(taps)) if taps[t, lr_phase] != 0]
         seen += [lr_pixel + used[0], lr_pixel + used[-1]]
     widths.append(max(seen) - min(seen) + 1)
@@ -181,8 +196,8 @@ def as_json(one: Budget) -> dict[str, float]:
 
 def rows(arms: Sequence[Arm], budgets: dict[str, Budget]) -> list[list[str]]:
   """The budget table as text cells, the header first."""
-  header = ["arm", "network", "MACs / HR px", "bicubic", "parameters", "activations / HR px"]
-  table = [[*header, "receptive field", "shift"]]
+  header = ["arm", "network", "MACs / HR px", "executed", "bicubic", "parameters"]
+  table = [[*header, "activations / HR px", "receptive field", "shift"]]
   for arm in arms:
     one = budgets[arm.name]
     table.append(
@@ -190,6 +205,7 @@ def rows(arms: Sequence[Arm], budgets: dict[str, Budget]) -> list[list[str]]:
         arm.name,
         arm.note,
         f"{float(one.macs):g}",
+        f"{float(one.executed_macs):g}",
         f"{one.bicubic_macs}" if one.bicubic_macs else "-",
         f"{one.parameters:,}",
         f"{float(one.activations):g}",

@@ -13,8 +13,9 @@ from flax import linen as nn
 from jax import numpy as jnp
 from jaxtyping import Array, Float
 
-from sr_jax.operators.conv import conv, same_padding
-from sr_jax.operators.resize import upscale_bicubic
+from sr_jax.operators.conv import Padding, conv, same_padding
+from sr_jax.operators.lifting import lift_conv
+from sr_jax.operators.resize import bicubic_phases, upscale_bicubic
 from sr_jax.operators.shuffle import depth_to_space
 
 # The activation, and the variance its layer's kernel is initialised with (times 1 / fan-in): He et
@@ -56,11 +57,13 @@ class Layer:
 class Conv(nn.Module):
   """The convolution that a `Layer` describes, with its bias.
 
-  The kernel is drawn normal with variance `gain / fan_in`.
+  The kernel is drawn normal with variance `gain / fan_in`. With `lift` > 1 an HR layer is executed
+  as the equal LR convolution on maps of `lift**2` phases each (operators/lifting.py).
   """
 
   layer: Layer
   gain: float
+  lift: int = 1
 
   @nn.compact
   def __call__(self, x: Float[Array, "b h w i"]) -> Float[Array, "b h w o"]:
@@ -70,8 +73,11 @@ class Conv(nn.Module):
     init = nn.initializers.variance_scaling(self.gain, "fan_in", "normal")
     kernel = self.param("kernel", init, (size, size, layer.inputs, layer.outputs))
     bias = self.param("bias", nn.initializers.zeros_init(), (layer.biases,))
-    bias = jnp.tile(bias, layer.outputs // layer.biases).reshape(1, 1, 1, -1)
-    return conv(x, kernel, (layer.padding, layer.padding)) + bias
+    padding: Padding = (layer.padding, layer.padding)
+    if self.lift > 1 and layer.grid == "hr":
+      kernel, padding = lift_conv(kernel, self.lift, padding)
+    bias = jnp.tile(bias, kernel.shape[-1] // layer.biases).reshape(1, 1, 1, -1)
+    return conv(x, kernel, padding) + bias
 
 
 class LRNetwork(nn.Module):
@@ -100,9 +106,9 @@ class LRNetwork(nn.Module):
     )
 
   @property
-  def fixed_bicubic(self) -> bool:
-    """Whether a fixed bicubic interpolation is part of the network."""
-    return self.bicubic_skip
+  def bicubic_first(self) -> bool:
+    """Whether a fixed bicubic interpolation is what the first layer sees."""
+    return False
 
   @nn.compact
   def __call__(self, x: Float[Array, "b h w 1"]) -> Float[Array, "b rh rw 1"]:
@@ -125,6 +131,9 @@ class HRNetwork(nn.Module):
   pixels, replaces the first layer. It is held in the equal form of an LR convolution to
   `scale**2 * features` channels and `depth_to_space`, one bias a map, and so costs no more MACs.
 
+  `execution="lr_space"` computes the same from the same parameters in LR space, its convolutions
+  lifted there: more MACs, wider maps with fewer pixels, on CPU less time.
+
   Even kernels take turns in which side gets the odd zero, the first one at the end.
   """
 
@@ -136,6 +145,7 @@ class HRNetwork(nn.Module):
   activation: str = "relu"
   bicubic_skip: bool = True
   upsampling: str = "bicubic"
+  execution: str = "hr_space"
 
   @property
   def layers(self) -> tuple[Layer, ...]:
@@ -152,25 +162,113 @@ class HRNetwork(nn.Module):
     )
 
   @property
-  def fixed_bicubic(self) -> bool:
-    """Whether a fixed bicubic interpolation is part of the network."""
-    return self.bicubic_skip or self.upsampling == "bicubic"
+  def bicubic_first(self) -> bool:
+    """Whether a fixed bicubic interpolation is what the first layer sees."""
+    return self.upsampling == "bicubic"
 
   @nn.compact
   def __call__(self, x: Float[Array, "b h w 1"]) -> Float[Array, "b rh rw 1"]:
     """Upscales LR luminance `x`."""
     activation, gain = ACTIVATIONS[self.activation]
     first, *hidden, last = self.layers
+    lifted = self.execution == "lr_space"
+    lift = self.scale if lifted else 1
+
+    def to_hr(phases: Array) -> Array:
+      return phases if lifted else depth_to_space(phases, self.scale)
+
     x = x - MID_GRAY
-    y = x if first.grid == "lr" else upscale_bicubic(x, self.scale)
-    y = Conv(first, gain, name=first.name)(y)
-    if first.grid == "lr":
-      y = depth_to_space(y, self.scale)
-    y = activation(y)
+    bicubic = to_hr(bicubic_phases(x, self.scale))
+    y = Conv(first, gain, lift, name=first.name)(bicubic if self.bicubic_first else x)
+    y = activation(y if self.bicubic_first else to_hr(y))
     for layer in hidden:
+      y = activation(Conv(layer, gain, lift, name=layer.name)(y))
+    y = Conv(last, last_gain(self.bicubic_skip), lift, name=last.name)(y) + MID_GRAY
+    if self.bicubic_skip:
+      y = y + bicubic
+    return depth_to_space(y, self.scale) if lifted else y
+
+
+class LiftedNetwork(nn.Module):
+  """An `HRNetwork` in LR space with a weight of its own for every phase (see `lift_network`).
+
+  Its layers convolve `space_to_depth` of the HR maps. If the HR kernels fit (`lifting.fits`) and
+  its upsampling is learned, these are the layers of an `LRNetwork`.
+  """
+
+  original: HRNetwork
+
+  @property
+  def scale(self) -> int:
+    """Upscaling factor r."""
+    return self.original.scale
+
+  @property
+  def bicubic_skip(self) -> bool:
+    """Whether the network predicts what bicubic interpolation misses."""
+    return self.original.bicubic_skip
+
+  @property
+  def bicubic_first(self) -> bool:
+    """Whether a fixed bicubic interpolation, in `scale**2` phases, is what the first layer sees."""
+    return self.original.bicubic_first
+
+  @property
+  def layers(self) -> tuple[Layer, ...]:
+    """The convolutions in order, all in LR space."""
+    first, *rest = (_lift_layer(layer, self.scale) for layer in self.original.layers)
+    return (dataclasses.replace(first, name="first"), *rest)
+
+  @nn.compact
+  def __call__(self, x: Float[Array, "b h w 1"]) -> Float[Array, "b rh rw 1"]:
+    """Upscales LR luminance `x`."""
+    activation, gain = ACTIVATIONS[self.original.activation]
+    *body, last = self.layers
+    x = x - MID_GRAY
+    bicubic = bicubic_phases(x, self.scale)
+    y = bicubic if self.bicubic_first else x
+    for layer in body:
       y = activation(Conv(layer, gain, name=layer.name)(y))
     y = Conv(last, last_gain(self.bicubic_skip), name=last.name)(y) + MID_GRAY
-    return y + upscale_bicubic(x, self.scale) if self.bicubic_skip else y
+    return depth_to_space(y + bicubic if self.bicubic_skip else y, self.scale)
+
+
+def _lift_layer(layer: Layer, scale: int) -> Layer:
+  """The layer whose kernel `lift_conv` gives; a layer in LR space only unties its biases."""
+  if layer.grid == "lr":
+    return dataclasses.replace(layer, biases=layer.outputs)
+  before, after = (-(-zeros // scale) for zeros in layer.padding)
+  maps = scale**2 * layer.outputs
+  return Layer(
+    layer.name, "lr", 1 + before + after, scale**2 * layer.inputs, maps, maps, before > after
+  )
+
+
+def lift_network(network: HRNetwork, params: Any) -> tuple[LiftedNetwork, Any]:
+  """The LR-space network that computes what an HR network with these parameters computes.
+
+  Equal to the border, for either upsampling, with or without skip, relu or tanh. The lifted
+  parameters are free of each other; they can be trained on as they are. If `fits(K, r, k)` holds
+  for the HR kernels K, and the upsampling is learned, they are also the parameters of an
+  `LRNetwork(features=r**2 * features, kernel_size=k)`: the HR family is a subset of that LR family.
+  The note's own pair does not fit: a 6x6 at r = 2 lifts to 4x4, not to 3x3.
+
+  Args:
+    network: an `HRNetwork` of whichever `execution`.
+    params: its parameters.
+
+  Returns:
+    the lifted network and its parameters.
+  """
+  lifted = LiftedNetwork(network)
+  lr_params = {}
+  for layer, lr_layer in zip(network.layers, lifted.layers, strict=True):
+    kernel, bias = params[layer.name]["kernel"], params[layer.name]["bias"]
+    if layer.grid == "hr":
+      kernel, _ = lift_conv(kernel, network.scale, (layer.padding, layer.padding))
+    bias = jnp.tile(bias, lr_layer.biases // layer.biases)
+    lr_params[lr_layer.name] = {"kernel": kernel, "bias": bias}
+  return lifted, lr_params
 
 
 def last_gain(bicubic_skip: bool) -> float:
@@ -178,7 +276,7 @@ def last_gain(bicubic_skip: bool) -> float:
   return 0.01 if bicubic_skip else 1.0
 
 
-Network = LRNetwork | HRNetwork
+Network = LRNetwork | HRNetwork | LiftedNetwork
 
 
 def upscale(

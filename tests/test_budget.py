@@ -77,6 +77,20 @@ def test_closed_form_equals_the_count_of_xla(network):
   assert flops == 2 * budget(network).macs
 
 
+def test_execution_in_lr_space_costs_more_macs_and_says_so():
+  found = budget(HRNetwork(execution="lr_space"))
+  assert found.macs == 9704
+  hidden = 32**2 * 4**2 / 2**2  # 4x4 LR kernels on 32 maps: 16 / 9 of the LR network's 3x3
+  assert found.executed_macs == 32 * 4 * 9 / 4 + 4 * hidden + 32 * 4 * 16 / 4
+  assert budget(HRNetwork()).executed_macs == 9704
+
+
+def test_the_tied_subset_of_the_lr_family_executes_at_its_cost():
+  hr = HRNetwork(kernel_size=5, upsampling="transposed_conv", execution="lr_space")
+  assert budget(hr).macs == 6800
+  assert budget(hr).executed_macs == budget(LRNetwork()).macs == 9704
+
+
 def test_bicubic_stands_apart():
   assert budget(LRNetwork()).bicubic_macs == 25
   assert budget(LRNetwork(bicubic_skip=False)).bicubic_macs == 0

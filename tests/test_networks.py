@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from sr_jax.budget import budget
-from sr_jax.networks import HRNetwork, LRNetwork, upscale
+from sr_jax.networks import HRNetwork, LiftedNetwork, LRNetwork, lift_network, upscale
 from sr_jax.operators.resize import upscale_bicubic
 
 PLAIN = {"bicubic_skip": False}
@@ -14,8 +14,8 @@ PLAIN = {"bicubic_skip": False}
 
 def short(value):
   """A test's name: the network's class and what differs from its defaults."""
-  if not dataclasses.is_dataclass(value):
-    return str(value)
+  if not isinstance(value, LRNetwork | HRNetwork):
+    return str(type(value).__name__) if dataclasses.is_dataclass(value) else str(value)
   plain = type(value)()
   fields = [f.name for f in dataclasses.fields(value) if f.name not in ("parent", "name")]
   odd = [f"{n}={getattr(value, n)}" for n in fields if getattr(value, n) != getattr(plain, n)]
@@ -32,6 +32,8 @@ NETWORKS = [
   HRNetwork(upsampling="transposed_conv", depth=3, **PLAIN),
   HRNetwork(scale=3, features=4, kernel_size=9, upsampling="transposed_conv", **PLAIN),
   HRNetwork(scale=3, features=4, kernel_size=9, **PLAIN),
+  HRNetwork(execution="lr_space"),
+  LiftedNetwork(HRNetwork(depth=1)),
 ]
 
 
@@ -114,6 +116,68 @@ def test_a_skip_starts_ten_times_nearer_to_bicubic():
     for skip in (True, False)
   )
   np.testing.assert_allclose(without / with_skip, 10, rtol=0.01)
+
+
+HR_NETWORKS = [
+  HRNetwork(depth=2),
+  HRNetwork(depth=3, activation="tanh", bicubic_skip=False),
+  HRNetwork(depth=2, upsampling="transposed_conv"),
+  HRNetwork(depth=1, kernel_size=5, upsampling="transposed_conv", **PLAIN),
+  HRNetwork(depth=2, kernel_size=4, features=3),
+  HRNetwork(scale=3, features=4, kernel_size=9, depth=1),
+  HRNetwork(scale=3, features=4, kernel_size=8, depth=2, upsampling="transposed_conv"),
+  HRNetwork(scale=4, features=2, kernel_size=12, depth=1),
+]
+
+
+def double(network):
+  """The network's parameters in float64, biases off zero, and an image."""
+  params = jax.tree.map(lambda p: np.asarray(p, np.float64), init(network))
+  rng = np.random.default_rng(0)
+  params = jax.tree.map(lambda p: p + 0.1 * rng.standard_normal(p.shape), params)
+  return jax.tree.map(jnp.asarray, params), jnp.asarray(rng.random((2, 7, 6, 1)))
+
+
+@pytest.mark.parametrize("network", HR_NETWORKS, ids=short)
+def test_a_lifted_network_computes_the_same_to_the_border(network):
+  with jax.enable_x64():
+    params, x = double(network)
+    expected = upscale(network, params, x)
+    lifted, lr_params = lift_network(network, params)
+    np.testing.assert_allclose(upscale(lifted, lr_params, x), expected, atol=1e-10)
+    assert jax.tree.map(jnp.shape, lr_params) == jax.tree.map(jnp.shape, init(lifted))
+
+
+@pytest.mark.parametrize("network", HR_NETWORKS, ids=short)
+def test_execution_in_lr_space_changes_neither_output_nor_gradient(network):
+  with jax.enable_x64():
+    params, x = double(network)
+    shape = (2, 7 * network.scale, 6 * network.scale, 1)
+    weight = jnp.asarray(np.random.default_rng(1).random(shape))
+    results = []
+    for one in (network, network.clone(execution="lr_space")):
+
+      def loss(params, one=one):
+        return (weight * upscale(one, params, x) ** 2).sum()
+
+      results.append(jax.jit(jax.value_and_grad(loss))(params))
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-10, atol=1e-10), *results)
+
+
+def test_a_network_that_fits_lifts_into_the_lr_family():
+  hr = HRNetwork(kernel_size=5, upsampling="transposed_conv")
+  lr = LRNetwork(features=32)
+  assert LiftedNetwork(hr).layers == lr.layers
+  with jax.enable_x64():
+    params, x = double(hr)
+    _, lr_params = lift_network(hr, params)
+    np.testing.assert_allclose(upscale(lr, lr_params, x), upscale(hr, params, x), atol=1e-10)
+
+
+def test_the_pair_of_the_note_does_not_fit():
+  layers = LiftedNetwork(HRNetwork()).layers
+  assert [layer.kernel_size for layer in layers] == [3, 4, 4, 4, 4, 4]
+  assert {layer.outputs for layer in layers[:-1]} == {32}
 
 
 def test_a_learned_front_shares_its_bias_between_phases():

@@ -84,11 +84,11 @@ def upscale_taps(scale: int) -> Float[np.ndarray, "5 r"]:
   return cubic(position[None, :] - np.arange(-BICUBIC_REACH, BICUBIC_REACH + 1)[:, None])
 
 
-def upscale_bicubic(x: Float[Array, "b h w 1"], scale: int) -> Float[Array, "b rh rw 1"]:
-  """Enlarges by a whole factor: a fixed 5x5 convolution to `scale**2` channels, then the shuffle.
+def bicubic_phases(x: Float[Array, "b h w 1"], scale: int) -> Float[Array, "b h w rr"]:
+  """The `scale**2` phases of the image enlarged by a whole factor, as LR maps.
 
-  Equal to `imresize(x, scale)` with the mirrored border, up to x's own precision. Costs 25
-  multiply-accumulates a HR pixel.
+  A fixed 5x5 convolution, equal before the shuffle to `imresize(x, scale)` with the mirrored
+  border, up to x's own precision. Costs 25 multiply-accumulates a HR pixel.
 
   Args:
     x: `(batch, height, width, 1)`, each side at least 2.
@@ -98,4 +98,9 @@ def upscale_bicubic(x: Float[Array, "b h w 1"], scale: int) -> Float[Array, "b r
   kernel = np.einsum("ip,jq->ijpq", taps, taps).reshape(*taps.shape[:1] * 2, 1, scale**2)
   reach = (BICUBIC_REACH, BICUBIC_REACH)
   padded = jnp.pad(x, ((0, 0), reach, reach, (0, 0)), mode="symmetric")
-  return depth_to_space(conv(padded, jnp.asarray(kernel, x.dtype), ((0, 0), (0, 0))), scale)
+  return conv(padded, jnp.asarray(kernel, x.dtype), ((0, 0), (0, 0)))
+
+
+def upscale_bicubic(x: Float[Array, "b h w 1"], scale: int) -> Float[Array, "b rh rw 1"]:
+  """Enlarges by a whole factor: `bicubic_phases`, shuffled."""
+  return depth_to_space(bicubic_phases(x, scale), scale)
