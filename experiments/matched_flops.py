@@ -39,6 +39,9 @@ class Config(Recipe):
   upsampling: str = setting(
     "bicubic", "what the HR network begins with", choices=("bicubic", "transposed_conv")
   )
+  hr_execution: str = setting(
+    "hr_space", "how the HR network is computed", choices=("hr_space", "lr_space")
+  )
   activation: str = setting("relu", "of both networks", choices=("relu", "tanh"))
   bicubic_skip: bool = setting(True, "both networks predict what bicubic interpolation misses")
 
@@ -58,7 +61,13 @@ def arms(config: Config) -> tuple[Arm, Arm]:
   }
   lr = LRNetwork(features=config.features, kernel_size=config.kernel_size, **common)
   maps, kernel_size = _hr_shape(lr, config.hr_features)
-  hr = HRNetwork(features=maps, kernel_size=kernel_size, upsampling=config.upsampling, **common)
+  hr = HRNetwork(
+    features=maps,
+    kernel_size=kernel_size,
+    upsampling=config.upsampling,
+    execution=config.hr_execution,
+    **common,
+  )
   macs = budget(lr).macs
   tolerance = TOLERANCE if config.hr_features else 0.0
   k = config.kernel_size

@@ -86,10 +86,12 @@ def describe(data: dict[str, Any], other: str) -> str:
 
 def time_sentence(timing: dict[str, Any]) -> str:
   """What the arms cost in measured time."""
-  (first, a), (second, b) = timing["step_seconds"].items()
+  (first, a), (second, b), *others = timing["step_seconds"].items()
   return (
     f"Equal FLOPs are not equal time: a training step takes {1e3 * a:.2f} ms for {first.upper()} "
-    f"and {1e3 * b:.2f} ms for {second.upper()}, {b / a:.2f} times as long, on {timing['device']}."
+    f"and {1e3 * b:.2f} ms for {second.upper()}, {b / a:.2f} times as long, on {timing['device']}"
+    + "".join(f"; {name} takes {1e3 * seconds:.2f} ms" for name, seconds in others)
+    + "."
   )
 
 

@@ -90,6 +90,12 @@ def test_equal_work_in_unequal_time_is_said():
   assert "4.00 ms for LR and 9.00 ms for HR, 2.25 times as long" in said
 
 
+def test_the_time_of_the_other_execution_is_said():
+  seconds = {"lr": 0.004, "hr": 0.009, "hr (lr_space)": 0.005}
+  said = verdict.time_sentence({"step_seconds": seconds, "device": "1 x cpu"})
+  assert said.endswith("; hr (lr_space) takes 5.00 ms.")
+
+
 def test_the_rate_is_chosen_by_mean_validation_and_divergence_ranks_last():
   def found(*scores):
     return [
