@@ -1,13 +1,10 @@
-"""What a comparison does with one arm: choose its rate, train every seed, score, time."""
+"""What a comparison does with one arm: choose its rate, train every seed, score."""
 
 import dataclasses
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
 
@@ -17,10 +14,9 @@ from sr_jax.data import patches
 from sr_jax.data.patches import Store
 from sr_jax.data.sources import Photos
 from sr_jax.evaluation import scoring
-from sr_jax.networks import HRNetwork
 from sr_jax.training import population
 from sr_jax.training.checkpoints import Checkpoints
-from sr_jax.training.loop import STEPS_PER_DISPATCH, Training, train
+from sr_jax.training.loop import Training, train
 from sr_jax.training.metrics import MetricsLog
 from sr_jax.training.population import Members, State
 from sr_jax.training.sharding import make_mesh, replicate, shard_members
@@ -175,32 +171,3 @@ def score_bicubic(bench: Bench) -> dict[str, Any]:
     "test": scoring.score_bicubic(photos.test, recipe.scale),
     "training": {"psnr": scoring.fit_bicubic(bench.store, crops, recipe.patch, recipe.scale)},
   }
-
-
-def time_steps(
-  arms: Sequence[Arm], trained: dict[str, Trained], bench: Bench, rounds: int
-) -> dict[str, float]:
-  """Seconds a training step takes one member of each arm: the median over interleaved rounds.
-
-  An HR network is timed in both of its executions; the one not trained with is named
-  "ARM (EXECUTION)".
-  """
-  recipe = bench.recipe
-  timed = [(arm.name, arm.name, arm.network) for arm in arms]
-  for arm in arms:
-    if isinstance(arm.network, HRNetwork):
-      other = "hr_space" if arm.network.execution == "lr_space" else "lr_space"
-      timed.append((f"{arm.name} ({other})", arm.name, arm.network.clone(execution=other)))
-  seconds: dict[str, list[float]] = {name: [] for name, _, _ in timed}
-  for i in range(rounds + 1):
-    for name, arm_name, network in timed:
-      one = trained[arm_name]
-      train_steps = population.make_train_steps(network, recipe.batch, recipe.patch, one.mesh)
-      store = replicate(one.mesh, bench.store)
-      state = jax.block_until_ready(jax.tree.map(jnp.copy, one.state))  # it will be donated
-      began = time.perf_counter()
-      jax.block_until_ready(train_steps(state, one.members, store, 0, STEPS_PER_DISPATCH, 1000))
-      if i:  # the first round may compile
-        seconds[name].append(time.perf_counter() - began)
-  work = STEPS_PER_DISPATCH * recipe.seeds
-  return {name: float(np.median(each)) / work for name, each in seconds.items()}

@@ -9,7 +9,7 @@ import jax
 
 from sr_jax import budget
 from sr_jax.analysis import report, verdict
-from sr_jax.arm_run import Bench, Recipe, Trained, score_arm, score_bicubic, time_steps, train_arm
+from sr_jax.arm_run import Bench, Recipe, Trained, score_arm, score_bicubic, train_arm
 from sr_jax.budget import Arm, Budget
 from sr_jax.config import Execution, to_dict
 from sr_jax.console import say, table
@@ -18,8 +18,7 @@ from sr_jax.data.sources import Photos
 from sr_jax.evaluation import scoring
 from sr_jax.run_folder import describe_devices, open_run, read_json, write_json
 from sr_jax.training.metrics import MetricsLog
-
-TIMING_ROUNDS = 5
+from sr_jax.training.timing import Timed, step_seconds, with_both_executions
 
 
 def compare(
@@ -84,7 +83,7 @@ def compare(
   began = time.monotonic()
   timing = {
     "device": describe_devices(),
-    "step_seconds": time_steps(arms, trained, bench, TIMING_ROUNDS),
+    "step_seconds": _time_steps(arms, trained, bench),
     "phase_seconds": seconds,
   }
   seconds["time steps"] = time.monotonic() - began
@@ -94,6 +93,16 @@ def compare(
   write_json(run_dir / "timing.json", timing)
   write_json(run_dir / "results.json", results)  # last: it says that the run is finished
   return _tell(results, timing, run_dir)
+
+
+def _time_steps(arms: Sequence[Arm], trained: dict[str, Trained], bench: Bench) -> dict[str, float]:
+  timed = {
+    name: Timed(arm.network, one.state, one.members, one.mesh)
+    for (name, one), arm in zip(trained.items(), arms, strict=True)
+  }
+  return step_seconds(
+    with_both_executions(timed), bench.store, bench.recipe.batch, bench.recipe.patch
+  )
 
 
 def _describe(arms: Sequence[Arm], budgets: dict[str, Budget]) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from jax import numpy as jnp
 from jaxtyping import Array, Float
 
 from sr_jax.operators.conv import Padding, conv
-from sr_jax.operators.conversion import check_deconv, deconv_to_lr
+from sr_jax.operators.conversion import AnyArray, check_deconv, deconv_to_lr
 from sr_jax.operators.shuffle import depth_to_space
 
 
@@ -95,6 +95,30 @@ def sub_pixel_conv(
   y = depth_to_space(conv(x, lr_kernel, lr_padding), scale)
   # What deconv_to_lr says to crop is what is longer than M.
   return lax.slice(y, (0,) * y.ndim, (x.shape[0], *lengths, kernel.shape[-1]))
+
+
+def conversion_error(
+  kernel: Float[AnyArray, "*kernel i o"], scale: int, padding: Sequence
+) -> float:
+  """How far, on a random input, `sub_pixel_conv` is from `transposed_conv`.
+
+  Args:
+    kernel: `(*K, in, out)`, of T.
+    scale: upscaling factor r.
+    padding: d pairs (p0, p1), what is cropped from the full output.
+
+  Returns:
+    the largest difference over the largest output; about 1e-6 is float32's rounding.
+
+  Raises:
+    ValueError: the arguments do not belong together.
+  """
+  pairs = check_deconv(kernel, scale, padding)
+  shape = (1, *(max(size, 8) for size in kernel.shape[:-2]), kernel.shape[-2])
+  x = jax.random.normal(jax.random.key(0), shape, kernel.dtype)
+  exact = transposed_conv(x, jnp.asarray(kernel), scale, pairs)
+  difference = sub_pixel_conv(x, jnp.asarray(kernel), scale, pairs) - exact
+  return float(jnp.abs(difference).max() / jnp.abs(exact).max())
 
 
 def _check(

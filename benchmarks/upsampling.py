@@ -1,0 +1,103 @@
+"""One layer, three ways: `python benchmarks/upsampling.py [--out=FILE.json]`.
+
+The last layer of a super-resolution network (32 maps of 512x512 to one image r times as large, an
+LR kernel of 3x3 or a deconvolution kernel of 3r x 3r) as a sub-pixel convolution, a transposed
+convolution and a convolution of the zero-filled image. All forms take turns; medians, and ratios to
+the sub-pixel convolution, are printed. PyTorch's `Conv2d` with `PixelShuffle` and its
+`ConvTranspose2d` take part if it is installed; bfloat16 does on an accelerator.
+"""
+
+import importlib.util
+import json
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from sr_jax.console import say, table
+from sr_jax.operators.upsampling import sub_pixel_conv, transposed_conv, zero_insertion_conv
+from sr_jax.run_folder import describe_devices
+
+SIDE, MAPS, KERNEL, ROUNDS = 512, 32, 3, 9
+FORMS = {
+  "sub-pixel": sub_pixel_conv,
+  "transposed": transposed_conv,
+  "zero insertion": zero_insertion_conv,
+}
+
+
+def jax_calls(scale: int, dtype: Any) -> dict[str, Callable[[], Any]]:
+  """The three forms of one random layer, jitted and ready to run."""
+  keys = jax.random.split(jax.random.key(0))
+  x = jax.random.normal(keys[0], (1, SIDE, SIDE, MAPS), dtype)
+  kernel = jax.random.normal(keys[1], (KERNEL * scale, KERNEL * scale, MAPS, 1), dtype)
+  padding = ((scale, scale),) * 2  # keeps scale * SIDE pixels
+
+  def call(form: Callable) -> Callable[[], Any]:
+    compiled = jax.jit(lambda x, kernel: form(x, kernel, scale, padding)).lower(x, kernel).compile()
+    return lambda: jax.block_until_ready(compiled(x, kernel))
+
+  return {f"{name} (JAX)": call(form) for name, form in FORMS.items()}
+
+
+def torch_calls(scale: int) -> dict[str, Callable[[], Any]]:
+  """PyTorch's two layers of the same size, channels last."""
+  import torch  # noqa: PLC0415  # an extra
+
+  x = torch.randn(1, MAPS, SIDE, SIDE).to(memory_format=torch.channels_last)
+  conv = torch.nn.Conv2d(MAPS, scale**2, KERNEL, padding=1)
+  shuffled = torch.nn.Sequential(conv, torch.nn.PixelShuffle(scale))
+  deconv = torch.nn.ConvTranspose2d(MAPS, 1, KERNEL * scale, stride=scale, padding=scale)
+  layers = {"sub-pixel (PyTorch)": shuffled, "transposed (PyTorch)": deconv}
+
+  def call(layer: Any) -> Callable[[], Any]:
+    layer = layer.to(memory_format=torch.channels_last)
+
+    def run() -> Any:
+      with torch.inference_mode():
+        return layer(x)
+
+    return run
+
+  return {name: call(layer) for name, layer in layers.items()}
+
+
+def measure(calls: dict[str, Callable[[], Any]]) -> dict[str, float]:
+  """Median seconds of each call, the calls taking turns."""
+  seconds: dict[str, list[float]] = {name: [] for name in calls}
+  for i in range(ROUNDS + 1):
+    for name, call in calls.items():
+      began = time.perf_counter()
+      call()
+      if i:
+        seconds[name].append(time.perf_counter() - began)
+  return {name: float(np.median(each)) for name, each in seconds.items()}
+
+
+def main(out: Path | None) -> None:
+  """Measures every scale, prints a table and writes it as JSON."""
+  dtypes = [jnp.float32] if jax.default_backend() == "cpu" else [jnp.float32, jnp.bfloat16]
+  with_torch = importlib.util.find_spec("torch") is not None and jax.default_backend() == "cpu"
+  rows, records = [["scale", "dtype", "form", "ms", "x sub-pixel"]], []
+  for scale in (2, 3, 4):
+    for dtype in dtypes:
+      found = measure(jax_calls(scale, dtype) | (torch_calls(scale) if with_torch else {}))
+      name = jnp.dtype(dtype).name
+      for form, seconds in found.items():
+        ratio = seconds / found["sub-pixel (JAX)"]
+        rows.append([str(scale), name, form, f"{1e3 * seconds:.1f}", f"{ratio:.2f}"])
+        records.append({"scale": scale, "dtype": name, "form": form, "seconds": seconds})
+  say(f"{describe_devices()}, input {SIDE}x{SIDE}x{MAPS}, one output channel")
+  say(table(rows))
+  if out:
+    out.write_text(json.dumps({"device": describe_devices(), "rows": records}, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+  chosen = [flag.removeprefix("--out=") for flag in sys.argv[1:] if flag.startswith("--out=")]
+  main(Path(chosen[0]) if chosen else None)

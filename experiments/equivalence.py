@@ -1,0 +1,255 @@
+"""Is a deconvolution a convolution in LR space? The note's identities, shown one by one.
+
+Walks through Shi et al. (2016, arXiv 1609.07009) in order: the two matrices of one dimension (Fig.
+2 and 3), the four phases of two (Fig. 4 to 7), a trained sub-pixel layer drawn as the deconvolution
+it is, the lift of HR networks to LR space, and a verdict, computed here, on each of the note's
+sentences.
+
+  python launch.py --experiment=equivalence
+  python launch.py --experiment=equivalence --checkpoint=runs/matched_flops-HASH
+"""
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from sr_jax.analysis import claims, figures, kernel_figures
+from sr_jax.config import Execution, check, setting
+from sr_jax.console import markdown_table, say, table
+from sr_jax.data import patches, sources
+from sr_jax.networks import LRNetwork
+from sr_jax.operators.conversion import deconv_to_lr, lr_to_deconv
+from sr_jax.operators.lifting import lift_conv
+from sr_jax.operators.upsampling import sub_pixel_conv, transposed_conv
+from sr_jax.run_folder import open_run, read_json, write_json
+from sr_jax.training import population
+from sr_jax.training.checkpoints import load_arrays
+from sr_jax.training.sharding import make_mesh, replicate
+from sr_jax.training.timing import Timed, step_seconds, with_both_executions
+
+PATCH, BATCH, RATE = 17, 16, 4e-3
+DRAWN = 4  # input maps of the trained kernel
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+  """Where the drawn kernels come from."""
+
+  checkpoint: str = setting("", "run whose LR network's last layer is drawn; empty: train one here")
+  scale: int = setting(3, "upscaling factor of the network trained here", choices=(2, 3, 4))
+  features: int = setting(32, "its maps", at_least=1)
+  steps: int = setting(1000, "its training steps", at_least=1)
+
+  def __post_init__(self) -> None:
+    """Refuses values that cannot be run."""
+    check(self)
+
+
+def main(config: Config, execution: Execution, run_dir: Path) -> dict[str, str]:
+  """Computes, draws and reports; returns the headline."""
+  del execution  # it takes a minute and keeps no checkpoint
+  if (run_dir / "results.json").exists():
+    say(f"This run is finished; nothing is computed again. {run_dir}")
+    return _tell(read_json(run_dir / "results.json"), read_json(run_dir / "timing.json"), run_dir)
+  lr_kernel, scale = _trained_kernel(config)  # before the folder: it may refuse the checkpoint
+  open_run(run_dir, "equivalence", config, {})
+  (run_dir / "figures").mkdir(exist_ok=True)
+
+  def draw(name: str, figure: Any) -> None:
+    figures.save(figure, run_dir / "figures" / f"{name}.png")
+
+  say("Section 1: one dimension")
+  one = one_dimension(draw)
+  say("Section 2: two dimensions, and a trained layer")
+  two = two_dimensions(draw)
+  trained = trained_layer(lr_kernel, scale, draw)
+  draw_lift(draw)
+  say("Every sentence of the note")
+  found = claims.findings()
+  seconds = _time_pair()
+  results = {
+    "experiment": "equivalence",
+    "one_dimension": one,
+    "two_dimensions": two,
+    "trained_layer": trained,
+    "sentences": [dataclasses.asdict(finding) for finding in found],
+  }
+  timing = {"step_seconds": seconds, "speed": dataclasses.asdict(claims.same_speed(seconds))}
+  (run_dir / "report.md").write_text(_report(results, timing))
+  write_json(run_dir / "timing.json", timing)
+  write_json(run_dir / "results.json", results)
+  return _tell(results, timing, run_dir)
+
+
+def one_dimension(draw: Any) -> dict[str, Any]:
+  """Fig. 2 and 3: x of five samples, r = 2, f = (1, 2, 3, 4) and then f = (1, 2, 3)."""
+  x = np.arange(1.0, 6)
+
+  def matrix(filter_: np.ndarray, padding: tuple[int, int]) -> np.ndarray:
+    """The layer as a matrix: what it makes of each unit vector."""
+    unit_vectors, kernel = jnp.eye(5)[:, :, None], jnp.asarray(filter_)[:, None, None]
+    return np.asarray(transposed_conv(unit_vectors, kernel, 2, (padding,)))[:, :, 0].T
+
+  with jax.enable_x64():
+    four, three = np.arange(1.0, 5), np.arange(1.0, 4)
+    # The sub-pixel convolution with padding (1, 1) is T of the reversed filter: p = K - 1 - q.
+    transposed, sub_pixel = matrix(four, (2, 2)), matrix(four[::-1], (2, 2))
+    lr_kernel, _, _ = deconv_to_lr(four[:, None, None], 2, ((2, 2),))
+    filters = np.asarray(lr_kernel)[:, 0].T
+    short, _, _ = deconv_to_lr(three[::-1, None, None], 2, ((1, 1),))
+    found = {
+      "transposed": (transposed @ x).tolist(),
+      "sub_pixel": (sub_pixel @ x).tolist(),
+      "sub_pixel_of_three_taps": (matrix(three[::-1], (1, 1)) @ x).tolist(),
+      "lr_filters": filters.tolist(),
+      "lr_filters_of_three_taps": np.asarray(short)[:, 0].T.tolist(),
+    }
+  draw("one_dimension", kernel_figures.matrices(transposed, sub_pixel, filters, 2))
+  return found
+
+
+def two_dimensions(draw: Any) -> dict[str, Any]:
+  """Fig. 4 to 7: a 4x4 image and a 4x4 filter, both 1 to 16, r = 2, to 8x8."""
+  x = np.arange(1.0, 17).reshape(4, 4)
+  with jax.enable_x64():
+    found: dict[str, Any] = {}
+    for q in (1, 2, 3):
+      kernel = x[::-1, ::-1, None, None]  # the note correlates: T's kernel is the reversed one
+      padding = ((3 - q, 3 - (4 - q)),) * 2
+      image = jnp.asarray(x)[None, :, :, None]
+      y = np.asarray(sub_pixel_conv(image, jnp.asarray(kernel), 2, padding))[0, :, :, 0]
+      lr_kernel, _, _ = deconv_to_lr(kernel, 2, padding)
+      found[f"q={q}"] = {"sum": float(y.sum()), "lr_kernel_size": int(lr_kernel.shape[0])}
+      if q == 1:
+        filters = np.moveaxis(np.asarray(lr_kernel)[:, :, 0], -1, 0)
+        low = padding[0][0]
+        draw(
+          "two_dimensions",
+          kernel_figures.phases_in_two_dimensions(x, kernel[:, :, 0, 0], filters, y, 2, low),
+        )
+  return found
+
+
+def trained_layer(lr_kernel: np.ndarray, scale: int, draw: Any) -> dict[str, Any]:
+  """A trained (r^2, n, k, k) layer as the (1, n, k r, k r) deconvolution, there and back."""
+  edge = (lr_kernel.shape[0] - 1) // 2
+  lr_padding, crop = ((edge, edge),) * 2, (0, 0)
+  deconv, padding = lr_to_deconv(lr_kernel, scale, lr_padding, crop)
+  back = deconv_to_lr(deconv, scale, padding)
+  strongest = np.argsort(-(lr_kernel**2).sum(axis=(0, 1, 3)))[:DRAWN].tolist()
+  draw(
+    "trained_layer",
+    kernel_figures.conversion(lr_kernel, np.asarray(deconv), scale, strongest),
+  )
+  return {
+    "lr_kernel": list(lr_kernel.shape),
+    "deconvolution": list(deconv.shape),
+    "padding": [list(pair) for pair in padding],
+    "round_trip_is_bit_exact": bool(np.array_equal(back[0], lr_kernel))
+    and back[1:] == (lr_padding, crop),
+  }
+
+
+def draw_lift(draw: Any) -> None:
+  """Which HR tap stands where in the lifted kernel, for a size that fits 3x3 and the note's 6x6."""
+  pairs = []
+  for size in (5, 6):
+    numbers = np.arange(1.0, size * size + 1, dtype=np.float32).reshape(size, size, 1, 1)
+    low, high = (size - 1) // 2, size // 2
+    lifted, _ = lift_conv(numbers, 2, ((low, high),) * 2)
+    pairs.append((size, np.asarray(lifted) - 1))
+  draw("lift", kernel_figures.lift(pairs, 2))
+
+
+def _trained_kernel(config: Config) -> tuple[np.ndarray, int]:
+  """The last kernel `(k, k, n, r^2)` of an LR network, and its scale."""
+  if config.checkpoint:
+    run = Path(config.checkpoint).expanduser()
+    about = read_json(run / "config.json")
+    _, tree, _ = load_arrays(run / "checkpoints" / "lr" / "final")
+    return tree["params"]["last"]["kernel"][0], int(about["config"]["scale"])
+  say(f"Training an LR network at scale {config.scale} for {config.steps} steps")
+  network = LRNetwork(scale=config.scale, features=config.features, depth=1)
+  photos = sources.load("sample_photos", config.scale, PATCH)
+  mesh = make_mesh(1, BATCH)
+  members = replicate(mesh, population.make_members([0], [RATE]))
+  store = replicate(mesh, patches.make_store(photos.train, PATCH))
+  state = population.initialise(network, "equivalence", members, mesh)
+  train_steps = population.make_train_steps(network, BATCH, PATCH, mesh)
+  state, _ = train_steps(state, members, store, 0, config.steps, config.steps)
+  return np.asarray(state.params["last"]["kernel"][0]), config.scale
+
+
+def _time_pair() -> dict[str, float]:
+  """Time of a training step of the note's two networks, the HR one in both executions."""
+  photos = sources.load("sample_photos", claims.LR_PAIR.scale, PATCH)
+  store = patches.make_store(photos.train, PATCH)
+  mesh = make_mesh(1, BATCH)
+  members = replicate(mesh, population.make_members([0], [RATE]))
+  timed = {
+    name: Timed(network, population.initialise(network, name, members, mesh), members, mesh)
+    for name, network in (("lr", claims.LR_PAIR), ("hr", claims.HR_PAIR))
+  }
+  return step_seconds(with_both_executions(timed), store, BATCH, PATCH)
+
+
+def _rows(results: dict[str, Any], timing: dict[str, Any]) -> list[list[str]]:
+  rows = [["where", "what the note says", "it is", "because"]]
+  for finding in [*results["sentences"], timing["speed"]]:
+    rows.append([finding[key] for key in ("where", "sentence", "verdict", "evidence")])
+  return rows
+
+
+def _tell(results: dict[str, Any], timing: dict[str, Any], run_dir: Path) -> dict[str, str]:
+  rows = _rows(results, timing)
+  say("\n" + table([row[:3] for row in rows]))
+  for row in rows[1:]:
+    say(f"\n{row[1]}: {row[2]}.\n  {row[3]}")
+  say(f"\nReport: {run_dir / 'report.md'}")
+  verdicts = [row[2] for row in rows[1:]]
+  return {word: str(verdicts.count(word)) for word in ("right", "right when", "loose", "wrong")}
+
+
+def _report(results: dict[str, Any], timing: dict[str, Any]) -> str:
+  one, two, layer = (results[key] for key in ("one_dimension", "two_dimensions", "trained_layer"))
+  sums = ", ".join(f"{found['sum']:g}" for found in two.values())
+  taps = ", ".join(str(found["lr_kernel_size"]) for found in two.values())
+  return f"""# Is the deconvolution layer the same as a convolutional layer?
+
+{markdown_table(_rows(results, timing))}
+
+## One dimension (Fig. 2 and 3)
+
+x = (1, 2, 3, 4, 5), f = (1, 2, 3, 4), r = 2. The transposed convolution, 2 samples cropped on each
+side, gives {one["transposed"]}; the sub-pixel convolution with padding 1 gives {one["sub_pixel"]}.
+Rows of one colour are one LR filter of the transposed convolution: {one["lr_filters"]}.
+
+![The matrices](figures/one_dimension.png)
+
+With f = (1, 2, 3) the sub-pixel convolution gives {one["sub_pixel_of_three_taps"]} from the LR
+filters {one["lr_filters_of_three_taps"]}: a tap stays zero because of where it is.
+
+## Two dimensions (Fig. 4 to 7)
+
+A 4x4 image and a 4x4 filter, both 1 to 16 row by row, r = 2. Padding the zero-filled image by
+(1, 3), (2, 2) and (3, 1) gives outputs that sum to {sums}, from LR filters of {taps} taps a side.
+
+![Four phases](figures/two_dimensions.png)
+
+## A trained layer
+
+The LR kernel {layer["lr_kernel"]} is the deconvolution {layer["deconvolution"]} cropped by
+{layer["padding"]}. There and back is bit for bit equal: {layer["round_trip_is_bit_exact"]}.
+
+![A trained layer](figures/trained_layer.png)
+
+## The lift
+
+An HR convolution is an LR convolution on space_to_depth maps. Equal colours are one tied weight.
+
+![The lift](figures/lift.png)
+"""

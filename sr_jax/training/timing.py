@@ -1,0 +1,52 @@
+"""Measured time of a training step; networks take turns, so that a drifting machine is fair."""
+
+import time
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.sharding import Mesh
+
+from sr_jax.data.patches import Store
+from sr_jax.networks import HRNetwork, Network
+from sr_jax.training.loop import STEPS_PER_DISPATCH
+from sr_jax.training.population import Members, State, make_train_steps
+from sr_jax.training.sharding import replicate
+
+
+class Timed(NamedTuple):
+  """A population to time: its network, and where it stands."""
+
+  network: Network
+  state: State
+  members: Members
+  mesh: Mesh
+
+
+def with_both_executions(timed: dict[str, Timed]) -> dict[str, Timed]:
+  """Adds every HR network in the execution it does not have, named "NAME (EXECUTION)"."""
+  others = {}
+  for name, one in timed.items():
+    if isinstance(one.network, HRNetwork):
+      other = "hr_space" if one.network.execution == "lr_space" else "lr_space"
+      others[f"{name} ({other})"] = one._replace(network=one.network.clone(execution=other))
+  return timed | others
+
+
+def step_seconds(
+  timed: dict[str, Timed], store: Store, batch: int, patch: int, rounds: int = 5
+) -> dict[str, float]:
+  """Seconds a training step takes one member: the median over rounds. No state is changed."""
+  seconds: dict[str, list[float]] = {name: [] for name in timed}
+  for i in range(rounds + 1):
+    for name, (network, state, members, mesh) in timed.items():
+      train_steps = make_train_steps(network, batch, patch, mesh)
+      resident = replicate(mesh, store)
+      copy = jax.block_until_ready(jax.tree.map(jnp.copy, state))  # it will be donated
+      began = time.perf_counter()
+      jax.block_until_ready(train_steps(copy, members, resident, 0, STEPS_PER_DISPATCH, 1000))
+      if i:  # the first round may compile
+        work = STEPS_PER_DISPATCH * len(members.seed)
+        seconds[name].append((time.perf_counter() - began) / work)
+  return {name: float(np.median(each)) for name, each in seconds.items()}
