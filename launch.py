@@ -10,7 +10,6 @@ import dataclasses
 import difflib
 import importlib
 import itertools
-import platform
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -21,20 +20,22 @@ from absl import flags
 
 from sr_jax.config import Execution, InputError, accepts, check, is_tuple, scalar_type
 from sr_jax.console import say, table
+from sr_jax.training import interruption
 
 EXPERIMENTS = Path(__file__).parent / "experiments"
-WORDS = {"true": True, "t": True, "1": True, "yes": True, "false": False, "f": False, "0": False}
+WORDS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 
 
 class ValuesOf(flags.ArgumentParser):
   """Parses "1,2,3" as the values of a config field."""
 
-  def __init__(self, kind: type) -> None:
-    self.kind = kind
+  def __init__(self, kind: type, is_list: bool) -> None:
+    self.kind, self.is_list = kind, is_list
 
   def parse(self, argument: str) -> list[Any]:
     """All values in the list; one for a plain value."""
-    return [self._parse_one(text.strip()) for text in argument.split(",")]
+    texts = argument.split(",") if self.is_list else [argument]
+    return [self._parse_one(text.strip()) for text in texts]
 
   def _parse_one(self, text: str) -> Any:
     try:
@@ -48,10 +49,16 @@ class ValuesOf(flags.ArgumentParser):
 def main(argv: Sequence[str]) -> int:
   """Runs what the command line asks for and returns the exit code."""
   try:
+    interruption.install()
     return _launch(argv)
+  except interruption.Interrupted as stop:
+    print("\nStopped; run the same command again to go on from here.", file=sys.stderr)
+    return stop.exit_code
   except (InputError, flags.Error) as error:
     print(f"launch.py: {_one_line(error)}", file=sys.stderr)
-    return 2
+  except OSError as error:
+    print(f"launch.py: {error.filename}: {error.strerror}", file=sys.stderr)
+  return 2
 
 
 def _one_line(error: Exception) -> str:
@@ -110,21 +117,20 @@ def _parse(argv: Sequence[str], experiment: ModuleType) -> dict[str, list[Any]]:
   for name, field in fields.items():
     kind = scalar_type(field)
     text = accepts(experiment.Config, name)["help"]
-    flags.DEFINE_flag(
-      flags.Flag(ValuesOf(kind), None, name, None, text, boolean=kind is bool), values
-    )
-  extra = values(list(argv))[1:]
+    parser = ValuesOf(kind, is_list=name not in _names(Execution))
+    flags.DEFINE_flag(flags.Flag(parser, None, name, None, text, boolean=kind is bool), values)
+  try:
+    extra = values(list(argv))[1:]
+  except ValueError as error:  # how absl says that --noFLAG takes no value
+    raise InputError(str(error)) from error
   if extra:
     raise InputError(f"flags look like --name=value; found {' '.join(extra)!r}")
   given: dict[str, list[Any]] = {
     name: list(values[name].value or ()) for name in fields if values[name].present
   }
-  for name, found in given.items():
-    if is_tuple(fields[name]):
-      given[name] = [tuple(found)]
-    elif name in _names(Execution) and len(found) > 1:
-      raise InputError(f"--{name} is not a field of the experiment's config and takes one value")
-  return given
+  return {
+    name: [tuple(found)] if is_tuple(fields[name]) else found for name, found in given.items()
+  }
 
 
 def _points(experiment: ModuleType, given: dict[str, list[Any]]) -> Iterator[Any]:
@@ -156,22 +162,18 @@ def _run(
 ) -> int:
   """Runs every point and, of a sweep, prints a table of the headlines."""
   from sr_jax import run_folder  # noqa: PLC0415  # JAX starts here, after all flags were checked
-  from sr_jax.training import interruption  # noqa: PLC0415
 
   _start_jax(execution)
-  interruption.install()
   rows = []
   failed = 0
   for i, config in enumerate(points, start=1):
+    interruption.raise_if_requested()
     at = {field: str(getattr(config, field)) for field in swept}
     if swept:
       say(f"\n[{i}/{len(points)}] " + " ".join(f"--{k}={v}" for k, v in at.items()))
     run_dir = run_folder.path_of(execution.workdir, name, config)
     try:
       rows.append(at | experiment.main(config, execution, run_dir))
-    except interruption.Interrupted as stop:
-      print("\nStopped; run the same command again to go on from here.", file=sys.stderr)
-      return stop.exit_code
     except InputError as error:
       if not swept:
         raise
@@ -186,6 +188,8 @@ def _start_jax(execution: Execution) -> None:
   """Sets the compile cache up and says what JAX runs on."""
   import jax  # noqa: PLC0415
 
+  from sr_jax.run_folder import PACKAGES, provenance  # noqa: PLC0415
+
   if execution.compile_cache:
     try:
       folder = Path(execution.compile_cache).expanduser()
@@ -194,12 +198,10 @@ def _start_jax(execution: Execution) -> None:
       jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
     except OSError as error:
       say(f"WARNING: no compile cache, {execution.compile_cache} cannot be written ({error})")
-  backend = jax.default_backend()
-  say(
-    f"{backend}: {jax.device_count()} x {jax.devices()[0].device_kind}, "
-    f"jax {jax.__version__}, python {platform.python_version()}"
-  )
-  if execution.require_accelerator and backend == "cpu":
+  now = provenance()
+  versions = ", ".join(f"{name} {now[name]}" for name in ("python", *PACKAGES))
+  say(f"{now['device']}\n{versions}, revision {now['revision']}")
+  if execution.require_accelerator and jax.default_backend() == "cpu":
     raise InputError("--require_accelerator: JAX found no GPU or TPU; install jax[cuda13] or so")
 
 

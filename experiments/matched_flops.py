@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from sr_jax.arm_run import Recipe
-from sr_jax.budget import Arm, budget, note_pair
-from sr_jax.config import Execution, InputError, check, setting
+from sr_jax.budget import Arm, budget, check_budgets, note_pair
+from sr_jax.config import Execution, InputError, setting
 from sr_jax.networks import HRNetwork, LRNetwork
 from sr_jax.runner import compare
 
@@ -47,8 +47,8 @@ class Config(Recipe):
 
   def __post_init__(self) -> None:
     """Refuses what cannot be run before anything else happens."""
-    check(self)
-    arms(self)
+    super().__post_init__()
+    check_budgets(arms(self))
 
 
 def arms(config: Config) -> tuple[Arm, Arm]:

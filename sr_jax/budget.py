@@ -181,7 +181,8 @@ def check_budgets(arms: Sequence[Arm]) -> dict[str, Budget]:
     if abs(found - arm.macs) > arm.tolerance * arm.macs:
       raise InputError(
         f"arm {arm.name} costs {float(found):g} MACs per HR pixel, not {float(arm.macs):g}: "
-        f"{float(found / arm.macs - 1):+.1%}, where {arm.tolerance:.1%} is tolerated"
+        f"{float(found / arm.macs - 1):+.1%}, where {arm.tolerance:.1%} is tolerated; change the "
+        "shape of its network (--hr_features, --features, --kernel_size, --depth)"
       )
   return budgets
 

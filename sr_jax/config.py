@@ -12,7 +12,6 @@ import os
 import types
 import typing
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 
@@ -40,7 +39,7 @@ class Execution:
   workdir: str = setting("runs", "parent of the run folders")
   checkpoint_every_seconds: float = setting(60.0, "time between checkpoints", above=0)
   compile_cache: str = setting(
-    str(Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "sr_jax" / "xla"),
+    os.path.join(os.environ.get("XDG_CACHE_HOME") or "~/.cache", "sr_jax", "xla"),
     "folder of the persistent compile cache; empty for none",
   )
   require_accelerator: bool = setting(False, "stop if JAX finds no GPU or TPU")
@@ -112,20 +111,11 @@ def to_dict(config: Any) -> dict[str, Any]:
   }
 
 
-def from_dict(cls: type, data: dict[str, Any]) -> Any:
-  """The config of class `cls` that `to_dict` gave.
-
-  Raises:
-    InputError: `data` has other fields than `cls`.
-  """
-  names = {field.name for field in dataclasses.fields(cls)}
-  if names != set(data):
-    odd = ", ".join(sorted(names ^ set(data)))
-    raise InputError(
-      f"this configuration was not made by this version: it differs in the fields {odd}"
-    )
-  return cls(
-    **{name: tuple(value) if isinstance(value, list) else value for name, value in data.items()}
+def as_flags(data: dict[str, Any]) -> str:
+  """A config (as JSON data) as the flags that make it."""
+  return " ".join(
+    f"--{name}={','.join(map(str, value)) if isinstance(value, list) else value}"
+    for name, value in data.items()
   )
 
 

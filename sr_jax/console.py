@@ -40,6 +40,7 @@ class TrainingProgress:
   def __init__(self, title: str, done: int, steps: int) -> None:
     self._title, self._steps = title, steps
     self._first_step, self._began = done, time.monotonic()
+    self._started = False
     self._said = self._began - LINE_SECONDS
     self._bar: Progress | None = None
     if sys.stdout.isatty():
@@ -56,8 +57,10 @@ class TrainingProgress:
 
   def update(self, step: int, state: str) -> None:
     """Says that `step` steps are done and how it goes."""
+    if not self._started:  # what came before was compiling
+      self._started, self._first_step, self._began = True, step, time.monotonic()
     seconds = time.monotonic() - self._began
-    rate = (step - self._first_step) / seconds if seconds else 0.0
+    rate = (step - self._first_step) / seconds if step > self._first_step else 0.0
     if self._bar:
       self._bar.update(self._task, completed=step, state=f"{rate:.1f} steps/s  {state}")
     elif time.monotonic() - self._said >= LINE_SECONDS or step == self._steps:

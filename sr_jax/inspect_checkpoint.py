@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from sr_jax.config import InputError
+from sr_jax.config import InputError, as_flags
 from sr_jax.console import say, table
 from sr_jax.run_folder import check_name, read_json
 from sr_jax.training.checkpoints import load_arrays
@@ -27,7 +27,7 @@ def main(run_dir: Path) -> None:
   check_name(run_dir, about)
   results = read_json(run_dir / "results.json") if (run_dir / "results.json").exists() else None
   say(f"{about['experiment']}, begun {about['began']}")
-  say(" ".join(f"--{name}={value}" for name, value in about["config"].items()))
+  say(as_flags(about["config"]))
   say(", ".join(f"{name} {value}" for name, value in about["provenance"].items()))
   header = ["arm", *next(iter(about["arms"].values()))["budget"]]
   budgets = [
@@ -56,9 +56,8 @@ def _describe_training(arm: str, stage: str, folder: Path, run_dir: Path) -> Non
   )
   say(f"\n{arm} {stage}: step {step} of {metadata['steps']}, members {who}")
   if stage == "final":
-    norms = ["norm of each member"]
     rows = [[name, str(array.shape[1:]), _norms(array)] for name, array in _leaves(tree["params"])]
-    say(table([["parameter", "shape", *norms], *rows]))
+    say(table([["parameter", "shape", "norm of each member"], *rows]))
     picture = run_dir / "figures" / f"kernels_{arm}.png"
     _draw_kernels(arm, tree["params"], picture)
     say(f"First and last kernels of the first member: {picture}")

@@ -1,9 +1,7 @@
 """The two networks of the note, as Flax modules, and the layers that their budgets are made from.
 
 Both take low-resolution (LR) luminance with values in 0..1 and give the high-resolution (HR) one:
-`(batch, h, w, 1) -> (batch, scale * h, scale * w, 1)`. Inside, luminance counts from mid-gray: a
-function of the note's networks still (the first and last biases would do it), but members whose
-ReLUs all die, frequent otherwise at useful learning rates, become rare.
+`(batch, h, w, 1) -> (batch, scale * h, scale * w, 1)`.
 """
 
 import dataclasses
@@ -23,6 +21,9 @@ from sr_jax.operators.shuffle import depth_to_space
 ACTIVATIONS = {"relu": (nn.relu, 2.0), "tanh": (nn.tanh, 1.0)}
 
 
+# Inside, luminance counts from mid-gray. The first and last biases could do that, except that zero
+# padding now is mid-gray; and members whose ReLUs all die, frequent otherwise at useful learning
+# rates, become rare.
 MID_GRAY = 0.5
 
 

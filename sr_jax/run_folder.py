@@ -85,7 +85,9 @@ def open_run(run_dir: Path, experiment: str, config: Any, about: dict[str, Any])
   now = provenance()
   if file.exists():
     found = read_json(file)
-    odd = differences(found.get("config", {}), fixed["config"])
+    if not isinstance(found, dict) or not {"config", "provenance"} <= found.keys():
+      raise InputError(f"{file} is not a run's; move its folder away")
+    odd = differences(found["config"], fixed["config"])
     odd += [
       f"{key} has changed" for key in fixed if key != "config" and found.get(key) != fixed[key]
     ]

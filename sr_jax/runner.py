@@ -17,6 +17,7 @@ from sr_jax.data import patches, sources
 from sr_jax.data.sources import Photos
 from sr_jax.evaluation import scoring
 from sr_jax.run_folder import describe_devices, open_run, read_json, write_json
+from sr_jax.training import interruption
 from sr_jax.training.metrics import MetricsLog
 from sr_jax.training.timing import Timed, step_seconds, with_both_executions
 
@@ -42,10 +43,6 @@ def compare(
   """
   budgets = budget.check_budgets(arms)
   say(table(budget.rows(arms, budgets)))
-  if (run_dir / "results.json").exists():
-    say(f"\nThis run is finished; nothing is trained again. {run_dir}")
-    return _tell(read_json(run_dir / "results.json"), read_json(run_dir / "timing.json"), run_dir)
-
   began = time.monotonic()
   photos = sources.load(recipe.data, recipe.scale, recipe.patch)
   store = patches.make_store(photos.train, recipe.patch)
@@ -53,12 +50,16 @@ def compare(
   about = {"arms": _describe(arms, budgets), "pixels": photos.fingerprint()}
   for change in open_run(run_dir, experiment, recipe, about):
     say(f"WARNING: since this run was begun, {change}; its bits may differ")
+  if (run_dir / "results.json").exists():
+    say(f"\nThis run is finished; nothing is trained again. {run_dir}")
+    return _tell(read_json(run_dir / "results.json"), read_json(run_dir / "timing.json"), run_dir)
   say(f"\n{_describe_photos(photos)}\nRun folder: {run_dir}\n")
   bench = Bench(recipe, execution, run_dir, photos, store, MetricsLog(run_dir / "metrics.jsonl"))
   seconds = {"load": time.monotonic() - began}
 
   trained: dict[str, Trained] = {}
   for arm in arms:
+    interruption.raise_if_requested()
     began = time.monotonic()
     trained[arm.name] = train_arm(arm, bench)
     seconds[f"train {arm.name}"] = time.monotonic() - began
@@ -73,8 +74,9 @@ def compare(
     "arms": {},
   }
   for arm in arms:
+    interruption.raise_if_requested()
     one = trained[arm.name]
-    members = score_arm(arm, one, bench)
+    members = score_arm(arm, one, bench, results["bicubic"])
     results["arms"][arm.name] = {**about["arms"][arm.name], **one.chosen, "members": members}
   results["verdict"] = verdict.compare_arms(results)
   results["verdict"]["sentences"] = verdict.sentences(results)
@@ -90,6 +92,7 @@ def compare(
   began = time.monotonic()
   report.write(results, timing, photos.test, _upscaler(arms, trained), run_dir)
   seconds["report"] = time.monotonic() - began
+  interruption.raise_if_requested()
   write_json(run_dir / "timing.json", timing)
   write_json(run_dir / "results.json", results)  # last: it says that the run is finished
   return _tell(results, timing, run_dir)
@@ -116,14 +119,14 @@ def _describe_photos(photos: Photos) -> str:
 
 
 def _upscaler(arms: Sequence[Arm], trained: dict[str, Trained]) -> report.Upscale:
-  """Upscales a photograph with the first seed of each arm, for the report's picture."""
+  """Upscales a photograph with the first finite seed of each arm, for the report's picture."""
 
   def upscale(photo: Any) -> dict[str, Any]:
     pictures = {}
     for arm in arms:
       one = trained[arm.name]
       ((_, members),) = scoring.upscale_all(arm.network, one.state.params, [photo], one.mesh)
-      pictures[arm.name] = members[0]
+      pictures[arm.name] = next((sr for sr in members if sr is not None), None)
     return pictures
 
   return upscale

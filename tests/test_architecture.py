@@ -52,7 +52,6 @@ def test_imports_point_one_way():
       continue
     for name in imports(path):
       if name.split(".")[0] in ("sr_jax", "experiments", "launch"):
-        # launch starts JAX late and looks experiments up by name: the one exception
         assert rank[part(name)] <= rank[part(module)], f"{module} imports {name}"
 
 

@@ -49,8 +49,9 @@ BAD = [
   (["--experiment=matched_flops", "--scale=3"], "27 or 36"),
   (["--experiment=matched_flops", "--hr_features=7"], "--hr_features=7 matches no whole kernel"),
   (["--experiment=matched_flops", "--hr_features=2"], "arm hr costs 10418 MACs"),
+  (["--experiment=matched_flops", "--hr_features=12,2"], "arm hr costs 10418 MACs"),
   (["--experiment=smoke", "features=8"], "flags look like --name=value; found 'features=8'"),
-  (["--experiment=smoke", "--workdir=a,b"], "--workdir is not a field"),
+  (["--experiment=smoke", "--nobicubic_skip=true"], "bicubic_skip"),
   (["--experiment=smoke", "--checkpoint_every_seconds=0"], "must be greater than 0"),
 ]
 
@@ -104,7 +105,7 @@ def test_bad_folders_are_one_sentence_and_touch_nothing(kind, says, quick, capsy
 
 
 def test_an_unwritable_workdir_is_said(capsys, tmp_path):
-  (tmp_path / "file").write_text("")
+  (tmp_path / "file").write_text("")  # no folder can be made below a file
   flags = ["--experiment=smoke", f"--workdir={tmp_path / 'file' / 'runs'}", "--compile_cache="]
   assert run(*flags) == 2
   assert "cannot be written" in capsys.readouterr().err

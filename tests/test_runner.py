@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -66,7 +67,7 @@ def finished(tmp_path_factory, data):
 
 def test_a_run_explains_itself(finished):
   run_dir, out = finished
-  assert out.startswith("cpu: ")
+  assert out.startswith("1 x cpu")
   assert "On test photographs, LR is" in out
   assert {path.name for path in run_dir.iterdir()} == {
     "checkpoints",
@@ -140,6 +141,35 @@ def test_a_finished_run_is_told_and_not_trained_again(finished, data):
   assert "nothing is trained again" in again
   assert again.splitlines()[-8:] == out.splitlines()[-8:]
   assert before == {path: path.stat().st_mtime_ns for path in run_dir.rglob("*") if path.is_file()}
+
+
+def test_a_finished_run_with_other_images_is_refused(finished, data, tmp_path):
+  run_dir, _ = finished
+  shutil.copytree(run_dir, tmp_path / "runs" / run_dir.name)
+  picture = next((data / "test").iterdir())
+  before = picture.read_bytes()
+  Image.open(picture).transpose(Image.Transpose.ROTATE_180).save(picture)
+  try:
+    process = start(tmp_path / "runs", data)
+    _, err = process.communicate(timeout=60)
+  finally:
+    picture.write_bytes(before)
+  assert process.returncode == 2
+  assert "pixels has changed" in err
+
+
+def test_divergence_is_told_and_leaves_a_whole_report(data, tmp_path):
+  flags = ["--steps=5", "--search_steps=5", "--learning_rate=1e6,1e30", "--depth=0"]
+  out = finish(start(tmp_path, data, *flags))
+  (run_dir,) = tmp_path.iterdir()
+  results = json.loads((run_dir / "results.json").read_text())
+  statuses = {m["status"] for arm in results["arms"].values() for m in arm["members"]}
+  assert statuses == {"diverged"}
+  assert "LR diverged for seeds [0, 1]" in out
+  assert "no seed finished in both" in out
+  report = (run_dir / "report.md").read_text()
+  assert "nan" not in report
+  inspect_checkpoint.main(run_dir)
 
 
 def test_a_sweep_runs_the_product_and_only_what_is_missing(finished, data):

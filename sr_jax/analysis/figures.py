@@ -46,8 +46,9 @@ def learning_curves(metrics: Sequence[dict[str, Any]], results: dict[str, Any]) 
       _curve(left, final, "training_psnr", colour, name.upper(), window=7)
       _curve(right, final, "validation_psnr", colour, name.upper())
     left.set(title="Training batches (running median)", xlabel="step", ylabel="PSNR (dB)")
-    right.set(title="Validation photographs", xlabel="step", ylabel="PSNR (dB)")
-    left.legend(frameon=False, title="mean and range of seeds")
+    right.set(title="Validation photographs", xlabel="step", ylabel="PSNR of the pooled error (dB)")
+    if left.get_legend_handles_labels()[0]:
+      left.legend(frameon=False, title="mean and range of seeds")
   return figure
 
 
@@ -171,7 +172,7 @@ def kernels(named: dict[str, np.ndarray]) -> Figure:
   rows = figure.subplots(len(named), 1, squeeze=False, height_ratios=heights)[:, 0]
   for axes, (name, sheet) in zip(rows, sheets.items(), strict=True):
     height, width, inputs, outputs = named[name].shape
-    most = np.nanmax(np.abs(sheet))
+    most = np.nanmax(np.abs(sheet), initial=1e-9)
     drawn = axes.imshow(sheet, cmap="RdBu_r", vmin=-most, vmax=most, interpolation="nearest")
     axes.set_title(f"{name}: {inputs} -> {outputs} channels, {height}x{width}")
     axes.set_axis_off()

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from sr_jax.analysis.verdict import time_sentence
+from sr_jax.config import as_flags
 from sr_jax.console import markdown_table
 from sr_jax.data.images import Photo
 from sr_jax.run_folder import read_json
@@ -31,16 +32,18 @@ def score_rows(results: dict[str, Any]) -> list[list[str]]:
   )
   for name, arm in results["arms"].items():
     alive = [member for member in arm["members"] if member["status"] != "diverged"]
+    missing = len(arm["members"]) - len(alive)
+    count = f" ({len(alive)} of {len(arm['members'])})" if missing else ""
     rate = f"{arm['learning_rate']:g}"
     if not alive:
-      rows.append([name.upper(), rate, "diverged", "-", "-", "-"])
+      rows.append([name.upper(), rate, "diverged" + count, "-", "-", "-"])
       continue
     psnr = [np.mean(member["test"]["psnr"]) for member in alive]
     rows.append(
       [
         name.upper(),
         rate,
-        f"{np.mean(psnr):.2f}",
+        f"{np.mean(psnr):.2f}{count}",
         f"{np.std(psnr, ddof=1):.3f}" if len(psnr) > 1 else "-",
         f"{np.mean([member['test']['ssim'] for member in alive]):.4f}",
         f"{np.mean([member['training']['psnr'] for member in alive]):.2f}",
@@ -95,47 +98,42 @@ def markdown(results: dict[str, Any], timing: dict[str, Any], about: dict[str, A
       searches.append([name.upper(), f"{one['learning_rate']:g}", str(one["seed"]), shown])
   images = [["test photograph", "bicubic", *(name.upper() for name in arms)]]
   for i, image in enumerate(results["images"]["test"]):
-    means = [
-      np.mean([m["test"]["psnr"][i] for m in arm["members"] if m["test"]["psnr"][i] is not None])
-      if any(m["test"]["psnr"][i] is not None for m in arm["members"])
-      else float("nan")
-      for arm in arms.values()
-    ]
-    bicubic = results["bicubic"]["test"]["psnr"][i]
-    images.append([image, f"{bicubic:.2f}", *(f"{mean:.2f}" for mean in means)])
-  flags = " ".join(
-    f"--{name}={','.join(map(str, value)) if isinstance(value, list) else value}"
-    for name, value in results["config"].items()
+    row = [image, f"{results['bicubic']['test']['psnr'][i]:.2f}"]
+    for arm in arms.values():
+      psnr = [m["test"]["psnr"][i] for m in arm["members"] if m["status"] != "diverged"]
+      row.append(f"{np.mean(psnr):.2f}" if psnr else "-")
+    images.append(row)
+  bootstrap = "; ".join(
+    f"{where} {verdict[key]['bootstrap_low']:+.3f} to {verdict[key]['bootstrap_high']:+.3f} dB"
+    for key, where in (("test", "test photographs"), ("training", "training patches"))
+    if verdict[key]["bootstrap_low"] is not None
   )
-  test = verdict["test"]
-  bootstrap = (
-    "Crossed bootstrap, for comparison (too narrow at such sizes): "
-    f"{test['bootstrap_low']:+.3f} to "
-    f"{test['bootstrap_high']:+.3f} dB."
-    if test["bootstrap_low"] is not None
-    else ""
-  )
+  command = f"python launch.py --experiment={results['experiment']} {as_flags(results['config'])}"
+  compared = verdict["test"]["mean"] is not None
   parts = [
     f"# {results['experiment']}",
     "\n\n".join([*verdict["sentences"], time_sentence(timing)]),
     markdown_table(score_rows(results)),
-    "![Differences by image](figures/differences_by_image.png)" if test["mean"] is not None else "",
-    bootstrap,
+    "![Differences by image](figures/differences_by_image.png)" if compared else "",
+    f"Crossed bootstrap, for comparison (too narrow at such sizes): {bootstrap}."
+    if bootstrap
+    else "",
     "![Learning curves](figures/learning_curves.png)",
     "![One photograph](figures/example.png)",
-    "The photograph is the one whose difference is closest to the mean; networks of seed 0.",
+    "The photograph is the one whose difference is closest to the mean, the detail is where the "
+    "networks together gain most over bicubic, and each network is its first seed not diverged.",
     "## Budget (per HR pixel where it applies)",
     markdown_table([header, *budgets]),
     "## Mean PSNR (dB) by photograph",
     markdown_table(images),
     "## Search for a learning rate" if len(searches) > 1 else "",
     markdown_table(searches) if len(searches) > 1 else "",
-    "## Wall time",
+    "## Wall time of the session that finished the run",
     markdown_table(
       [["phase", "seconds"], *([k, f"{v:.1f}"] for k, v in timing["phase_seconds"].items())]
     ),
     "## To reproduce",
-    f"```\npython launch.py --experiment={results['experiment']} {flags}\n```",
+    f"```\\n{command}\\n```",
     markdown_table([["", "version"], *([k, str(v)] for k, v in about["provenance"].items())]),
   ]
   return "\n\n".join(part for part in parts if part) + "\n"

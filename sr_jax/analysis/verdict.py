@@ -1,20 +1,20 @@
 """What a comparison of two arms says, as data and as sentences that a person understands."""
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from sr_jax.analysis.statistics import SESOI, Effect, effect
-from sr_jax.config import from_dict
 
 Results = dict[str, Any]
 
 MEANING = {
-  "supported": "the claim is supported",
-  "reversed": "the claim is reversed",
-  "equivalent": f"the two are equivalent (within {SESOI} dB)",
-  "undecided": "this run does not decide the claim",
+  "supported": f"better by more than {SESOI} dB, as claimed",
+  "reversed": f"worse by more than {SESOI} dB, against the claim",
+  "equivalent": f"equivalent, within {SESOI} dB",
+  "undecided": f"undecided, since the interval crosses +{SESOI} or -{SESOI} dB",
 }
 
 
@@ -25,7 +25,7 @@ def compare_arms(results: Results) -> dict[str, Any]:
   """
   first, second = results["arms"].values()
   pairs = list(zip(first["members"], second["members"], strict=True))
-  usable = [pair for pair in pairs if all(member["status"] != "diverged" for member in pair)]
+  usable = [pair for pair in pairs if not _diverged(pair)]
 
   def differences(scores: str) -> np.ndarray:
     table = [np.subtract(a[scores]["psnr"], b[scores]["psnr"]) for a, b in usable]
@@ -35,51 +35,64 @@ def compare_arms(results: Results) -> dict[str, Any]:
   return {
     "contrast": list(results["arms"]),
     "sesoi": SESOI,
-    "left_out_seeds": [a["seed"] for a, b in pairs if (a, b) not in usable],
+    "left_out_seeds": [pair[0]["seed"] for pair in pairs if _diverged(pair)],
     "test": dataclasses.asdict(effect(test)),
     "training": dataclasses.asdict(effect(differences("training"))),
     "test_difference_by_image": test.mean(axis=0).tolist() if len(test) else [],
   }
 
 
+def _diverged(members: Sequence[dict[str, Any]]) -> bool:
+  return any(member["status"] == "diverged" for member in members)
+
+
 def sentences(results: Results) -> list[str]:
   """The verdict: test photographs, training patches, then what weakens or limits it."""
-  verdict = results["verdict"]
+  verdict, config = results["verdict"], results["config"]
   first, second = (name.upper() for name in verdict["contrast"])
   said = [
     f"On test photographs, {first} {describe(verdict['test'], second)}.",
     f"On the patches it was trained on, {first} {describe(verdict['training'], second)}.",
   ]
-  if verdict["left_out_seeds"]:
-    said.append(f"Seeds left out because a member diverged: {verdict['left_out_seeds']}.")
   for name, arm in results["arms"].items():
-    below = [m["seed"] for m in arm["members"] if m["status"] == "below bicubic"]
-    if below:
-      said.append(f"{name.upper()} ends below bicubic on the test photographs for seeds {below}.")
-    if arm["rate_at_edge"]:
+    seeds = {
+      status: [m["seed"] for m in arm["members"] if m["status"] == status]
+      for status in ("diverged", "below bicubic")
+    }
+    if seeds["diverged"]:
+      said.append(
+        f"{name.upper()} diverged for seeds {seeds['diverged']}, which are left out of the "
+        "comparison for both networks."
+      )
+    if seeds["below bicubic"]:
+      said.append(
+        f"{name.upper()} ends below bicubic on the test photographs for seeds "
+        f"{seeds['below bicubic']}."
+      )
+    if arm["search"] and all(one["validation_psnr"] is None for one in arm["search"]):
+      said.append(f"Every learning rate of {name.upper()} diverged in the search.")
+    elif arm["rate_at_edge"]:
       said.append(
         f"The best learning rate of {name.upper()}, {arm['learning_rate']:g}, is the "
         f"{arm['rate_at_edge']} of the grid: a wider --learning_rate may change the result."
       )
-  steps = results["config"]["steps"]
   said.append(
-    f"Not shown: other data, depths, widths or scales, training beyond {steps} steps, or {second} "
-    "networks of other shapes at the same MACs."
+    f"Not shown: other data, depths, widths or scales, training beyond {config['steps']} steps, or "
+    f"{second} networks of other shapes at the same MACs; and the interval takes the learning "
+    "rates as given."
   )
   return said
 
 
 def describe(data: dict[str, Any], other: str) -> str:
   """One effect in words, as what is said of the first arm."""
-  one: Effect = from_dict(Effect, data)
+  one: Effect = Effect(**data)
   if one.mean is None:
-    return (
-      f"cannot be compared with {other}, no seed having finished in both: " + MEANING[one.decision]
-    )
+    return f"cannot be compared with {other}: no seed finished in both"
   sample = f"{one.seeds} seed{'s' * (one.seeds != 1)} x {one.images} images"
   lead = f"is {abs(one.mean):.3f} dB {'better' if one.mean >= 0 else 'worse'} than {other}"
   if one.low is None:
-    return f"{lead} ({sample}; an interval needs two of each): {MEANING[one.decision]}"
+    return f"{lead} ({sample}): undecided, since an interval needs two of each"
   interval = f"95 % interval of the difference {one.low:+.3f} to {one.high:+.3f} dB"
   return f"{lead} ({interval}, {sample}): {MEANING[one.decision]}"
 

@@ -42,7 +42,7 @@ def read_luminance(path: Path) -> UInt8[np.ndarray, "h w"]:
   brought to 8 bits, transparency is ignored.
 
   Raises:
-    InputError: the file is no image, is damaged, or holds floating-point values.
+    InputError: the file is no image, is damaged, or holds 32-bit pixels.
   """
   try:
     with Image.open(path) as file:
@@ -58,9 +58,9 @@ def read_luminance(path: Path) -> UInt8[np.ndarray, "h w"]:
     raise InputError(
       f"{path} cannot be read as an image ({error}); remove or replace it"
     ) from error
-  if image.mode == "F":
-    raise InputError(f"{path} holds floating-point pixels; save it with 8 or 16 bits a channel")
-  if image.mode.startswith("I"):  # 16 bits, which Pillow's own conversion would clip at 255
+  if image.mode in ("F", "I"):
+    raise InputError(f"{path} holds 32-bit pixels; save it with 8 or 16 bits a channel")
+  if image.mode.startswith("I;16"):  # which Pillow's own conversion would clip at 255
     return np.floor(np.asarray(image, np.float64) / 257 + 0.5).clip(0, 255).astype(np.uint8)
   if image.mode in ("1", "L", "LA"):
     return np.asarray(image.convert("L"))

@@ -80,16 +80,18 @@ def load(source: str, scale: int, patch: int) -> Photos:
     InputError: as `find` and `read_luminance`, or an image is too small (named).
   """
   files = find(source)
-  for_scoring = 2 * scale + 11  # shaved by `scale` on each side; SSIM's window is 11 pixels
+  # Shaved by `scale` on each side, SSIM's window of 11 pixels must fit; sides are cropped to r.
+  for_scoring = scale * -(-(2 * scale + 11) // scale)
   return Photos(
     **{
-      split: _read(files[split], scale, patch * scale if split == "train" else for_scoring)
+      split: _read(files[split], scale, patch * scale if split == "train" else for_scoring, split)
       for split in SPLITS
     }
   )
 
 
-def _read(paths: Sequence[Path], scale: int, side: int) -> list[Photo]:
+def _read(paths: Sequence[Path], scale: int, side: int, split: str) -> list[Photo]:
+  train = split == "train"
   stems = [path.stem for path in paths]
 
   def read(path: Path) -> Photo:
@@ -98,9 +100,9 @@ def _read(paths: Sequence[Path], scale: int, side: int) -> list[Photo]:
     if min(height, width) // scale * scale < side:
       raise InputError(
         f"{path} is {width} x {height} pixels; at --scale={scale} it needs at least {side} x {side}"
-        + ("" if path.parent.name != "train" else " to hold a training patch (--patch)")
+        + (" to hold a patch (--patch)" if train else " for SSIM's window")
       )
-    if path.parent.name != "train" and gray.min() == gray.max():
+    if not train and gray.min() == gray.max():
       raise InputError(f"{path} is one flat colour, which has no PSNR; remove it")
     name = path.stem if stems.count(path.stem) == 1 else path.name
     return make_photo(name, gray, scale)

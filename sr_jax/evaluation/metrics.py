@@ -21,9 +21,16 @@ def mse(image: UInt8[np.ndarray, "h w"], truth: UInt8[np.ndarray, "h w"]) -> flo
   return int((error * error).sum()) / error.size
 
 
-def to_db(mean_squared_error: float) -> float:
-  """PSNR: 10 log10(255^2 / MSE) in dB; infinite for no error."""
-  return 10 * math.log10(255**2 / mean_squared_error) if mean_squared_error else math.inf
+HIGHEST_PSNR = 100.0  # dB, that of equal images: a mean must stay finite
+
+
+def to_db(mean_squared_error: float, peak: float = 255.0) -> float:
+  """PSNR in dB, 10 log10(peak^2 / MSE), at most 100; NaN for an error that is not finite."""
+  if not math.isfinite(mean_squared_error):
+    return math.nan
+  if mean_squared_error <= peak**2 * 10 ** (-HIGHEST_PSNR / 10):
+    return HIGHEST_PSNR
+  return 10 * math.log10(peak**2 / mean_squared_error)
 
 
 def ssim(image: UInt8[np.ndarray, "h w"], truth: UInt8[np.ndarray, "h w"]) -> float:

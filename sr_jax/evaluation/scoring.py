@@ -1,6 +1,7 @@
 """Scores every member of a population on whole photographs, and bicubic interpolation beside it."""
 
 import functools
+import math
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -21,8 +22,8 @@ Scores = dict[str, list[float | None]]  # "psnr" and "ssim" of one member, image
 
 
 def to_uint8(y: np.ndarray) -> np.ndarray:
-  """Luminance in 0..1 as 8 bits: clipped, rounded half up; NaN becomes 0."""
-  return np.floor(np.nan_to_num(y).clip(0, 1) * 255 + 0.5).astype(np.uint8)
+  """Finite luminance as 8 bits: clipped to 0..1, rounded half up."""
+  return np.floor(y.clip(0, 1) * 255 + 0.5).astype(np.uint8)
 
 
 @functools.lru_cache(maxsize=16)
@@ -47,10 +48,11 @@ def upscale_all(
 ) -> Iterator[tuple[Photo, list[UInt8[np.ndarray, "rh rw"] | None]]]:
   """Every photograph with the 8-bit output of each member, None where that is not finite."""
   upscale_one = make_upscale(network, mesh)
-  outputs = [
-    upscale_one(params, photo.lr) for photo in photos
-  ]  # dispatched ahead of the host's work
-  for photo, output in zip(photos, outputs, strict=True):
+  ahead = upscale_one(params, photos[0].lr)
+  for i, photo in enumerate(photos):
+    output = ahead
+    if i + 1 < len(photos):  # the device works on the next one while the host scores this one
+      ahead = upscale_one(params, photos[i + 1].lr)
     members = np.asarray(output)
     yield photo, [to_uint8(sr) if np.isfinite(sr).all() else None for sr in members]
 
@@ -87,7 +89,7 @@ def pooled_psnr(
     for photo, members in upscale_all(network, params, photos, mesh)
   ]
   means = np.mean(errors, axis=0).tolist()
-  return [to_db(mean) if np.isfinite(mean) else None for mean in means]
+  return [None if math.isnan(mean) else to_db(mean) for mean in means]
 
 
 def score_image(
@@ -139,5 +141,6 @@ def fit_bicubic(store: Store, crops: Crops, patch: int, scale: int) -> list[floa
 
 
 def _by_image(errors: np.ndarray, images: int) -> list[float | None]:
-  pooled = errors.reshape(images, -1).mean(axis=1)
-  return [float(-10 * np.log10(e)) if np.isfinite(e) and e > 0 else None for e in pooled]
+  """Training PSNR by image, the images having equally many patches in `errors`."""
+  decibels = [to_db(error, peak=1.0) for error in errors.reshape(images, -1).mean(axis=1).tolist()]
+  return [None if math.isnan(db) else db for db in decibels]

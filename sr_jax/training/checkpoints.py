@@ -34,18 +34,22 @@ class Checkpoints:
     return None if newest is None else newest.step
 
   def save(self, step: int, state: State, members: Members, about: dict[str, Any]) -> None:
-    """Saves the state after `step` steps, unless that step is saved already."""
+    """Saves the state after `step` steps, unless that step is saved already.
+
+    As NumPy arrays, which Orbax loads on any devices without being told a sharding.
+    """
     if self.latest != step:
-      self._checkpointer.save(step, _tree(state, members), custom_metadata=about)
+      arrays = jax.tree.map(np.asarray, _tree(state, members))
+      self._checkpointer.save(step, arrays, custom_metadata=about)
 
   def restore(self, like: State, members: Members) -> State:
     """The newest checkpoint, laid out on the devices as the arrays of `like` are.
 
     Raises:
-      InputError: the checkpoint holds another population or network than `like`.
+      InputError: the checkpoint is damaged, or of another network or population.
     """
     target = _tree(like, members)
-    found = jax.tree.map(lambda leaf: tuple(leaf.shape), self._checkpointer.metadata().metadata)
+    found = jax.tree.map(lambda leaf: tuple(leaf.shape), _shapes(self._checkpointer))
     if found != jax.tree.map(lambda leaf: leaf.shape, target):
       raise InputError(
         f"the checkpoints in {self._checkpointer.directory} are of another network or population; "
@@ -54,12 +58,54 @@ class Checkpoints:
     abstract = jax.tree.map(
       lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=x.sharding), target
     )
-    tree = self._checkpointer.load(abstract_state=abstract)
+    tree = _load(self._checkpointer, abstract)
+    ours, theirs = target["members"], tree["members"]
+    if any(not np.array_equal(ours[name], theirs[name]) for name in ours):
+      raise InputError(
+        f"the checkpoints in {self._checkpointer.directory} are of members "
+        f"{_listed(theirs)}, this run wants {_listed(ours)}; move the run's folder away"
+      )
     return serialization.from_state_dict(like, {k: tree[k] for k in ("params", "adam")})
 
   def close(self) -> None:
     """Waits for what is being written."""
     self._checkpointer.close()
+
+
+def _shapes(checkpointer: ocp.training.Checkpointer) -> Any:
+  """The tree of the newest checkpoint with the shapes and types of its arrays.
+
+  Raises:
+    InputError: it cannot be read.
+  """
+  if (tree := checkpointer.metadata().metadata) is None:
+    raise _damaged(checkpointer, "its metadata cannot be read")
+  return tree
+
+
+def _load(checkpointer: ocp.training.Checkpointer, abstract: Any) -> Any:
+  """The newest checkpoint.
+
+  Raises:
+    InputError: it cannot be read.
+  """
+  try:
+    return checkpointer.load(abstract_state=abstract)
+  except Exception as error:  # Orbax and TensorStore raise many kinds for damaged files
+    reason = f"{type(error).__name__}: {str(error).strip()[:100]}"
+    raise _damaged(checkpointer, " ".join(reason.split())) from error
+
+
+def _damaged(checkpointer: ocp.training.Checkpointer, reason: str) -> InputError:
+  folder = Path(str(checkpointer.directory)) / str(checkpointer.latest.step)
+  return InputError(
+    f"the checkpoint {folder} is damaged ({reason}); delete that folder to go on before it"
+  )
+
+
+def _listed(members: dict[str, Any]) -> str:
+  pairs = zip(np.asarray(members["seed"]), np.asarray(members["learning_rate"]), strict=True)
+  return ", ".join(f"(seed {seed}, rate {rate:g})" for seed, rate in pairs)
 
 
 def _tree(state: State, members: Members) -> dict[str, Any]:
@@ -75,13 +121,12 @@ def load_arrays(folder: Path) -> tuple[int, dict[str, Any], dict[str, Any]]:
     `(step, tree, metadata)`, the metadata being what was saved with it.
 
   Raises:
-    InputError: there is no complete checkpoint in the folder.
+    InputError: there is no complete checkpoint in the folder, or it is damaged.
   """
   if not folder.is_dir():
     raise InputError(f"{folder} holds no checkpoint")
   with ocp.training.Checkpointer(folder.absolute()) as checkpointer:
     if (newest := checkpointer.latest) is None:
       raise InputError(f"{folder} holds no complete checkpoint")
-    metadata = checkpointer.metadata()
-    arrays = jax.tree.map(lambda leaf: np.empty(leaf.shape, leaf.dtype), metadata.metadata)
-    return newest.step, checkpointer.load(abstract_state=arrays), metadata.custom_metadata
+    arrays = jax.tree.map(lambda leaf: np.empty(leaf.shape, leaf.dtype), _shapes(checkpointer))
+    return newest.step, _load(checkpointer, arrays), checkpointer.metadata().custom_metadata

@@ -2,6 +2,7 @@
 
 import contextlib
 import signal
+import sys
 from collections.abc import Iterator
 from types import FrameType
 
@@ -19,20 +20,23 @@ class Interrupted(KeyboardInterrupt):
 
 def install() -> None:
   """Turns SIGINT and SIGTERM into `Interrupted` (main thread only)."""
+  global _requested  # noqa: PLW0603  # signals belong to the process, and so does this
+  _requested = None
   for number in (signal.SIGINT, signal.SIGTERM):
     signal.signal(number, _handle)
 
 
 def _handle(number: int, frame: FrameType | None) -> None:
-  global _requested  # noqa: PLW0603  # signals belong to the process, and so does this
-  if not _deferring:
+  global _requested
+  first, _requested = _requested is None, number
+  if not _deferring or not first:
     raise Interrupted(number)
-  _requested = number
+  print("\nStopping after these steps; once more to stop at once.", file=sys.stderr, flush=True)
 
 
 @contextlib.contextmanager
 def deferred() -> Iterator[None]:
-  """Within it a signal is only noted; the body asks `requested` where it is safe to stop."""
+  """Within it a first signal is only noted; the body asks `requested` where it is safe to stop."""
   global _deferring  # noqa: PLW0603
   _deferring = True
   try:
@@ -43,13 +47,15 @@ def deferred() -> Iterator[None]:
 
 
 def requested() -> bool:
-  """Whether a signal has arrived since `deferred` was entered."""
+  """Whether a signal has arrived."""
   return _requested is not None
 
 
 def raise_if_requested() -> None:
-  """Raises the `Interrupted` that was noted, once."""
-  global _requested
+  """Raises `Interrupted` if a signal has arrived.
+
+  To be called between phases: an exception raised by a signal is lost where Python swallows
+  exceptions, as in the callbacks of weak references.
+  """
   if _requested is not None:
-    number, _requested = _requested, None
-    raise Interrupted(number)
+    raise Interrupted(_requested)

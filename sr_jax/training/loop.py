@@ -110,5 +110,5 @@ def train(
 
 
 def _psnr(loss: float) -> float | None:
-  """A mean squared error of values in 0..1 as dB; None where it is not finite."""
-  return -10 * math.log10(loss) if math.isfinite(loss) and loss > 0 else None
+  """A mean squared error of values in 0..1 as dB, at most 100; None where it is not finite."""
+  return -10 * math.log10(max(loss, 1e-10)) if math.isfinite(loss) else None

@@ -55,12 +55,13 @@ def test_the_bootstrap_is_narrower_with_few_samples():
 
 
 def test_the_bootstrap_resamples_both_ways():
-  # Only images differ: the spread of the bootstrap mean is that of resampling six images.
+  # Where only images (or only seeds) differ, the spread is that of resampling six values.
   values = np.array([0.0, 1, 2, 3, 4, 5])
-  low, high = crossed_bootstrap(np.tile(values, (4, 1)))
   spread = values.std() / np.sqrt(6)
-  assert low == pytest.approx(2.5 - 1.96 * spread, abs=0.15)
-  assert high == pytest.approx(2.5 + 1.96 * spread, abs=0.15)
+  for table in (np.tile(values, (4, 1)), np.tile(values[:, None], (1, 4))):
+    low, high = crossed_bootstrap(table)
+    assert low == pytest.approx(2.5 - 1.96 * spread, abs=0.15)
+    assert high == pytest.approx(2.5 + 1.96 * spread, abs=0.15)
 
 
 @pytest.mark.parametrize(

@@ -48,10 +48,10 @@ WOBBLE = 0.01 * np.array([[1.0, -1, 1, -1], [-1, 1, 1, -1], [1, 1, -1, -1]])
 @pytest.mark.parametrize(
   ("shift", "decision", "words"),
   [
-    (0.3, "supported", "the claim is supported"),
-    (-0.3, "reversed", "the claim is reversed"),
-    (0.0, "equivalent", "the two are equivalent"),
-    (0.05, "undecided", "this run does not decide the claim"),
+    (0.3, "supported", "as claimed"),
+    (-0.3, "reversed", "against the claim"),
+    (0.0, "equivalent", "equivalent, within"),
+    (0.05, "undecided", "undecided, since the interval crosses"),
   ],
 )
 def test_the_verdict_is_about_the_paired_difference(shift, decision, words):
@@ -69,14 +69,14 @@ def test_a_diverged_seed_is_left_out_and_said():
   data = results(lr, BASE)
   assert data["verdict"]["left_out_seeds"] == [1]
   assert data["verdict"]["test"]["seeds"] == 2
-  assert any("Seeds left out because a member diverged: [1]" in s for s in verdict.sentences(data))
+  assert any("LR diverged for seeds [1], which are left out" in s for s in verdict.sentences(data))
 
 
 def test_nothing_left_to_compare_is_said():
   data = results([None, None, None], BASE)
   assert data["verdict"]["test"]["mean"] is None
-  assert "does not decide" in data["verdict"]["sentences"][0]
-  assert report.score_rows(data)[2][2] == "diverged"
+  assert "no seed finished in both" in data["verdict"]["sentences"][0]
+  assert report.score_rows(data)[2][2] == "diverged (0 of 3)"
   assert verdict.headline(data)["decision"] == "undecided"
 
 

@@ -60,9 +60,10 @@ def test_a_damaged_file_is_named(tmp_path, damage):
     read_luminance(path)
 
 
-def test_floating_point_pixels_are_refused(tmp_path):
-  Image.fromarray(RGB[..., 0].astype(np.float32)).save(tmp_path / "f.tif")
-  with pytest.raises(InputError, match=r"f\.tif holds floating-point pixels"):
+@pytest.mark.parametrize("kind", [np.float32, np.int32])
+def test_pixels_of_32_bits_are_refused(tmp_path, kind):
+  Image.fromarray(RGB[..., 0].astype(kind)).save(tmp_path / "f.tif")
+  with pytest.raises(InputError, match=r"f\.tif holds 32-bit pixels"):
     read_luminance(tmp_path / "f.tif")
 
 

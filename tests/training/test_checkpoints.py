@@ -1,3 +1,7 @@
+import os
+import subprocess
+import sys
+
 import jax
 import numpy as np
 import pytest
@@ -60,10 +64,42 @@ def test_loads_as_numpy_with_what_was_saved_with_it(saved):
   assert_same(tree["params"], fresh()[0].params)
 
 
-@pytest.mark.filterwarnings("ignore:Sharding info not provided")
 def test_plain_orbax_opens_it(saved):
   tree = ocp.load(saved / "3")
   assert_same(tree["params"], fresh()[0].params)
+
+
+def test_plain_orbax_opens_it_on_other_devices(saved):
+  # It was saved from two devices; this process has one, and must not be told.
+  code = (
+    f"from orbax.checkpoint import v1 as o; print(o.load({str(saved / '3')!r})['params'].keys())"
+  )
+  environment = {**os.environ, "PYTHONWARNINGS": "error"}
+  run = subprocess.run(
+    [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment
+  )
+  assert "'first'" in run.stdout
+
+
+def test_other_members_are_refused(saved):
+  checkpoints = Checkpoints(saved)
+  with pytest.raises(InputError, match=r"of members \(seed 0.*this run wants \(seed 4"):
+    checkpoints.restore(*fresh((4, 5)))
+  checkpoints.close()
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # Orbax's own tasks
+def test_a_damaged_checkpoint_is_named(saved):
+  for path in (saved / "3" / "state" / "d").iterdir():
+    path.write_bytes(path.read_bytes()[:20])
+  for path in saved.glob("3/state/ocdbt.process_0/d/*"):
+    path.write_bytes(path.read_bytes()[:20])
+  with pytest.raises(InputError, match=r"c/3 is damaged .*; delete that folder"):
+    load_arrays(saved)
+  checkpoints = Checkpoints(saved)
+  with pytest.raises(InputError, match=r"c/3 is damaged .*; delete that folder"):
+    checkpoints.restore(*fresh())
+  checkpoints.close()
 
 
 def test_a_folder_without_a_checkpoint_is_named(tmp_path):

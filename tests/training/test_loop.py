@@ -1,3 +1,4 @@
+import contextlib
 import os
 import signal
 
@@ -58,6 +59,7 @@ def test_a_stopped_training_goes_on_to_the_same_bits_and_metrics(tmp_path):
     for number, handler in before.items():
       signal.signal(number, handler)
   assert stop.value.exit_code == 143
+  interruption.install()  # forget it
   assert max(line["step"] for line in metrics.read(tmp_path / "stopped" / "metrics.jsonl")) == 25
 
   # What a kill leaves: lines beyond the checkpoint, a torn last line, another training's lines.
@@ -79,6 +81,21 @@ def test_a_finished_training_is_only_loaded(tmp_path):
   assert [line["step"] for line in lines if "training_psnr" in line][-1] == STEPS
 
 
+def test_a_signal_that_python_swallowed_is_raised_later():
+  before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+  interruption.install()
+  try:
+    with contextlib.suppress(interruption.Interrupted):  # as a weak reference's callback does
+      os.kill(os.getpid(), signal.SIGTERM)
+    with pytest.raises(interruption.Interrupted) as stop:
+      interruption.raise_if_requested()
+  finally:
+    interruption.install()
+    for number, handler in before.items():
+      signal.signal(number, handler)
+  assert stop.value.exit_code == 143
+
+
 def test_a_signal_outside_the_loop_stops_at_once():
   before = signal.getsignal(signal.SIGINT)
   interruption.install()
@@ -86,6 +103,7 @@ def test_a_signal_outside_the_loop_stops_at_once():
     with pytest.raises(interruption.Interrupted) as stop:
       os.kill(os.getpid(), signal.SIGINT)
   finally:
+    interruption.install()
     signal.signal(signal.SIGINT, before)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
   assert stop.value.exit_code == 130
