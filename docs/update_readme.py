@@ -1,13 +1,15 @@
-"""Writes the result of a run into README.md: `python docs/update_readme.py RUN`.
+"""Writes measured results into README.md: `python docs/update_readme.py RUN_OR_JSON...`.
 
-Replaces what stands between the two `matched_flops` marks and copies two figures of the run to
-docs/figures, so that no number in the README is written by hand.
+Takes folders of finished `matched_flops` and `equivalence` runs and JSON files of
+`benchmarks/upsampling.py`, replaces what stands between the marks of that name, and copies figures
+to docs/figures, so that no number in the README is written by hand.
 """
 
 import re
 import shutil
 import sys
 from pathlib import Path
+from typing import Any
 
 from sr_jax.analysis import report, verdict
 from sr_jax.console import markdown_table
@@ -15,28 +17,63 @@ from sr_jax.run_folder import read_json
 
 DOCS = Path(__file__).parent
 README = DOCS.parent / "README.md"
-FIGURES = ("example", "differences_by_image")
+FIGURES = {
+  "matched_flops": ("example", "differences_by_image"),
+  "equivalence": ("trained_layer",),
+}
 
 
-def main(run_dir: Path) -> None:
-  """Renders the block and swaps it in."""
-  results, timing = read_json(run_dir / "results.json"), read_json(run_dir / "timing.json")
-  for name in FIGURES:
-    shutil.copy(run_dir / "figures" / f"{name}.png", DOCS / "figures" / f"{name}.png")
+def matched_flops(results: dict[str, Any], timing: dict[str, Any]) -> str:
+  """Scores, verdict and time."""
   sentences = [*results["verdict"]["sentences"], verdict.time_sentence(timing)]
   minutes = sum(timing["phase_seconds"].values()) / 60
-  block = "\n\n".join(
-    [
-      markdown_table(report.score_rows(results)),
-      "\n".join(f"- {sentence}" for sentence in sentences),
-      f"Written by the command above in {minutes:.1f} minutes on {timing['device']}.",
-    ]
+  listed = "\n".join(f"- {sentence}" for sentence in sentences)
+  device = timing["device"]
+  return (
+    f"{markdown_table(report.score_rows(results))}\n\n{listed}\n\n"
+    f"(Written by this command in {minutes:.1f} minutes on {device}.)"
   )
+
+
+def equivalence(results: dict[str, Any], timing: dict[str, Any]) -> str:
+  """The sentences of the note with their verdicts."""
+  rows = [["the note says", "it is", "because"]]
+  for finding in [*results["sentences"], timing["speed"]]:
+    rows.append([finding["sentence"], f"**{finding['verdict']}**", finding["evidence"]])
+  return markdown_table(rows)
+
+
+def upsampling(data: dict[str, Any]) -> str:
+  """Time of each form over that of the sub-pixel convolution."""
+  forms = list(dict.fromkeys(row["form"] for row in data["rows"]))
+  rows = [["r", *forms]]
+  for scale in sorted({row["scale"] for row in data["rows"]}):
+    here = {row["form"]: row["seconds"] for row in data["rows"] if row["scale"] == scale}
+    base = here["sub-pixel (JAX)"]
+    cells = [f"{here[form] / base:.1f}" for form in forms]
+    rows.append([str(scale), f"{1e3 * base:.0f} ms = 1", *cells[1:]])
+  return f"{markdown_table(rows)}\n\n({data['device']}, float32.)"
+
+
+def main(sources: list[Path]) -> None:
+  """Renders each source's block and swaps it in."""
   text = README.read_text()
-  marks = ("<!-- matched_flops -->", "<!-- end of matched_flops -->")
-  pattern = re.compile(f"{marks[0]}.*?{marks[1]}", re.DOTALL)
-  README.write_text(pattern.sub(lambda _: f"{marks[0]}\n{block}\n{marks[1]}", text))
+  for source in sources:
+    if source.is_dir():
+      results, timing = read_json(source / "results.json"), read_json(source / "timing.json")
+      name = results["experiment"]
+      block = {"matched_flops": matched_flops, "equivalence": equivalence}[name](results, timing)
+      for figure in FIGURES[name]:
+        shutil.copy(source / "figures" / f"{figure}.png", DOCS / "figures" / f"{figure}.png")
+    else:
+      name, block = "upsampling", upsampling(read_json(source))
+    marks = f"<!-- {name} -->", f"<!-- end of {name} -->"
+    pattern = re.compile(f"{marks[0]}.*?{marks[1]}", re.DOTALL)
+    if not pattern.search(text):
+      raise ValueError(f"README.md has no marks {marks[0]} ... {marks[1]}")
+    text = pattern.sub(lambda _, b=block, m=marks: f"{m[0]}\n{b}\n{m[1]}", text)
+  README.write_text(text)
 
 
 if __name__ == "__main__":
-  main(Path(sys.argv[1]))
+  main([Path(argument) for argument in sys.argv[1:]])
