@@ -5,7 +5,6 @@ Takes folders of finished `matched_flops` and `equivalence` runs and JSON files 
 to docs/figures, so that no number in the README is written by hand.
 """
 
-import re
 import shutil
 import sys
 from pathlib import Path
@@ -68,10 +67,11 @@ def main(sources: list[Path]) -> None:
     else:
       name, block = "upsampling", upsampling(read_json(source))
     marks = f"<!-- {name} -->", f"<!-- end of {name} -->"
-    pattern = re.compile(f"{marks[0]}.*?{marks[1]}", re.DOTALL)
-    if not pattern.search(text):
+    before, begin, rest = text.partition(marks[0])
+    _, end, after = rest.partition(marks[1])
+    if not (begin and end):
       raise ValueError(f"README.md has no marks {marks[0]} ... {marks[1]}")
-    text = pattern.sub(lambda _, b=block, m=marks: f"{m[0]}\n{b}\n{m[1]}", text)
+    text = f"{before}{begin}\n{block}\n{end}{after}"
   README.write_text(text)
 
 
