@@ -61,14 +61,13 @@ class TrainingProgress:
       self._started, self._first_step, self._began = True, step, time.monotonic()
     seconds = time.monotonic() - self._began
     rate = (step - self._first_step) / seconds if step > self._first_step else 0.0
+    speed = f"{rate:.1f} steps/s  " if rate else ""  # none yet after the first steps
     if self._bar:
-      self._bar.update(self._task, completed=step, state=f"{rate:.1f} steps/s  {state}")
+      self._bar.update(self._task, completed=step, state=speed + state)
     elif time.monotonic() - self._said >= LINE_SECONDS or step == self._steps:
       self._said = time.monotonic()
-      left = (self._steps - step) / rate if rate else 0.0
-      say(
-        f"{self._title}: step {step}/{self._steps}  {rate:.1f} steps/s  {left:.0f} s left  {state}"
-      )
+      left = f"{(self._steps - step) / rate:.0f} s left  " if rate else ""
+      say(f"{self._title}: step {step}/{self._steps}  {speed}{left}{state}")
 
   def close(self) -> None:
     """Takes the bar off the terminal's hands."""

@@ -31,6 +31,6 @@ def test_the_recipe_converts_a_saved_layer(tmp_path, monkeypatch):
 def test_the_two_commands_stand_there_word_for_word():
   assert "pip install -e . && python launch.py --experiment=matched_flops" in README
   assert 'pip install -e ".[test]" && pytest' in README
-  assert all(
-    (Path(__file__).parents[1] / path).exists() for path in re.findall(r"\]\((\w[\w/.]+)\)", README)
-  )
+  linked = re.findall(r"\]\((\w[\w/.]+)\)", README)
+  assert linked
+  assert all((Path(__file__).parents[1] / path).exists() for path in linked)

@@ -65,7 +65,7 @@ def finished(tmp_path_factory, data):
   return run_dir, out
 
 
-def test_a_run_explains_itself(finished):
+def test_a_run_explains_itself(finished, data):
   run_dir, out = finished
   assert out.startswith("1 x cpu")
   assert "On test photographs, LR is" in out
@@ -81,10 +81,12 @@ def test_a_run_explains_itself(finished):
   about = json.loads((run_dir / "config.json").read_text())
   assert about["config"]["features"] == 8
   assert {"revision", "jax", "flax", "device"} <= about["provenance"].keys()
+  report = (run_dir / "report.md").read_text()
+  assert f"```\npython launch.py --experiment=smoke --scale=2 --data=folder:{data}" in report
   for name in ("learning_curves", "differences_by_image", "example"):
     picture = Image.open(run_dir / "figures" / f"{name}.png")
     assert len(np.unique(np.asarray(picture.convert("L")))) > 20
-    assert f"figures/{name}.png" in (run_dir / "report.md").read_text()
+    assert f"figures/{name}.png" in report
 
 
 def test_results_are_complete(finished):

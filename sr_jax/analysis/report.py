@@ -133,7 +133,7 @@ def markdown(results: dict[str, Any], timing: dict[str, Any], about: dict[str, A
       [["phase", "seconds"], *([k, f"{v:.1f}"] for k, v in timing["phase_seconds"].items())]
     ),
     "## To reproduce",
-    f"```\\n{command}\\n```",
+    f"```\n{command}\n```",
     markdown_table([["", "version"], *([k, str(v)] for k, v in about["provenance"].items())]),
   ]
   return "\n\n".join(part for part in parts if part) + "\n"
