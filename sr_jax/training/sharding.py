@@ -37,6 +37,11 @@ def shard_members(mesh: Mesh, tree: Any) -> Any:
   return jax.device_put(tree, NamedSharding(mesh, P(MEMBER)))
 
 
+def one_by_one(mesh: Mesh) -> bool:
+  """Whether a device takes its members one by one: on CPU."""
+  return mesh.devices.flat[0].platform == "cpu"
+
+
 def each_member(function: Callable, mesh: Mesh) -> Callable:
   """Maps `function(member, *shared)` over the leading axis of `member`, within a mesh.
 
@@ -52,8 +57,7 @@ def each_member(function: Callable, mesh: Mesh) -> Callable:
     def call(member: Any) -> Any:
       return function(member, *shared)
 
-    one_by_one = mesh.devices.flat[0].platform == "cpu"
-    return jax.lax.map(call, members) if one_by_one else jax.vmap(call)(members)
+    return jax.lax.map(call, members) if one_by_one(mesh) else jax.vmap(call)(members)
 
   def mapped(members: Any, *shared: Any) -> Any:
     in_specs = (P(MEMBER), *(P() for _ in shared))

@@ -85,6 +85,20 @@ def test_a_mesh_changes_nothing(shape):
     assert_same(loss, spread_loss, rtol=1e-5)
 
 
+@pytest.mark.parametrize("shape", [(1, 1), (2, 2)])
+def test_batched_members_as_on_an_accelerator_compute_the_same(shape, monkeypatch):
+  who = population.make_members([0, 1], [3e-3, 1e-2])
+  for network in (LRNetwork(features=6, depth=1), HRNetwork(features=3, depth=1)):
+    alone, loss = train(network, who)
+    population.make_train_steps.cache_clear()
+    monkeypatch.setattr(sharding, "one_by_one", lambda mesh: False)
+    batched, batched_loss = train(network, who, mesh_of(*shape))
+    population.make_train_steps.cache_clear()
+    monkeypatch.undo()
+    assert_same(loss, batched_loss, rtol=1e-5)
+    assert_same(alone.params, batched.params, rtol=1e-3, atol=1e-5)
+
+
 def test_the_mesh_uses_the_devices_that_divide_the_work():
   shapes = {n: dict(sharding.make_mesh(n, 16).shape) for n in (1, 2, 3, 4, 6)}
   assert shapes == {
