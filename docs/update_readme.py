@@ -45,13 +45,17 @@ def equivalence(results: dict[str, Any], timing: dict[str, Any]) -> str:
 def upsampling(data: dict[str, Any]) -> str:
   """Time of each form over that of the sub-pixel convolution."""
   forms = list(dict.fromkeys(row["form"] for row in data["rows"]))
-  rows = [["r", *forms]]
-  for scale in sorted({row["scale"] for row in data["rows"]}):
-    here = {row["form"]: row["seconds"] for row in data["rows"] if row["scale"] == scale}
+  rows = [["r", "dtype", *forms]]
+  for scale, dtype in dict.fromkeys((row["scale"], row["dtype"]) for row in data["rows"]):
+    here = {
+      row["form"]: row["seconds"]
+      for row in data["rows"]
+      if (row["scale"], row["dtype"]) == (scale, dtype)
+    }
     base = here["sub-pixel (JAX)"]
-    cells = [f"{here[form] / base:.1f}" for form in forms]
-    rows.append([str(scale), f"{1e3 * base:.0f} ms = 1", *cells[1:]])
-  return f"{markdown_table(rows)}\n\n({data['device']}, float32.)"
+    cells = [f"{here[form] / base:.1f}" if form in here else "-" for form in forms]
+    rows.append([str(scale), dtype, f"{1e3 * base:.3g} ms = 1", *cells[1:]])
+  return f"{markdown_table(rows)}\n\n({data['device']}.)"
 
 
 def main(sources: list[Path]) -> None:

@@ -10,26 +10,27 @@ sentences.
 """
 
 import dataclasses
+import hashlib
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from sr_jax.analysis import claims, figures, kernel_figures
-from sr_jax.config import Execution, check, setting
+from sr_jax.config import Execution, InputError, check, setting
 from sr_jax.console import markdown_table, say, table
 from sr_jax.data import patches, sources
 from sr_jax.networks import LRNetwork
 from sr_jax.operators.conversion import deconv_to_lr, lr_to_deconv
-from sr_jax.operators.lifting import lift_conv
+from sr_jax.operators.lifting import fits, lift_conv
 from sr_jax.operators.upsampling import sub_pixel_conv, transposed_conv
-from sr_jax.run_folder import open_run, read_json, write_json
-from sr_jax.training import population
+from sr_jax.run_folder import check_name, describe_devices, open_run, read_json, write_json
+from sr_jax.training import interruption, population
 from sr_jax.training.checkpoints import load_arrays
 from sr_jax.training.sharding import make_mesh, replicate
-from sr_jax.training.timing import Timed, step_seconds, with_both_executions
+from sr_jax.training.timing import Timed, in_both_executions, step_seconds
 
 PATCH, BATCH, RATE = 17, 16, 4e-3
 DRAWN = 4  # input maps of the trained kernel
@@ -45,18 +46,41 @@ class Config:
   steps: int = setting(1000, "its training steps", at_least=1)
 
   def __post_init__(self) -> None:
-    """Refuses values that cannot be run."""
+    """Refuses values that cannot be run, or that would be ignored."""
     check(self)
+    ours = dataclasses.fields(self)[1:]
+    ignored = [field.name for field in ours if getattr(self, field.name) != field.default]
+    if self.checkpoint and ignored:
+      raise InputError(f"--{' and --'.join(ignored)}: the network is that of --checkpoint")
+
+
+class Layer(NamedTuple):
+  """A trained sub-pixel layer, and where it is from.
+
+  Attributes:
+    kernel: `(k, k, maps, r^2)`.
+    scale: r.
+    source: in words.
+  """
+
+  kernel: np.ndarray
+  scale: int
+  source: str
 
 
 def main(config: Config, execution: Execution, run_dir: Path) -> dict[str, str]:
   """Computes, draws and reports; returns the headline."""
   del execution  # it takes a minute and keeps no checkpoint
+  layer, about = None, {}
+  if config.checkpoint:  # before the folder: it may be refused, and may have changed since
+    layer = _read_layer(Path(config.checkpoint).expanduser())
+    digest = hashlib.sha256(layer.kernel.tobytes()).hexdigest()[:16]
+    about = {"layer": f"{layer.source}, {digest}"}
+  open_run(run_dir, "equivalence", config, about)
   if (run_dir / "results.json").exists():
     say(f"This run is finished; nothing is computed again. {run_dir}")
     return _tell(read_json(run_dir / "results.json"), read_json(run_dir / "timing.json"), run_dir)
-  lr_kernel, scale = _trained_kernel(config)  # before the folder: it may refuse the checkpoint
-  open_run(run_dir, "equivalence", config, {})
+  layer = layer or _train_layer(config)
   (run_dir / "figures").mkdir(exist_ok=True)
 
   def draw(name: str, figure: Any) -> None:
@@ -64,21 +88,33 @@ def main(config: Config, execution: Execution, run_dir: Path) -> dict[str, str]:
 
   say("Section 1: one dimension")
   one = one_dimension(draw)
-  say("Section 2: two dimensions, and a trained layer")
+  say("Section 2: two dimensions, a trained layer, one to three axes")
   two = two_dimensions(draw)
-  trained = trained_layer(lr_kernel, scale, draw)
+  trained = trained_layer(layer, draw)
+  axes = [
+    {"axes": d, "difference": claims.deviation_of_three_implementations(d, 2, 4, 2)}
+    for d in (1, 2, 3)
+  ]
+  say("Section 3: the lift, and every sentence of the note")
   draw_lift(draw)
-  say("Every sentence of the note")
   found = claims.findings()
+  interruption.raise_if_requested()
   seconds = _time_pair()
+  device = describe_devices()
   results = {
     "experiment": "equivalence",
     "one_dimension": one,
     "two_dimensions": two,
     "trained_layer": trained,
+    "axes": axes,
+    "lift": [
+      {"kernel": size, "lr_pixels": claims.tied_share(size, 2, 3)[0], "fits": fits(size, 2, 3)}
+      for size in (3, 4, 5, 6)
+    ],
     "sentences": [dataclasses.asdict(finding) for finding in found],
   }
-  timing = {"step_seconds": seconds, "speed": dataclasses.asdict(claims.same_speed(seconds))}
+  speed = dataclasses.asdict(claims.same_speed(seconds, device))
+  timing = {"device": device, "step_seconds": seconds, "speed": speed}
   (run_dir / "report.md").write_text(_report(results, timing))
   write_json(run_dir / "timing.json", timing)
   write_json(run_dir / "results.json", results)
@@ -100,15 +136,16 @@ def one_dimension(draw: Any) -> dict[str, Any]:
     transposed, sub_pixel = matrix(four, (2, 2)), matrix(four[::-1], (2, 2))
     lr_kernel, _, _ = deconv_to_lr(four[:, None, None], 2, ((2, 2),))
     filters = np.asarray(lr_kernel)[:, 0].T
+    three_taps = matrix(three[::-1], (1, 1))
     short, _, _ = deconv_to_lr(three[::-1, None, None], 2, ((1, 1),))
     found = {
       "transposed": (transposed @ x).tolist(),
       "sub_pixel": (sub_pixel @ x).tolist(),
-      "sub_pixel_of_three_taps": (matrix(three[::-1], (1, 1)) @ x).tolist(),
+      "sub_pixel_of_three_taps": (three_taps @ x).tolist(),
       "lr_filters": filters.tolist(),
       "lr_filters_of_three_taps": np.asarray(short)[:, 0].T.tolist(),
     }
-  draw("one_dimension", kernel_figures.matrices(transposed, sub_pixel, filters, 2))
+  draw("one_dimension", kernel_figures.matrices(transposed, sub_pixel, three_taps, filters, 2))
   return found
 
 
@@ -134,22 +171,23 @@ def two_dimensions(draw: Any) -> dict[str, Any]:
   return found
 
 
-def trained_layer(lr_kernel: np.ndarray, scale: int, draw: Any) -> dict[str, Any]:
+def trained_layer(layer: Layer, draw: Any) -> dict[str, Any]:
   """A trained (r^2, n, k, k) layer as the (1, n, k r, k r) deconvolution, there and back."""
-  edge = (lr_kernel.shape[0] - 1) // 2
+  edge = (layer.kernel.shape[0] - 1) // 2
   lr_padding, crop = ((edge, edge),) * 2, (0, 0)
-  deconv, padding = lr_to_deconv(lr_kernel, scale, lr_padding, crop)
-  back = deconv_to_lr(deconv, scale, padding)
-  strongest = np.argsort(-(lr_kernel**2).sum(axis=(0, 1, 3)))[:DRAWN].tolist()
+  deconv, padding = lr_to_deconv(layer.kernel, layer.scale, lr_padding, crop)
+  back = deconv_to_lr(deconv, layer.scale, padding)
+  strongest = np.argsort(-(layer.kernel**2).sum(axis=(0, 1, 3)))[:DRAWN].tolist()
   draw(
     "trained_layer",
-    kernel_figures.conversion(lr_kernel, np.asarray(deconv), scale, strongest),
+    kernel_figures.conversion(layer.kernel, np.asarray(deconv), layer.scale, strongest),
   )
   return {
-    "lr_kernel": list(lr_kernel.shape),
+    "source": layer.source,
+    "lr_kernel": list(layer.kernel.shape),
     "deconvolution": list(deconv.shape),
     "padding": [list(pair) for pair in padding],
-    "round_trip_is_bit_exact": bool(np.array_equal(back[0], lr_kernel))
+    "round_trip_is_bit_exact": bool(np.array_equal(back[0], layer.kernel))
     and back[1:] == (lr_padding, crop),
   }
 
@@ -165,13 +203,25 @@ def draw_lift(draw: Any) -> None:
   draw("lift", kernel_figures.lift(pairs, 2))
 
 
-def _trained_kernel(config: Config) -> tuple[np.ndarray, int]:
-  """The last kernel `(k, k, n, r^2)` of an LR network, and its scale."""
-  if config.checkpoint:
-    run = Path(config.checkpoint).expanduser()
-    about = read_json(run / "config.json")
-    _, tree, _ = load_arrays(run / "checkpoints" / "lr" / "final")
-    return tree["params"]["last"]["kernel"][0], int(about["config"]["scale"])
+def _read_layer(run: Path) -> Layer:
+  """The last layer of the LR network of a `matched_flops` run: its first finite member.
+
+  Raises:
+    InputError: the folder is no such run, or every member diverged.
+  """
+  about = read_json(run / "config.json")
+  check_name(run, about)
+  if "lr" not in about.get("arms", ()):
+    raise InputError(f"--checkpoint: {run} has no arm lr; give the folder of a matched_flops run")
+  step, tree, _ = load_arrays(run / "checkpoints" / "lr" / "final")
+  for seed, kernel in zip(tree["members"]["seed"], tree["params"]["last"]["kernel"], strict=True):
+    if np.isfinite(kernel).all():
+      return Layer(kernel, about["config"]["scale"], f"{run.name}, step {step}, seed {seed}")
+  raise InputError(f"--checkpoint: every member of the LR network of {run} diverged")
+
+
+def _train_layer(config: Config) -> Layer:
+  """The last layer of an LR network of one hidden layer, trained here."""
   say(f"Training an LR network at scale {config.scale} for {config.steps} steps")
   network = LRNetwork(scale=config.scale, features=config.features, depth=1)
   photos = sources.load("sample_photos", config.scale, PATCH)
@@ -181,7 +231,8 @@ def _trained_kernel(config: Config) -> tuple[np.ndarray, int]:
   state = population.initialise(network, "equivalence", members, mesh)
   train_steps = population.make_train_steps(network, BATCH, PATCH, mesh)
   state, _ = train_steps(state, members, store, 0, config.steps, config.steps)
-  return np.asarray(state.params["last"]["kernel"][0]), config.scale
+  kernel = np.asarray(state.params["last"]["kernel"][0])
+  return Layer(kernel, config.scale, f"{config.steps} steps on the sample photographs")
 
 
 def _time_pair() -> dict[str, float]:
@@ -194,7 +245,7 @@ def _time_pair() -> dict[str, float]:
     name: Timed(network, population.initialise(network, name, members, mesh), members, mesh)
     for name, network in (("lr", claims.LR_PAIR), ("hr", claims.HR_PAIR))
   }
-  return step_seconds(with_both_executions(timed), store, BATCH, PATCH)
+  return step_seconds(in_both_executions(timed), store, BATCH, PATCH)
 
 
 def _rows(results: dict[str, Any], timing: dict[str, Any]) -> list[list[str]]:
@@ -216,6 +267,12 @@ def _tell(results: dict[str, Any], timing: dict[str, Any], run_dir: Path) -> dic
 
 def _report(results: dict[str, Any], timing: dict[str, Any]) -> str:
   one, two, layer = (results[key] for key in ("one_dimension", "two_dimensions", "trained_layer"))
+  axes = [["axes", "largest difference of the three forms"]]
+  axes += [[str(found["axes"]), f"{found['difference']:.0e}"] for found in results["axes"]]
+  lifts = [["HR kernel", "lifts to LR pixels a side", "K <= r (k - 1) + 1, k = 3"]]
+  for found in results["lift"]:
+    size = f"{found['kernel']}x{found['kernel']}"
+    lifts.append([size, str(found["lr_pixels"]), "fits" if found["fits"] else "does not fit"])
   sums = ", ".join(f"{found['sum']:g}" for found in two.values())
   taps = ", ".join(str(found["lr_kernel_size"]) for found in two.values())
   return f"""# Is the deconvolution layer the same as a convolutional layer?
@@ -242,14 +299,24 @@ A 4x4 image and a 4x4 filter, both 1 to 16 row by row, r = 2. Padding the zero-f
 
 ## A trained layer
 
-The LR kernel {layer["lr_kernel"]} is the deconvolution {layer["deconvolution"]} cropped by
-{layer["padding"]}. There and back is bit for bit equal: {layer["round_trip_is_bit_exact"]}.
+The last layer of an LR network ({layer["source"]}). Its kernel {layer["lr_kernel"]} is the
+deconvolution {layer["deconvolution"]} cropped by {layer["padding"]}, the taps of each phase read
+backwards. There and back is bit for bit equal: {layer["round_trip_is_bit_exact"]}.
 
 ![A trained layer](figures/trained_layer.png)
 
+## One, two and three axes
+
+{markdown_table(axes)}
+
+Zero insertion, transposed convolution and LR convolution with shuffle, r = 2, K = 4, float64.
+
 ## The lift
 
-An HR convolution is an LR convolution on space_to_depth maps. Equal colours are one tied weight.
+An HR convolution is an LR convolution on space_to_depth maps. Equal colours are one tied weight. At
+r = 2:
+
+{markdown_table(lifts)}
 
 ![The lift](figures/lift.png)
 """

@@ -172,6 +172,8 @@ class HRNetwork(nn.Module):
     """Upscales LR luminance `x`."""
     activation, gain = ACTIVATIONS[self.activation]
     first, *hidden, last = self.layers
+    if self.execution not in ("hr_space", "lr_space"):
+      raise ValueError(f"execution must be hr_space or lr_space, not {self.execution!r}")
     lifted = self.execution == "lr_space"
     lift = self.scale if lifted else 1
 

@@ -19,7 +19,7 @@ from sr_jax.evaluation import scoring
 from sr_jax.run_folder import describe_devices, open_run, read_json, write_json
 from sr_jax.training import interruption
 from sr_jax.training.metrics import MetricsLog
-from sr_jax.training.timing import Timed, step_seconds, with_both_executions
+from sr_jax.training.timing import Timed, in_both_executions, step_seconds
 
 
 def compare(
@@ -83,9 +83,9 @@ def compare(
   seconds["evaluate"] = time.monotonic() - began
 
   began = time.monotonic()
-  timing = {
+  timing: dict[str, Any] = {
     "device": describe_devices(),
-    "step_seconds": _time_steps(arms, trained, bench),
+    **_time_steps(arms, trained, bench),
     "phase_seconds": seconds,
   }
   seconds["time steps"] = time.monotonic() - began
@@ -98,14 +98,23 @@ def compare(
   return _tell(results, timing, run_dir)
 
 
-def _time_steps(arms: Sequence[Arm], trained: dict[str, Trained], bench: Bench) -> dict[str, float]:
-  timed = {
-    name: Timed(arm.network, one.state, one.members, one.mesh)
-    for (name, one), arm in zip(trained.items(), arms, strict=True)
-  }
-  return step_seconds(
-    with_both_executions(timed), bench.store, bench.recipe.batch, bench.recipe.patch
+def _time_steps(
+  arms: Sequence[Arm], trained: dict[str, Trained], bench: Bench
+) -> dict[str, dict[str, float]]:
+  """Measured time of a step, and the MACs it executes, HR networks in both executions."""
+  timed = in_both_executions(
+    {
+      name: Timed(arm.network, one.state, one.members, one.mesh)
+      for (name, one), arm in zip(trained.items(), arms, strict=True)
+    }
   )
+  recipe = bench.recipe
+  return {
+    "step_seconds": step_seconds(timed, bench.store, recipe.batch, recipe.patch),
+    "executed_macs": {
+      name: float(budget.budget(one.network).executed_macs) for name, one in timed.items()
+    },
+  }
 
 
 def _describe(arms: Sequence[Arm], budgets: dict[str, Budget]) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from matplotlib.colors import ListedColormap, to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-# One for each phase of scale 3: Okabe and Ito's eight, and a gray.
+# One for each phase up to scale 4: Okabe and Ito's first, then what is still told apart.
 PHASES = (
   "#56B4E9",
   "#E69F00",
@@ -19,6 +19,13 @@ PHASES = (
   "#0072B2",
   "#999999",
   "#B4A7D6",
+  "#882255",
+  "#117733",
+  "#DDCC77",
+  "#332288",
+  "#AA4499",
+  "#44AA99",
+  "#661100",
 )
 
 
@@ -29,7 +36,7 @@ def _grid(
   colours = np.ones((*values.shape, 3))
   for phase in np.unique(phases[phases >= 0]):
     # lightened, so that black numbers stand out
-    colours[phases == phase] = 0.35 + 0.65 * np.array(to_rgb(PHASES[phase % len(PHASES)]))
+    colours[phases == phase] = 0.35 + 0.65 * np.array(to_rgb(PHASES[phase]))
   axes.imshow(colours)
   rows, columns = values.shape
   if text:
@@ -44,30 +51,35 @@ def _grid(
 
 
 def matrices(
-  transposed: np.ndarray, sub_pixel: np.ndarray, filters: np.ndarray, scale: int
+  transposed: np.ndarray,
+  sub_pixel: np.ndarray,
+  three_taps: np.ndarray,
+  filters: np.ndarray,
+  scale: int,
 ) -> Figure:
-  """Fig. 2 and 3 of the note as matrices that act on x, cells coloured by the tap's phase.
+  """Fig. 2 and 3 of the note as matrices that act on x, cells coloured by the output's phase.
 
   Args:
-    transposed: `(outputs, inputs)` matrix of the transposed convolution.
-    sub_pixel: the same of the sub-pixel convolution.
+    transposed: `(outputs, inputs)` matrix of the transposed convolution, f = (1, 2, 3, 4).
+    sub_pixel: that of the sub-pixel convolution with the same filter.
+    three_taps: that of the sub-pixel convolution with f = (1, 2, 3).
     filters: `(phases, taps)`, the LR filters read off the first matrix.
     scale: r.
   """
-  figure = Figure(figsize=(11, 5), layout="constrained")
-  left, middle, right, taps = figure.subplots(1, 4, width_ratios=(5, 5, 5, 2.2))
-  rows = np.arange(len(transposed))[:, None] % scale
+  figure = Figure(figsize=(14, 5), layout="constrained")
+  *panels, taps = figure.subplots(1, 5, width_ratios=(5, 5, 5, 5, 2.2))
   order = np.argsort(np.arange(len(transposed)) % scale, kind="stable")
-  for axes, matrix, phase, title in (
-    (left, transposed, rows, "transposed convolution\n(rows: outputs, columns: inputs)"),
-    (middle, sub_pixel, rows, "sub-pixel convolution\nwith the filter as it is"),
-    (right, transposed[order], rows[order], "transposed convolution,\nrows sorted by phase"),
+  for axes, matrix, rows, title in (
+    (panels[0], transposed, None, "transposed convolution, f = (1, 2, 3, 4)\n(outputs x inputs)"),
+    (panels[1], transposed, order, "its rows sorted by phase:\ntwo LR convolutions"),
+    (panels[2], sub_pixel, None, "sub-pixel convolution,\nf = (1, 2, 3, 4)"),
+    (panels[3], three_taps, None, "sub-pixel convolution,\nf = (1, 2, 3)"),
   ):
-    phases = np.where(matrix != 0, np.broadcast_to(phase, matrix.shape), -1)
-    _grid(axes, matrix, phases, title)
-  _grid(
-    taps, filters, np.repeat(np.arange(len(filters))[:, None], filters.shape[1], 1), "LR filters"
-  )
+    phase = np.arange(len(matrix)) % scale
+    shown, phase = (matrix, phase) if rows is None else (matrix[rows], phase[rows])
+    _grid(axes, shown, np.where(shown != 0, phase[:, None], -1), title)
+  colours = np.repeat(np.arange(len(filters))[:, None], filters.shape[1], 1)
+  _grid(taps, filters, colours, "LR filters\nof the first two")
   return figure
 
 
@@ -119,7 +131,7 @@ def conversion(
   figure = Figure(figsize=(2.6 * len(maps) + 0.6, 5.6), layout="constrained")
   most = max(np.abs(lr_kernel[:, :, m]).max() for m in maps)
   look = {"cmap": "RdBu_r", "vmin": -most, "vmax": most, "interpolation": "nearest"}
-  above, below = figure.subplots(2, len(maps), squeeze=False)
+  above, below = figure.subplots(2, len(maps), squeeze=False, gridspec_kw={"wspace": 0.12})
   for column, m in enumerate(maps):
     filters = lr_kernel[:, :, m].reshape(size, size, scale, scale)
     # the phases side by side, a gap of one pixel between them
@@ -128,16 +140,18 @@ def conversion(
     drawn = above[column].imshow(sheet.reshape(scale * (size + 1), -1)[:-1, :-1], **look)
     for row, col in np.ndindex(scale, scale):
       corner = (col * (size + 1) - 0.5, row * (size + 1) - 0.5)
-      edge = PHASES[(row * scale + col) % len(PHASES)]
+      edge = PHASES[row * scale + col]
       above[column].add_patch(Rectangle(corner, size, size, fill=False, edgecolor=edge, lw=2.5))
     above[column].set_title(f"map {m}: {scale**2} filters {size}x{size}", fontsize=10)
     below[column].imshow(deconv[:, :, m, 0], **look)
     for row, col in np.ndindex(scale * size, scale * size):
-      edge = PHASES[(row % scale * scale + col % scale) % len(PHASES)]
+      edge = PHASES[row % scale * scale + col % scale]
       below[column].add_patch(
         Rectangle((col - 0.42, row - 0.42), 0.84, 0.84, fill=False, edgecolor=edge, lw=1.2)
       )
-    below[column].set_title(f"one deconvolution {scale * size}x{scale * size}", fontsize=10)
+    below[column].set_title(
+      f"one deconvolution {scale * size}x{scale * size},\neach phase read backwards", fontsize=10
+    )
   for axes in (*above, *below):
     axes.set_axis_off()
   figure.colorbar(drawn, ax=[*above, *below], shrink=0.6, label="weight")

@@ -98,14 +98,24 @@ def describe(data: dict[str, Any], other: str) -> str:
 
 
 def time_sentence(timing: dict[str, Any]) -> str:
-  """What the arms cost in measured time."""
-  (first, a), (second, b), *others = timing["step_seconds"].items()
+  """What the arms cost in measured time, each form at the MACs that it executes."""
+  (first, base), *others = timing["step_seconds"].items()
+  macs = timing["executed_macs"]
+  said = [
+    f"{seconds / base:.2f} times as long for {_titled(name)} ({1e3 * seconds:.2f} ms), at "
+    f"{macs[name] / macs[first]:.2f} times the MACs"
+    for name, seconds in others
+  ]
   return (
-    f"Equal FLOPs are not equal time: a training step takes {1e3 * a:.2f} ms for {first.upper()} "
-    f"and {1e3 * b:.2f} ms for {second.upper()}, {b / a:.2f} times as long, on {timing['device']}"
-    + "".join(f"; {name} takes {1e3 * seconds:.2f} ms" for name, seconds in others)
-    + "."
+    f"A training step takes {1e3 * base:.2f} ms for {_titled(first)} on {timing['device']}, "
+    f"{'; '.join(said)}."
   )
+
+
+def _titled(name: str) -> str:
+  """An arm's name with its execution: "hr (lr_space)" is HR computed in LR space."""
+  arm, _, execution = name.partition(" ")
+  return arm.upper() + {"": "", "(hr_space)": "", "(lr_space)": " computed in LR space"}[execution]
 
 
 def headline(results: Results) -> dict[str, str]:

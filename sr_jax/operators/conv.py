@@ -29,6 +29,8 @@ def conv(
 ) -> Float[Array, "b *out o"]:
   """Correlates x with a kernel, stride 1, in full float32 (no TF32, no bfloat16 passes).
 
+  Differentiable in reverse mode, any number of times; not in forward mode (`jax.jvp`).
+
   y[b, m, o] = sum over (a, i) of kernel[a, i, o] x[b, m + a - low, i], zero outside x.
 
   Args:

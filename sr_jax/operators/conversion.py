@@ -111,9 +111,13 @@ def lr_to_deconv(
       f"lr_kernel {lr_kernel.shape} has {lr_kernel.shape[-1]} output channels; with scale {scale} "
       f"and {axes} spatial axes it wants a multiple of {phases}"
     )
-  if len(crop) != axes or any(drop not in range(scale) for drop in crop):
+  if (
+    not isinstance(crop, Sequence)
+    or len(crop) != axes
+    or any(drop not in range(scale) for drop in crop)
+  ):
     raise ValueError(
-      f"crop must be {axes} whole numbers in [0, scale), scale being {scale}; found {tuple(crop)}"
+      f"crop must be {axes} whole numbers in [0, scale), scale being {scale}; found {crop!r}"
     )
   padding = tuple(
     (scale * (size - 1 - left), scale * (size - 1 - right) + int(drop))
@@ -163,8 +167,8 @@ def flax_to_deconv(
     check_kernel("kernel", kernel, scale, "padding", ((0, 0),) * axes)
     crops = tuple(_named_crop(size, scale, padding) for size in kernel.shape[:-2])
   else:
-    numbers = (padding,) * axes if isinstance(padding, int) else padding
-    pairs = tuple((q, q) if isinstance(q, int) else q for q in numbers)
+    numbers = (padding,) * axes if not isinstance(padding, Sequence) else padding
+    pairs = tuple(q if isinstance(q, Sequence) else (q, q) for q in numbers)
     pairs = check_kernel("kernel", kernel, scale, "padding", pairs)
     crops = tuple(
       (size - 1 - low, size - 1 - high)
@@ -203,8 +207,16 @@ def torch_to_deconv(
   if axes < 1:
     raise ValueError(f"weight must be (in, out, *kernel) with a spatial axis, not {weight.shape}")
   kernel = jnp.moveaxis(jnp.asarray(weight), (0, 1), (-2, -1))
-  crops = (padding,) * axes if isinstance(padding, int) else tuple(padding)
-  extra = (output_padding,) * axes if isinstance(output_padding, int) else tuple(output_padding)
+  crops = tuple(padding) if isinstance(padding, Sequence) else (padding,) * axes
+  extra = (
+    tuple(output_padding) if isinstance(output_padding, Sequence) else (output_padding,) * axes
+  )
+  try:
+    crops, extra = tuple(map(operator.index, crops)), tuple(map(operator.index, extra))
+  except TypeError as error:
+    raise ValueError(
+      f"padding and output_padding must be whole numbers, not {padding!r} and {output_padding!r}"
+    ) from error
   if len(crops) != axes or len(extra) != axes:
     raise ValueError(
       f"weight {weight.shape} has {axes} spatial axes; padding {crops} and output_padding {extra} "

@@ -24,14 +24,17 @@ class Timed(NamedTuple):
   mesh: Mesh
 
 
-def with_both_executions(timed: dict[str, Timed]) -> dict[str, Timed]:
-  """Adds every HR network in the execution it does not have, named "NAME (EXECUTION)"."""
-  others = {}
+def in_both_executions(timed: dict[str, Timed]) -> dict[str, Timed]:
+  """Every HR network in both executions, named "NAME (EXECUTION)"; others as they are."""
+  both: dict[str, Timed] = {}
   for name, one in timed.items():
     if isinstance(one.network, HRNetwork):
-      other = "hr_space" if one.network.execution == "lr_space" else "lr_space"
-      others[f"{name} ({other})"] = one._replace(network=one.network.clone(execution=other))
-  return timed | others
+      for execution in ("hr_space", "lr_space"):
+        network = one.network.clone(execution=execution)
+        both[f"{name} ({execution})"] = one._replace(network=network)
+    else:
+      both[name] = one
+  return both
 
 
 def step_seconds(

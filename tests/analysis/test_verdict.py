@@ -85,15 +85,18 @@ def test_a_rate_on_the_edge_of_the_grid_is_said():
   assert any("0.001, is the highest of the grid" in s for s in data["verdict"]["sentences"])
 
 
-def test_equal_work_in_unequal_time_is_said():
-  said = verdict.time_sentence({"step_seconds": {"lr": 0.004, "hr": 0.009}, "device": "1 x cpu"})
-  assert "4.00 ms for LR and 9.00 ms for HR, 2.25 times as long" in said
-
-
-def test_the_time_of_the_other_execution_is_said():
-  seconds = {"lr": 0.004, "hr": 0.009, "hr (lr_space)": 0.005}
-  said = verdict.time_sentence({"step_seconds": seconds, "device": "1 x cpu"})
-  assert said.endswith("; hr (lr_space) takes 5.00 ms.")
+def test_time_is_said_beside_the_macs_it_was_spent_on():
+  said = verdict.time_sentence(
+    {
+      "device": "1 x cpu",
+      "step_seconds": {"lr": 0.004, "hr (hr_space)": 0.009, "hr (lr_space)": 0.005},
+      "executed_macs": {"lr": 100.0, "hr (hr_space)": 100.0, "hr (lr_space)": 177.0},
+    }
+  )
+  assert "takes 4.00 ms for LR on 1 x cpu, 2.25 times as long for HR (9.00 ms), at 1.00" in said
+  assert said.endswith(
+    "1.25 times as long for HR computed in LR space (5.00 ms), at 1.77 times the MACs."
+  )
 
 
 def test_the_rate_is_chosen_by_mean_validation_and_divergence_ranks_last():

@@ -41,7 +41,7 @@ def test_every_sentence_has_its_verdict(run_dir):
   verdicts = [finding["verdict"] for finding in results["sentences"]]
   assert verdicts == ["right", "right when", "right", "right", "right when", "loose"]
   timing = json.loads((run_dir / "timing.json").read_text())
-  assert set(timing["step_seconds"]) == {"lr", "hr", "hr (lr_space)"}
+  assert set(timing["step_seconds"]) == {"lr", "hr (hr_space)", "hr (lr_space)"}
   assert timing["speed"]["verdict"] in ("right", "wrong")
 
 
@@ -63,5 +63,17 @@ def test_a_finished_run_is_told(run_dir, capsys):
 def test_a_checkpoint_that_is_none_is_named(tmp_path, capsys):
   flags = ["--experiment=equivalence", f"--workdir={tmp_path}", f"--checkpoint={tmp_path / 'no'}"]
   assert launch.main(["launch.py", *flags, "--compile_cache="]) == 2
-  assert "is the folder of a run" not in capsys.readouterr().out
+  assert f"there is no {tmp_path / 'no' / 'config.json'}" in capsys.readouterr().err
   assert not list(tmp_path.iterdir())
+
+
+def test_flags_that_a_checkpoint_overrules_are_refused(tmp_path, capsys):
+  flags = ["--experiment=equivalence", f"--workdir={tmp_path}", "--checkpoint=x", "--scale=2"]
+  assert launch.main(["launch.py", *flags, "--compile_cache="]) == 2
+  assert "--scale: the network is that of --checkpoint" in capsys.readouterr().err
+
+
+def test_a_run_without_an_lr_arm_is_refused(run_dir, tmp_path, capsys):
+  flags = ["--experiment=equivalence", f"--workdir={tmp_path}", f"--checkpoint={run_dir}"]
+  assert launch.main(["launch.py", *flags, "--compile_cache="]) == 2
+  assert "has no arm lr" in capsys.readouterr().err
