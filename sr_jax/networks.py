@@ -12,7 +12,7 @@ from jax import numpy as jnp
 from jaxtyping import Array, Float
 
 from sr_jax.operators.conv import Padding, conv, same_padding
-from sr_jax.operators.lifting import lift_conv
+from sr_jax.operators.lifting import lift_bias, lift_conv
 from sr_jax.operators.resize import bicubic_phases, upscale_bicubic
 from sr_jax.operators.shuffle import depth_to_space
 
@@ -269,7 +269,7 @@ def lift_network(network: HRNetwork, params: Any) -> tuple[LiftedNetwork, Any]:
     kernel, bias = params[layer.name]["kernel"], params[layer.name]["bias"]
     if layer.grid == "hr":
       kernel, _ = lift_conv(kernel, network.scale, (layer.padding, layer.padding))
-    bias = jnp.tile(bias, lr_layer.biases // layer.biases)
+    bias = lift_bias(bias, network.scale, axes=2)
     lr_params[lr_layer.name] = {"kernel": kernel, "bias": bias}
   return lifted, lr_params
 

@@ -17,7 +17,6 @@ from sr_jax.data.images import Photo
 from sr_jax.evaluation.scoring import bicubic
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
-BICUBIC = "#777777"
 WIDTH, TILES = 8, 16  # inches, and kernels in a row
 DETAIL = 96  # HR pixels on a side of the example
 STYLE: Any = {
