@@ -42,6 +42,10 @@ class Execution:
     os.path.join(os.environ.get("XDG_CACHE_HOME") or "~/.cache", "sr_jax", "xla"),
     "folder of the persistent compile cache; empty for none",
   )
+  profile: bool = setting(
+    False,
+    "say where the time goes; write a trace for Perfetto into the run's folder",
+  )
   require_accelerator: bool = setting(False, "stop if JAX finds no GPU or TPU")
 
 

@@ -9,6 +9,7 @@ from jax.sharding import AxisType
 from sr_jax.data import patches
 from sr_jax.data.images import make_photo
 from sr_jax.networks import HRNetwork, LRNetwork
+from sr_jax.operators.conv import DEFAULT, Computation
 from sr_jax.training import population, sharding
 
 RNG = np.random.default_rng(0)
@@ -27,13 +28,13 @@ def mesh_of(members, data):
   )
 
 
-def train(network, who, mesh=None, stretches=((0, 7),), state=None):
+def train(network, who, mesh=None, stretches=((0, 7),), state=None, computation=DEFAULT):
   """State and last loss after some stretches of steps, as NumPy arrays."""
   mesh = mesh or mesh_of(1, 1)
   members = sharding.shard_members(mesh, who)
   if state is None:
     state = population.initialise(network, "arm", members, mesh)
-  step = population.make_train_steps(network, BATCH, PATCH, mesh)
+  step = population.make_train_steps(network, BATCH, PATCH, mesh, computation)
   for start, stop in stretches:
     state, loss = step(state, members, sharding.replicate(mesh, STORE), start, stop, STEPS)
   return jax.tree.map(np.asarray, (state, loss))
@@ -85,14 +86,17 @@ def test_a_mesh_changes_nothing(shape):
     assert_same(loss, spread_loss, rtol=1e-5)
 
 
-@pytest.mark.parametrize("shape", [(1, 1), (2, 2)])
-def test_batched_members_as_on_an_accelerator_compute_the_same(shape, monkeypatch):
+@pytest.mark.parametrize(
+  ("shape", "form"),
+  [((1, 1), "canonical"), ((2, 2), "canonical"), ((1, 1), "plain"), ((2, 1), "matrix_product")],
+)
+def test_batched_members_as_on_an_accelerator_compute_the_same(shape, form, monkeypatch):
   who = population.make_members([0, 1], [3e-3, 1e-2])
   for network in (LRNetwork(features=6, depth=1), HRNetwork(features=3, depth=1)):
     alone, loss = train(network, who)
     population.make_train_steps.cache_clear()
     monkeypatch.setattr(sharding, "one_by_one", lambda mesh: False)
-    batched, batched_loss = train(network, who, mesh_of(*shape))
+    batched, batched_loss = train(network, who, mesh_of(*shape), computation=Computation(form))
     population.make_train_steps.cache_clear()
     monkeypatch.undo()
     assert_same(loss, batched_loss, rtol=1e-5)
@@ -100,14 +104,16 @@ def test_batched_members_as_on_an_accelerator_compute_the_same(shape, monkeypatc
 
 
 def test_the_mesh_uses_the_devices_that_divide_the_work():
-  shapes = {n: dict(sharding.make_mesh(n, 16).shape) for n in (1, 2, 3, 4, 6)}
+  shapes = {n: dict(sharding.make_mesh(n, 16).shape) for n in (1, 2, 3, 4, 5, 6)}
   assert shapes == {
     1: {"member": 1, "data": 4},
     2: {"member": 2, "data": 2},
-    3: {"member": 1, "data": 4},
+    3: {"member": 3, "data": 1},
     4: {"member": 4, "data": 1},
-    6: {"member": 2, "data": 2},
+    5: {"member": 1, "data": 4},
+    6: {"member": 3, "data": 1},
   }
+  assert dict(sharding.make_mesh(1, 8).shape) == {"member": 1, "data": 2}  # not fewer than 4 each
 
 
 def test_a_diverged_member_leaves_the_others_alone():
