@@ -43,7 +43,8 @@ def use_all_cores() -> None:
   What the user has set (JAX_NUM_CPU_DEVICES, XLA_FLAGS) stays.
   """
   asked = "xla_force_host_platform_device_count" in os.environ.get("XLA_FLAGS", "")
-  if jax.config.read("jax_num_cpu_devices") < 1 and not asked:
+  unset = jax.config.jax_num_cpu_devices < 1  # type: ignore[attr-defined]
+  if unset and not asked:
     # A process may be confined to fewer cores than there are; only Linux tells.
     confined = getattr(os, "sched_getaffinity", None)
     cores = len(confined(0)) if confined else os.cpu_count() or 1
