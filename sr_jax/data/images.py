@@ -8,6 +8,7 @@ from jaxtyping import Float32, UInt8
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from sr_jax.config import InputError
+from sr_jax.operators.colour import luminance
 from sr_jax.operators.resize import imresize
 
 SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
@@ -35,14 +36,11 @@ def make_photo(name: str, luminance: UInt8[np.ndarray, "h w"], scale: int) -> Ph
   return Photo(name, hr, imresize(hr / 255.0, 1 / scale).astype(np.float32))
 
 
-def read_luminance(path: Path) -> UInt8[np.ndarray, "h w"]:
-  """Reads the 8-bit luminance of an image file of any mode, turned as its EXIF tag says.
-
-  Gray files are taken as they are; colour becomes Y of ITU-R BT.601 (16..235). 16-bit gray is
-  brought to 8 bits, transparency is ignored.
+def decode(path: Path) -> Image.Image:
+  """Reads an image file whole, turned as its EXIF tag says.
 
   Raises:
-    InputError: the file is no image, is damaged, or holds 32-bit pixels.
+    InputError: the file is no image or is damaged.
   """
   try:
     with Image.open(path) as file:
@@ -58,6 +56,19 @@ def read_luminance(path: Path) -> UInt8[np.ndarray, "h w"]:
     raise InputError(
       f"{path} cannot be read as an image ({error}); remove or replace it"
     ) from error
+  return image
+
+
+def read_luminance(path: Path) -> UInt8[np.ndarray, "h w"]:
+  """Reads the 8-bit luminance of an image file of any mode, turned as its EXIF tag says.
+
+  Gray files are taken as they are; colour becomes Y of ITU-R BT.601 (16..235). 16-bit gray is
+  brought to 8 bits, transparency is ignored.
+
+  Raises:
+    InputError: the file is no image, is damaged, or holds 32-bit pixels.
+  """
+  image = decode(path)
   if image.mode in ("F", "I"):
     raise InputError(f"{path} holds 32-bit pixels; save it with 8 or 16 bits a channel")
   if image.mode.startswith("I;16"):  # which Pillow's own conversion would clip at 255
@@ -65,9 +76,3 @@ def read_luminance(path: Path) -> UInt8[np.ndarray, "h w"]:
   if image.mode in ("1", "L", "LA"):
     return np.asarray(image.convert("L"))
   return luminance(np.asarray(image.convert("RGB")))
-
-
-def luminance(rgb: UInt8[np.ndarray, "h w 3"]) -> UInt8[np.ndarray, "h w"]:
-  """Y = round(16 + (65.481 R + 128.553 G + 24.966 B) / 255), as MATLAB's `rgb2ycbcr`."""
-  y = 16 + rgb @ (np.array([65.481, 128.553, 24.966]) / 255)
-  return np.floor(y + 0.5).astype(np.uint8)
