@@ -1,6 +1,7 @@
 """What a comparison does with one arm: choose its rate, train every seed, score."""
 
 import dataclasses
+import itertools
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -30,7 +31,13 @@ class Recipe:
   """How the arms of a comparison are trained, and on what: the same for every arm."""
 
   scale: int = setting(2, "upscaling factor r", choices=(2, 3, 4))
-  data: str = setting("sample_photos", "sample_photos, or folder:PATH (train, validation, test)")
+  data: str = setting("sample_photos", "photographs: sample_photos, folder:PATH or tfds:NAME")
+  validation_data: str = setting(
+    "held_out", "held_out (of --data, a tenth if it is undivided), or others to choose rates by"
+  )
+  test_data: tuple[str, ...] = setting(
+    ("held_out",), "held_out likewise, or sets, as Set5,Set14 (each tfds:NAME); the first decides"
+  )
   patch: int = setting(17, "side of a training patch in LR pixels", at_least=4)
   batch: int = setting(16, "patches in a batch", at_least=1)
   steps: int = setting(1500, "training steps of every member", at_least=1)
@@ -144,31 +151,36 @@ def score_arm(
   """Every member's status, and its scores on validation, test and training images."""
   recipe, photos, mesh, params = bench.recipe, bench.photos, trained.mesh, trained.state.params
   crops = patches.fixed_crops(photos.train, recipe.patch, PATCHES_PER_IMAGE)
-  test = scoring.score(arm.network, params, photos.test, mesh)
+  tests = {
+    name: scoring.score(arm.network, params, some, mesh) for name, some in photos.tests.items()
+  }
   validation = scoring.pooled_psnr(arm.network, params, photos.validation, mesh)
   training = scoring.fit(
     arm.network, params, replicate(mesh, bench.store), crops, recipe.patch, mesh
   )
+  first, *further = tests
   return [
     {
       "seed": seed,
       "learning_rate": trained.chosen["learning_rate"],
-      "status": _status(test[seed]["psnr"], training[seed], bicubic),
+      "status": _status([tests[name][seed]["psnr"] for name in tests], training[seed], bicubic),
       "validation_psnr": validation[seed],
-      "test": test[seed],
+      "test": tests[first][seed],
+      "further_tests": {name: tests[name][seed] for name in further},
       "training": {"psnr": training[seed]},
     }
     for seed in range(recipe.seeds)
   ]
 
 
-def _status(test: Sequence, training: Sequence, bicubic: dict[str, Any]) -> str:
+def _status(tests: Sequence[Sequence], training: Sequence, bicubic: dict[str, Any]) -> str:
   """What became of a member, by its PSNR on test photographs and on training patches.
 
   "diverged" where a score is not finite or the training patches are fitted 3 dB worse than by
-  bicubic; "below bicubic" on the test photographs; else "ok".
+  bicubic; "below bicubic" on the first test set; else "ok".
   """
-  if None in (*test, *training):
+  test = tests[0]
+  if None in itertools.chain(training, *tests):
     return "diverged"
   if np.mean(training) < np.mean(bicubic["training"]["psnr"]) - 3:
     return "diverged"
@@ -181,5 +193,9 @@ def score_bicubic(bench: Bench) -> dict[str, Any]:
   crops = patches.fixed_crops(photos.train, recipe.patch, PATCHES_PER_IMAGE)
   return {
     "test": scoring.score_bicubic(photos.test, recipe.scale),
+    "further_tests": {
+      name: scoring.score_bicubic(some, recipe.scale)
+      for name, some in photos.further_tests.items()
+    },
     "training": {"psnr": scoring.fit_bicubic(bench.store, crops, recipe.patch, recipe.scale)},
   }

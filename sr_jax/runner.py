@@ -44,7 +44,9 @@ def compare(
   budgets = budget.check_budgets(arms)
   say(table(budget.rows(arms, budgets)))
   began = time.monotonic()
-  photos = sources.load(recipe.data, recipe.scale, recipe.patch)
+  photos = sources.load(
+    recipe.data, recipe.scale, recipe.patch, recipe.validation_data, recipe.test_data, execution
+  )
   store = patches.make_store(photos.train, recipe.patch)
   patches.check_memory(store, patches.device_memory(jax.devices()[0]))
   about = {"arms": _describe(arms, budgets), "pixels": photos.fingerprint()}
@@ -53,7 +55,7 @@ def compare(
   if (run_dir / "results.json").exists():
     say(f"\nThis run is finished; nothing is trained again. {run_dir}")
     return _tell(read_json(run_dir / "results.json"), read_json(run_dir / "timing.json"), run_dir)
-  say(f"\n{_describe_photos(photos)}\nRun folder: {run_dir}\n")
+  say("\n" + "\n".join([_describe_photos(photos), *photos.notes, f"Run folder: {run_dir}\n"]))
   bench = Bench(recipe, execution, run_dir, photos, store, MetricsLog(run_dir / "metrics.jsonl"))
   seconds = {"load": time.monotonic() - began}
 
@@ -69,7 +71,13 @@ def compare(
   results: dict[str, Any] = {
     "experiment": experiment,
     "config": to_dict(recipe),
-    "images": {split: [photo.name for photo in getattr(photos, split)] for split in sources.SPLITS},
+    "images": {
+      **{split: [photo.name for photo in getattr(photos, split)] for split in sources.SPLITS},
+      "further_tests": {
+        name: [photo.name for photo in some] for name, some in photos.further_tests.items()
+      },
+    },
+    "notes": photos.notes,
     "bicubic": score_bicubic(bench),
     "arms": {},
   }
@@ -122,9 +130,8 @@ def _describe(arms: Sequence[Arm], budgets: dict[str, Budget]) -> dict[str, Any]
 
 
 def _describe_photos(photos: Photos) -> str:
-  return ", ".join(f"{len(getattr(photos, split))} {split}" for split in sources.SPLITS) + (
-    " photographs"
-  )
+  sets = {"train": photos.train, "validation": photos.validation, **photos.tests}
+  return ", ".join(f"{len(some)} {name}" for name, some in sets.items()) + " photographs"
 
 
 def _upscaler(arms: Sequence[Arm], trained: dict[str, Trained]) -> report.Upscale:
