@@ -1,7 +1,6 @@
 """What a comparison does with one arm: choose its rate, train every seed, score."""
 
 import dataclasses
-import itertools
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -151,36 +150,39 @@ def score_arm(
   """Every member's status, and its scores on validation, test and training images."""
   recipe, photos, mesh, params = bench.recipe, bench.photos, trained.mesh, trained.state.params
   crops = patches.fixed_crops(photos.train, recipe.patch, PATCHES_PER_IMAGE)
-  tests = {
-    name: scoring.score(arm.network, params, some, mesh) for name, some in photos.tests.items()
-  }
+  test = scoring.score(arm.network, params, photos.test, mesh)
   validation = scoring.pooled_psnr(arm.network, params, photos.validation, mesh)
   training = scoring.fit(
     arm.network, params, replicate(mesh, bench.store), crops, recipe.patch, mesh
   )
-  first, *further = tests
   return [
     {
       "seed": seed,
       "learning_rate": trained.chosen["learning_rate"],
-      "status": _status([tests[name][seed]["psnr"] for name in tests], training[seed], bicubic),
+      "status": _status(test[seed]["psnr"], training[seed], bicubic),
       "validation_psnr": validation[seed],
-      "test": tests[first][seed],
-      "further_tests": {name: tests[name][seed] for name in further},
+      "test": test[seed],
       "training": {"psnr": training[seed]},
     }
     for seed in range(recipe.seeds)
   ]
 
 
-def _status(tests: Sequence[Sequence], training: Sequence, bicubic: dict[str, Any]) -> str:
+def score_further(arm: Arm, trained: Trained, bench: Bench) -> dict[str, list[scoring.Scores]]:
+  """Every member's scores on the test sets after the first, by set."""
+  return {
+    name: scoring.score(arm.network, trained.state.params, photos, trained.mesh)
+    for name, photos in bench.photos.further_tests.items()
+  }
+
+
+def _status(test: Sequence, training: Sequence, bicubic: dict[str, Any]) -> str:
   """What became of a member, by its PSNR on test photographs and on training patches.
 
   "diverged" where a score is not finite or the training patches are fitted 3 dB worse than by
-  bicubic; "below bicubic" on the first test set; else "ok".
+  bicubic; "below bicubic" on the test photographs; else "ok".
   """
-  test = tests[0]
-  if None in itertools.chain(training, *tests):
+  if None in (*test, *training):
     return "diverged"
   if np.mean(training) < np.mean(bicubic["training"]["psnr"]) - 3:
     return "diverged"
@@ -193,9 +195,5 @@ def score_bicubic(bench: Bench) -> dict[str, Any]:
   crops = patches.fixed_crops(photos.train, recipe.patch, PATCHES_PER_IMAGE)
   return {
     "test": scoring.score_bicubic(photos.test, recipe.scale),
-    "further_tests": {
-      name: scoring.score_bicubic(some, recipe.scale)
-      for name, some in photos.further_tests.items()
-    },
     "training": {"psnr": scoring.fit_bicubic(bench.store, crops, recipe.patch, recipe.scale)},
   }

@@ -14,7 +14,6 @@ import typing
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-
 CACHE = os.path.join(os.environ.get("XDG_CACHE_HOME") or "~/.cache", "sr_jax")
 
 

@@ -9,7 +9,15 @@ import jax
 
 from sr_jax import budget
 from sr_jax.analysis import report, verdict
-from sr_jax.arm_run import Bench, Recipe, Trained, score_arm, score_bicubic, train_arm
+from sr_jax.arm_run import (
+  Bench,
+  Recipe,
+  Trained,
+  score_arm,
+  score_bicubic,
+  score_further,
+  train_arm,
+)
 from sr_jax.budget import Arm, Budget
 from sr_jax.config import Execution, to_dict
 from sr_jax.console import say, table
@@ -71,21 +79,27 @@ def compare(
   results: dict[str, Any] = {
     "experiment": experiment,
     "config": to_dict(recipe),
-    "images": {
-      **{split: [photo.name for photo in getattr(photos, split)] for split in sources.SPLITS},
-      "further_tests": {
-        name: [photo.name for photo in some] for name, some in photos.further_tests.items()
-      },
-    },
-    "notes": photos.notes,
+    "images": {split: [photo.name for photo in getattr(photos, split)] for split in sources.SPLITS},
     "bicubic": score_bicubic(bench),
     "arms": {},
+    "tests": list(photos.tests),
+    "further_tests": {
+      name: {
+        "images": [photo.name for photo in some],
+        "bicubic": scoring.score_bicubic(some, recipe.scale),
+        "arms": {},
+      }
+      for name, some in photos.further_tests.items()
+    },
+    "notes": photos.notes,
   }
   for arm in arms:
     interruption.raise_if_requested()
     one = trained[arm.name]
     members = score_arm(arm, one, bench, results["bicubic"])
     results["arms"][arm.name] = {**about["arms"][arm.name], **one.chosen, "members": members}
+    for name, scores in score_further(arm, one, bench).items():
+      results["further_tests"][name]["arms"][arm.name] = scores
   results["verdict"] = verdict.compare_arms(results)
   results["verdict"]["sentences"] = verdict.sentences(results)
   seconds["evaluate"] = time.monotonic() - began
@@ -153,6 +167,8 @@ def _tell(results: dict[str, Any], timing: dict[str, Any], run_dir: Path) -> dic
   say()
   say(table(report.score_rows(results)))
   say()
+  if results["further_tests"]:
+    say(table(report.rows_by_set(results)) + "\n")
   for sentence in [*results["verdict"]["sentences"], verdict.time_sentence(timing)]:
     say(sentence)
   say(f"\nReport: {run_dir / 'report.md'}")

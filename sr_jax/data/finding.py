@@ -97,8 +97,10 @@ def _name(source: str) -> str:
 
 def _lacks(data: str, split: str) -> str:
   kind, _, path = data.partition(":")
-  lack = f"there is no folder {Path(path) / split}" if kind == "folder" else (
-    f"--data={data} has no {split} photographs"
+  lack = (
+    f"there is no folder {Path(path) / split}"
+    if kind == "folder"
+    else (f"--data={data} has no {split} photographs")
   )
   return lack + ("" if split == "train" else f"; name others, as --{split}_data=folder:PATH")
 

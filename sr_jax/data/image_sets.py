@@ -5,6 +5,7 @@ TFDS's catalogue that are prepared already, are read with random access. Import 
 where it is needed: TFDS takes a second to import, and a machine may be without it.
 """
 
+import contextlib
 import dataclasses
 import functools
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,6 +16,7 @@ from typing import Any
 import numpy as np
 import tensorflow_datasets as tfds
 from absl import logging
+from google.protobuf.json_format import ParseError
 from jaxtyping import UInt8
 from PIL import Image
 
@@ -101,29 +103,55 @@ def own_set(
     InputError: an image cannot be read, files have changed since the set was prepared, or the
       prepared set is damaged.
   """
+  folder = data_dir / "image_set" / name / str(ImageSet.VERSION)
+  with _readable(f"tfds:{name}", folder):
+    builder = _prepare(name, files, data_dir)
+    listed = builder.info.metadata["listing"]
+  if files and listed != _listing(files):
+    raise InputError(
+      f"the files of tfds:{name} are not those it was prepared from; remove {folder} to prepare it "
+      "again"
+    )
+  names = {split: short_names([file for file, _, _ in rows]) for split, rows in listed.items()}
+  return _items(builder, f"tfds:{name}", "image", names)
+
+
+def _prepare(name: str, files: Mapping[str, Sequence[Path]], data_dir: Path) -> ImageSet:
+  """The builder of a user's own set, prepared by this process or by another."""
   verbosity = logging.get_verbosity()
   logging.set_verbosity(logging.ERROR)  # TFDS warns of every config that is not in a fixed list
   try:
     config = Folders(name=name, files=files)
     tfds.disable_progress_bar()  # there is one of ours
     builder = ImageSet(data_dir=data_dir, config=config, file_format=FORMAT)
-    if not builder.is_prepared():
-      try:
-        builder.download_and_prepare()
-      except OSError as error:
-        builder = ImageSet(data_dir=data_dir, config=config, file_format=FORMAT)
-        if not builder.is_prepared():  # by another process, which was faster
-          raise InputError(f"tfds:{name} cannot be prepared in {data_dir} ({error})") from error
+    if builder.is_prepared():
+      return builder
+    try:
+      builder.download_and_prepare()
+    except OSError as error:
+      builder = ImageSet(data_dir=data_dir, config=config, file_format=FORMAT)
+      if not builder.is_prepared():  # by another process, which was faster
+        raise InputError(f"tfds:{name} cannot be prepared in {data_dir} ({error})") from error
+    return builder
   finally:
     logging.set_verbosity(verbosity)
-  listed = builder.info.metadata["listing"]
-  if files and listed != _listing(files):
+
+
+@contextlib.contextmanager
+def _readable(source: str, folder: Path) -> Iterator[None]:
+  """Says in one sentence what TFDS raises on a prepared set that is damaged, or not array_record.
+
+  Raises:
+    InputError: with the folder to remove.
+  """
+  try:
+    yield
+  except InputError:
+    raise
+  except (KeyError, NotImplementedError, OSError, ParseError, RuntimeError, ValueError) as error:
     raise InputError(
-      f"the files of tfds:{name} are not those it was prepared from; remove "
-      f"{builder.data_path} to prepare it again"
-    )
-  names = {split: short_names([file for file, _, _ in files]) for split, files in listed.items()}
-  return _items(builder, f"tfds:{name}", "image", names)
+      f"{source} cannot be read from {folder} as {FORMAT}; remove that folder and prepare it again"
+    ) from error
 
 
 def catalogue_set(name: str, folder: Path) -> dict[str, list[Item]]:
@@ -136,11 +164,14 @@ def catalogue_set(name: str, folder: Path) -> dict[str, list[Item]]:
   Raises:
     InputError: it cannot be read without TensorFlow, or has no feature that is an image.
   """
-  builder = tfds.builder_from_directory(folder)
+  with _readable(f"tfds:{name}", folder):
+    builder = tfds.builder_from_directory(folder)
   images = _image_features(builder)
   feature = next((key for key in ("hr", "image", *images) if key in images), None)
   if feature is None:
-    raise InputError(f"tfds:{name} has no images; its features are {', '.join(builder.info.features)}")
+    raise InputError(
+      f"tfds:{name} has no images; its features are {', '.join(builder.info.features)}"
+    )
   return _items(builder, f"tfds:{name}", feature, {})
 
 
@@ -155,19 +186,15 @@ def _items(
   """What reads each image of a prepared set; images without a name are called by their number.
 
   Raises:
-    InputError: the set is in another file format, or damaged.
+    InputError: as `_readable`.
   """
   folder = Path(builder.data_path)
   undecoded = {key: tfds.decode.SkipDecoding() for key in _image_features(builder)}
-  try:
+  with _readable(source, folder):
     records = {
       split: builder.as_data_source(split, decoders=undecoded) for split in builder.info.splits
     }
     sizes = {split: len(images) for split, images in records.items()}
-  except (NotImplementedError, OSError, RuntimeError, ValueError) as error:
-    raise InputError(
-      f"{source} cannot be read from {folder} as {FORMAT}; remove that folder and prepare it again"
-    ) from error
   stamp = stamp_of(folder / "dataset_info.json")
 
   def item(split: str, i: int) -> Item:

@@ -43,7 +43,7 @@ def make_photo(name: str, luminance: UInt8[np.ndarray, "h w"], scale: int) -> Ph
 def digest_of(luminance: UInt8[np.ndarray, "h w"]) -> str:
   """What tells images apart by their pixels: 32 hexadecimal digits of shape and luminance."""
   digest = hashlib.blake2b("{}x{}".format(*luminance.shape).encode(), digest_size=16)
-  digest.update(np.ascontiguousarray(luminance))
+  digest.update(np.ascontiguousarray(luminance).data)
   return digest.hexdigest()
 
 

@@ -1,5 +1,6 @@
 """Decoding many images at once, and only once: their 8-bit luminance is kept in files."""
 
+import contextlib
 import dataclasses
 import hashlib
 import json
@@ -17,7 +18,8 @@ from jaxtyping import UInt8
 from sr_jax.config import InputError
 from sr_jax.console import counted
 
-Given, Made = TypeVar("Given"), TypeVar("Made")
+Given = TypeVar("Given")
+Made = TypeVar("Made")
 AT_ONCE = 64  # results that wait for their consumer, at most
 
 
@@ -96,7 +98,7 @@ def read(item: Item, folder: Path) -> UInt8[np.ndarray, "h w"]:
     return item.read()
   if (header := _header(item, folder)) is not None:
     pixels = np.fromfile(_file(item, folder), np.uint8, offset=header["begins"])
-    if pixels.size == np.prod(header["shape"]) and zlib.crc32(pixels) == header["crc32"]:
+    if pixels.size == np.prod(header["shape"]) and zlib.crc32(pixels.data) == header["crc32"]:
       return pixels.reshape(header["shape"])
   luminance = item.read()
   _write(item, folder, luminance)
@@ -122,16 +124,17 @@ def _write(item: Item, folder: Path, luminance: UInt8[np.ndarray, "h w"]) -> Non
   """Writes an image's cache file, which is at any moment the old one or the new one, whole."""
   path = _file(item, folder)
   luminance = np.ascontiguousarray(luminance)
-  header = {"stamp": item.stamp, "shape": luminance.shape, "crc32": zlib.crc32(luminance)}
+  header = {"stamp": item.stamp, "shape": luminance.shape, "crc32": zlib.crc32(luminance.data)}
   fresh = path.with_name(f"{path.name}.{uuid.uuid4().hex}.new")
   try:
     path.parent.mkdir(parents=True, exist_ok=True)
     with fresh.open("wb") as file:
       file.write(json.dumps(header).encode() + b"\n")
-      file.write(luminance)
+      file.write(luminance.data)
     fresh.replace(path)
   except OSError as error:
-    fresh.unlink(missing_ok=True)
+    with contextlib.suppress(OSError):
+      fresh.unlink()
     raise InputError(
       f"--data_dir: {folder} cannot be written ({error.strerror}); name another folder"
     ) from error

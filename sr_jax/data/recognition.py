@@ -39,8 +39,8 @@ def recognise(name: str, digests: Sequence[str]) -> str | None:
   for known, genuine in _known_sets().items():
     if _plain(name) == _plain(known):
       return (
-        f"{name}: NOT the genuine pixels of {known}, which {len(found & genuine)} of its "
-        f"{len(digests)} photographs have and {len(genuine)} make (re-encoded, resized or "
+        f"WARNING: {name}: NOT the genuine {known}: {len(found & genuine)} of its {len(digests)} "
+        f"photographs have the pixels of {known}'s {len(genuine)} (re-encoded, resized or "
         "incomplete?); its scores do not compare with published ones."
       )
   return None
