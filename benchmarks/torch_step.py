@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch.nn import functional as F
+from torch.nn import functional
 
 
 def build(about: dict[str, Any]) -> Callable:
@@ -23,9 +23,7 @@ def build(about: dict[str, Any]) -> Callable:
     low, high = layer["padding"]
     # The layer's own padding is faster, but knows only equal sides.
     own = low if low == high else 0
-    layers.append(
-      nn.Conv2d(layer["inputs"], layer["outputs"], layer["kernel_size"], padding=own)
-    )
+    layers.append(nn.Conv2d(layer["inputs"], layer["outputs"], layer["kernel_size"], padding=own))
 
   class Network(nn.Module):
     def __init__(self) -> None:
@@ -35,15 +33,15 @@ def build(about: dict[str, Any]) -> Callable:
     def forward(self, x: torch.Tensor) -> torch.Tensor:
       bicubic = None
       if about["skip"] or about["bicubic_first"]:
-        bicubic = F.interpolate(x, scale_factor=scale, mode="bicubic")
+        bicubic = functional.interpolate(x, scale_factor=scale, mode="bicubic")
       y = bicubic if about["bicubic_first"] else x
       for i, (layer, of) in enumerate(zip(self.layers, about["layers"], strict=True)):
         low, high = of["padding"]
-        y = layer(y if low == high else F.pad(y, (low, high, low, high)))
+        y = layer(y if low == high else functional.pad(y, (low, high, low, high)))
         if i + 1 < len(self.layers):
           y = torch.tanh(y) if about["activation"] == "tanh" else torch.relu(y)
-      y = y if about["bicubic_first"] else F.pixel_shuffle(y, scale)
-      return y + bicubic if about["skip"] else y
+      y = y if about["bicubic_first"] else functional.pixel_shuffle(y, scale)
+      return y if bicubic is None or not about["skip"] else y + bicubic
 
   return Network
 
@@ -63,7 +61,7 @@ def main(about: dict[str, Any]) -> None:
 
   def step() -> None:
     adam.zero_grad()
-    F.mse_loss(network(x), y).backward()
+    functional.mse_loss(network(x), y).backward()
     adam.step()
 
   if device == "cuda":

@@ -55,13 +55,13 @@ class Case(NamedTuple):
 def cases(accelerator: bool) -> Iterator[Case]:
   """All shapes for single members, then populations at the default recipe's shape."""
   for scale in (2, 3):
-    pair = {
+    networks: dict[str, Network] = {
       "LR 32 maps 3x3": LRNetwork(scale=scale),
       "HR 8 maps 6x6": HRNetwork(scale=scale),
       "HR in LR space": HRNetwork(scale=scale, execution="lr_space"),
       "ESPCN": ESPCN(scale=scale, padding="same"),
     }
-    for name, network in pair.items():
+    for name, network in networks.items():
       for patch, batch in ((17, 16), (17, 64), (32, 16), (32, 64)):
         yield Case(name, network, patch, batch, 1)
       if scale == 2:
@@ -100,8 +100,8 @@ class TorchRuns:
     workers = 1 if cuda else min(case.members, cores)
     network: Any = case.network
     layers = [
-      {"inputs": l.inputs, "outputs": l.outputs, "kernel_size": l.kernel_size, "padding": l.padding}
-      for l in network.layers
+      {key: getattr(layer, key) for key in ("inputs", "outputs", "kernel_size", "padding")}
+      for layer in network.layers
     ]
     about = {
       "scale": network.scale,
@@ -228,7 +228,7 @@ def main(out: Path | None, quick: bool) -> None:
   say(f"({minutes:.1f} minutes)")
   if out:
     about = {"benchmark": "train", "device": describe_devices(), "minutes": minutes}
-    about |= {"peak_flops": peaks, "rows": found}  # type: ignore[dict-item]
+    about |= {"peak_flops": peaks, "rows": found}
     out.write_text(json.dumps(about, indent=1) + "\n")
 
 

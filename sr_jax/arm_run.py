@@ -32,7 +32,13 @@ class Recipe:
   """How the arms of a comparison are trained, and on what: the same for every arm."""
 
   scale: int = setting(2, "upscaling factor r", choices=(2, 3, 4))
-  data: str = setting("sample_photos", "sample_photos, or folder:PATH (train, validation, test)")
+  data: str = setting("sample_photos", "photographs: sample_photos, folder:PATH or tfds:NAME")
+  validation_data: str = setting(
+    "held_out", "held_out (of --data, a tenth if it is undivided), or others to choose rates by"
+  )
+  test_data: tuple[str, ...] = setting(
+    ("held_out",), "held_out likewise, or sets, as Set5,Set14 (each tfds:NAME); the first decides"
+  )
   patch: int = setting(17, "side of a training patch in LR pixels", at_least=4)
   batch: int = setting(16, "patches in a batch", at_least=1)
   steps: int = setting(1500, "training steps of every member", at_least=1)
@@ -187,6 +193,14 @@ def score_arm(
     }
     for seed in range(recipe.seeds)
   ]
+
+
+def score_further(arm: Arm, trained: Trained, bench: Bench) -> dict[str, list[scoring.Scores]]:
+  """Every member's scores on the test sets after the first, by set."""
+  return {
+    name: scoring.score(arm.network, trained.state.params, photos, trained.mesh)
+    for name, photos in bench.photos.further_tests.items()
+  }
 
 
 def _status(test: Sequence, training: Sequence, bicubic: dict[str, Any]) -> str:

@@ -14,6 +14,8 @@ import typing
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+CACHE = os.path.join(os.environ.get("XDG_CACHE_HOME") or "~/.cache", "sr_jax")
+
 
 class InputError(ValueError):
   """Something the user gave is wrong; the message is one sentence that says what to change."""
@@ -39,7 +41,7 @@ class Execution:
   workdir: str = setting("runs", "parent of the run folders")
   checkpoint_every_seconds: float = setting(60.0, "time between checkpoints", above=0)
   compile_cache: str = setting(
-    os.path.join(os.environ.get("XDG_CACHE_HOME") or "~/.cache", "sr_jax", "xla"),
+    os.path.join(CACHE, "xla"),
     "folder of the persistent compile cache; empty for none",
   )
   profile: bool = setting(
@@ -47,6 +49,12 @@ class Execution:
     "say where the time goes; write a trace for Perfetto into the run's folder",
   )
   require_accelerator: bool = setting(False, "stop if JAX finds no GPU or TPU")
+  manual_dir: str = setting(
+    "~/datasets", "where your own image sets lie: tfds:Set5 is the photographs of its folder Set5"
+  )
+  data_dir: str = setting(
+    os.path.join(CACHE, "data"), "where sets are prepared (TFDS's data_dir) and luminance is cached"
+  )
 
 
 def accepts(cls: type, name: str) -> Mapping[str, Any]:

@@ -2,10 +2,19 @@
 
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TypeVar
 
-from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
+from rich.progress import (
+  BarColumn,
+  Progress,
+  SpinnerColumn,
+  TextColumn,
+  TimeRemainingColumn,
+  track,
+)
 
+Item = TypeVar("Item")
 LINE_SECONDS = 10.0  # between two progress lines in a pipe
 
 
@@ -32,6 +41,20 @@ def markdown_table(rows: Sequence[Sequence[str]]) -> str:
   """Rows of text cells (the header first) as a Markdown table."""
   lines = ["| " + " | ".join(row) + " |" for row in rows]
   return "\n".join([lines[0], "|" + " --- |" * len(rows[0]), *lines[1:]])
+
+
+def counted(items: Iterable[Item], total: int, title: str) -> Iterator[Item]:
+  """Passes items on and shows how many of all there were, and the time left."""
+  if sys.stdout.isatty():
+    yield from track(items, title, total, transient=True)
+    return
+  said = began = time.monotonic()
+  for done, item in enumerate(items, start=1):
+    yield item
+    if time.monotonic() - said >= LINE_SECONDS:
+      said = time.monotonic()
+      left = (said - began) / done * (total - done)
+      say(f"{title}: {done} of {total}  {left:.0f} s left")
 
 
 class TrainingProgress:

@@ -9,7 +9,16 @@ import jax
 
 from sr_jax import budget
 from sr_jax.analysis import report, verdict
-from sr_jax.arm_run import Bench, Recipe, Trained, score_arm, score_bicubic, to_score, train_arm
+from sr_jax.arm_run import (
+  Bench,
+  Recipe,
+  Trained,
+  score_arm,
+  score_bicubic,
+  score_further,
+  to_score,
+  train_arm,
+)
 from sr_jax.budget import Arm, Budget
 from sr_jax.config import Execution, to_dict
 from sr_jax.console import say, table
@@ -44,7 +53,9 @@ def compare(
   budgets = budget.check_budgets(arms)
   say(table(budget.rows(arms, budgets)))
   began = time.monotonic()
-  photos = sources.load(recipe.data, recipe.scale, recipe.patch)
+  photos = sources.load(
+    recipe.data, recipe.scale, recipe.patch, recipe.validation_data, recipe.test_data, execution
+  )
   store = patches.make_store(photos.train, recipe.patch)
   patches.check_memory(store, patches.device_memory(jax.devices()[0]))
   about = {"arms": _describe(arms, budgets), "pixels": photos.fingerprint()}
@@ -53,7 +64,7 @@ def compare(
   if (run_dir / "results.json").exists():
     say(f"\nThis run is finished; nothing is trained again. {run_dir}")
     return _tell(read_json(run_dir / "results.json"), read_json(run_dir / "timing.json"), run_dir)
-  say(f"\n{_describe_photos(photos)}\nRun folder: {run_dir}\n")
+  say("\n" + "\n".join([_describe_photos(photos), *photos.notes, f"Run folder: {run_dir}\n"]))
   bench = Bench(recipe, execution, run_dir, photos, store, MetricsLog(run_dir / "metrics.jsonl"))
   seconds = {"load": time.monotonic() - began}
 
@@ -72,12 +83,24 @@ def compare(
     "images": {split: [photo.name for photo in getattr(photos, split)] for split in sources.SPLITS},
     "bicubic": score_bicubic(bench),
     "arms": {},
+    "tests": list(photos.tests),
+    "further_tests": {
+      name: {
+        "images": [photo.name for photo in some],
+        "bicubic": scoring.score_bicubic(some, recipe.scale),
+        "arms": {},
+      }
+      for name, some in photos.further_tests.items()
+    },
+    "notes": photos.notes,
   }
   for arm in arms:
     interruption.raise_if_requested()
     one = trained[arm.name]
     members = score_arm(arm, one, bench, results["bicubic"])
     results["arms"][arm.name] = {**about["arms"][arm.name], **one.chosen, "members": members}
+    for name, scores in score_further(arm, one, bench).items():
+      results["further_tests"][name]["arms"][arm.name] = scores
   results["verdict"] = verdict.compare_arms(results)
   results["verdict"]["sentences"] = verdict.sentences(results)
   seconds["evaluate"] = time.monotonic() - began
@@ -122,9 +145,8 @@ def _describe(arms: Sequence[Arm], budgets: dict[str, Budget]) -> dict[str, Any]
 
 
 def _describe_photos(photos: Photos) -> str:
-  return ", ".join(f"{len(getattr(photos, split))} {split}" for split in sources.SPLITS) + (
-    " photographs"
-  )
+  sets = {"train": photos.train, "validation": photos.validation, **photos.tests}
+  return ", ".join(f"{len(some)} {name}" for name, some in sets.items()) + " photographs"
 
 
 def _upscaler(arms: Sequence[Arm], trained: dict[str, Trained]) -> report.Upscale:
@@ -147,6 +169,8 @@ def _tell(results: dict[str, Any], timing: dict[str, Any], run_dir: Path) -> dic
   say()
   say(table(report.score_rows(results)))
   say()
+  if results["further_tests"]:
+    say(table(report.rows_by_set(results)) + "\n")
   for sentence in [*results["verdict"]["sentences"], verdict.time_sentence(timing)]:
     say(sentence)
   say(f"\nReport: {run_dir / 'report.md'}")

@@ -52,6 +52,31 @@ def score_rows(results: dict[str, Any]) -> list[list[str]]:
   return rows
 
 
+def rows_by_set(results: dict[str, Any]) -> list[list[str]]:
+  """Mean scores on every test set by itself as text cells, the header first."""
+  members = {
+    name: [member["test"] for member in arm["members"]] for name, arm in results["arms"].items()
+  }
+  first = {"images": results["images"]["test"], "bicubic": results["bicubic"]["test"]}
+  sets = {results["tests"][0]: {**first, "arms": members}, **results["further_tests"]}
+  rows = [["test set", "", "PSNR (dB)", "seeds' sd", "SSIM"]]
+  for name, one in sets.items():
+    called = f"{name} ({len(one['images'])})"
+    for arm, scores in {"bicubic": [one["bicubic"]], **one["arms"]}.items():
+      alive = [score for score in scores if None not in score["psnr"]]
+      psnr = [np.mean(score["psnr"]) for score in alive]
+      rows.append(
+        [
+          called,
+          arm if arm == "bicubic" else arm.upper(),
+          f"{np.mean(psnr):.2f}" if alive else "diverged",
+          f"{np.std(psnr, ddof=1):.3f}" if len(psnr) > 1 else "-",
+          f"{np.mean([score['ssim'] for score in alive]):.4f}" if alive else "-",
+        ]
+      )
+  return rows
+
+
 def write(
   results: dict[str, Any],
   timing: dict[str, Any],
@@ -114,6 +139,8 @@ def markdown(results: dict[str, Any], timing: dict[str, Any], about: dict[str, A
     f"# {results['experiment']}",
     "\n\n".join([*verdict["sentences"], time_sentence(timing)]),
     markdown_table(score_rows(results)),
+    markdown_table(rows_by_set(results)) if results["further_tests"] else "",
+    "\n\n".join(results["notes"]),
     "![Differences by image](figures/differences_by_image.png)" if compared else "",
     f"Crossed bootstrap, for comparison (too narrow at such sizes): {bootstrap}."
     if bootstrap

@@ -32,6 +32,7 @@ def compare_arms(results: Results) -> dict[str, Any]:
     return np.array(table, float).reshape(len(usable), len(first["members"][0][scores]["psnr"]))
 
   test = differences("test")
+  further = results.get("further_tests", {})
   return {
     "contrast": list(results["arms"]),
     "sesoi": SESOI,
@@ -39,7 +40,22 @@ def compare_arms(results: Results) -> dict[str, Any]:
     "test": dataclasses.asdict(effect(test)),
     "training": dataclasses.asdict(effect(differences("training"))),
     "test_difference_by_image": test.mean(axis=0).tolist() if len(test) else [],
+    "further_tests": {
+      name: dataclasses.asdict(_effect_on(one, [pair[0]["seed"] for pair in usable]))
+      for name, one in further.items()
+    },
   }
+
+
+def _effect_on(test_set: dict[str, Any], seeds: Sequence[int]) -> Effect:
+  """The paired effect on a test set after the first; a seed without a finite score is left out."""
+  first, second = ([member["psnr"] for member in arm] for arm in test_set["arms"].values())
+  rows = [
+    np.subtract(first[seed], second[seed])
+    for seed in seeds
+    if None not in first[seed] + second[seed]
+  ]
+  return effect(np.array(rows, float).reshape(len(rows), len(test_set["images"])))
 
 
 def _diverged(members: Sequence[dict[str, Any]]) -> bool:
@@ -50,8 +66,14 @@ def sentences(results: Results) -> list[str]:
   """The verdict: test photographs, training patches, then what weakens or limits it."""
   verdict, config = results["verdict"], results["config"]
   first, second = (name.upper() for name in verdict["contrast"])
+  test_set = results.get("tests", ["test"])[0]
   said = [
-    f"On test photographs, {first} {describe(verdict['test'], second)}.",
+    f"On {'test photographs' if test_set == 'test' else test_set}, {first} "
+    f"{describe(verdict['test'], second)}.",
+    *(
+      f"On {name}, {first} {describe(one, second)}."
+      for name, one in verdict["further_tests"].items()
+    ),
     f"On the patches it was trained on, {first} {describe(verdict['training'], second)}.",
   ]
   for name, arm in results["arms"].items():

@@ -1,6 +1,8 @@
 """Image files as the field reads them: 8-bit luminance of any file, and its low-resolution pair."""
 
 import dataclasses
+import hashlib
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -22,29 +24,43 @@ class Photo:
     name: file name without suffix.
     hr: 8-bit luminance, sides cropped to multiples of the scale.
     lr: `hr / 255` shrunk by the scale, in floating point (protocol A does not round it).
+    digest: of the whole luminance, before it was cropped.
   """
 
   name: str
   hr: UInt8[np.ndarray, "rh rw"]
   lr: Float32[np.ndarray, "h w"]
+  digest: str
 
 
 def make_photo(name: str, luminance: UInt8[np.ndarray, "h w"], scale: int) -> Photo:
   """Crops luminance to multiples of the scale and shrinks it with MATLAB's bicubic."""
   height, width = (side - side % scale for side in luminance.shape)
   hr = luminance[:height, :width]
-  return Photo(name, hr, imresize(hr / 255.0, 1 / scale).astype(np.float32))
+  lr = imresize(hr / 255.0, 1 / scale).astype(np.float32)
+  return Photo(name, hr, lr, digest_of(luminance))
 
 
-def decode(path: Path) -> Image.Image:
+def digest_of(luminance: UInt8[np.ndarray, "h w"]) -> str:
+  """What tells images apart by their pixels: 32 hexadecimal digits of shape and luminance."""
+  digest = hashlib.blake2b("{}x{}".format(*luminance.shape).encode(), digest_size=16)
+  digest.update(np.ascontiguousarray(luminance).data)
+  return digest.hexdigest()
+
+
+def decode(file: Path | BytesIO, name: str = "") -> Image.Image:
   """Reads an image file whole, turned as its EXIF tag says.
+
+  Args:
+    file: a path, or the file's contents.
+    name: what an error calls it, where it is not the path.
 
   Raises:
     InputError: the file is no image or is damaged.
   """
   try:
-    with Image.open(path) as file:
-      image = ImageOps.exif_transpose(file)
+    with Image.open(file) as opened:
+      image = ImageOps.exif_transpose(opened)
       image.load()
   except (
     UnidentifiedImageError,
@@ -54,25 +70,40 @@ def decode(path: Path) -> Image.Image:
     SyntaxError,
   ) as error:
     raise InputError(
-      f"{path} cannot be read as an image ({error}); remove or replace it"
+      f"{name or file} cannot be read as an image ({error}); remove or replace it"
     ) from error
   return image
 
 
-def read_luminance(path: Path) -> UInt8[np.ndarray, "h w"]:
+def read_luminance(file: Path | BytesIO, name: str = "") -> UInt8[np.ndarray, "h w"]:
   """Reads the 8-bit luminance of an image file of any mode, turned as its EXIF tag says.
 
-  Gray files are taken as they are; colour becomes Y of ITU-R BT.601 (16..235). 16-bit gray is
-  brought to 8 bits, transparency is ignored.
+  Gray files are taken as they are; colour becomes Y of ITU-R BT.601 (16..235).
+
+  Args:
+    file: a path, or the file's contents.
+    name: what an error calls it, where it is not the path.
+
+  Raises:
+    InputError: as `read_pixels`.
+  """
+  pixels = read_pixels(file, name)
+  return pixels if pixels.ndim == 2 else luminance(pixels)
+
+
+def read_pixels(file: Path | BytesIO, name: str = "") -> UInt8[np.ndarray, "h w *c"]:
+  """Reads an image file of any mode as 8-bit gray `(h, w)` or RGB `(h, w, 3)`.
+
+  16-bit gray is brought to 8 bits, transparency is ignored.
 
   Raises:
     InputError: the file is no image, is damaged, or holds 32-bit pixels.
   """
-  image = decode(path)
+  image = decode(file, name)
   if image.mode in ("F", "I"):
-    raise InputError(f"{path} holds 32-bit pixels; save it with 8 or 16 bits a channel")
+    raise InputError(f"{name or file} holds 32-bit pixels; save it with 8 or 16 bits a channel")
   if image.mode.startswith("I;16"):  # which Pillow's own conversion would clip at 255
     return np.floor(np.asarray(image, np.float64) / 257 + 0.5).clip(0, 255).astype(np.uint8)
   if image.mode in ("1", "L", "LA"):
     return np.asarray(image.convert("L"))
-  return luminance(np.asarray(image.convert("RGB")))
+  return np.asarray(image.convert("RGB"))

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float32, Int32, PRNGKeyArray, UInt8
+from jaxtyping import Array, Bool, Float32, Int32, PRNGKeyArray, UInt8, UInt32
 
 from sr_jax.config import InputError
 from sr_jax.data.images import Photo
@@ -26,6 +26,7 @@ class Store(NamedTuple):
     hr: HR luminance of all images end to end.
     lr: LR luminance in 0..1, likewise.
     lr_start: where each image begins in `lr`; its HR image begins `scale**2` times further.
+      Unsigned, since DIV2K has more HR pixels than a signed 32-bit index counts.
     lr_width: width of each LR image.
     last_position: for each image, the number of patch positions in it and all before it.
     columns: patch positions in a row of each image.
@@ -33,7 +34,7 @@ class Store(NamedTuple):
 
   hr: UInt8[HostOrDevice, " hr_pixels"]
   lr: Float32[HostOrDevice, " lr_pixels"]
-  lr_start: Int32[HostOrDevice, " n"]
+  lr_start: UInt32[HostOrDevice, " n"]
   lr_width: Int32[HostOrDevice, " n"]
   last_position: Int32[HostOrDevice, " n"]
   columns: Int32[HostOrDevice, " n"]
@@ -62,9 +63,9 @@ def make_store(photos: Sequence[Photo], patch: int) -> Store:
   Raises:
     InputError: more pixels than 32-bit indices reach.
   """
-  if (pixels := sum(photo.hr.size for photo in photos)) >= 2**31:
+  if (pixels := sum(photo.hr.size for photo in photos)) >= 2**32:
     raise InputError(
-      f"the training images have {pixels:,} HR pixels and at most {2**31 - 1:,} fit one run; "
+      f"the training images have {pixels:,} HR pixels and at most {2**32 - 1:,} fit one run; "
       "use fewer images"
     )
   sizes = np.array([photo.lr.size for photo in photos])
@@ -73,7 +74,7 @@ def make_store(photos: Sequence[Photo], patch: int) -> Store:
   return Store(
     hr=np.concatenate([photo.hr.ravel() for photo in photos]),
     lr=np.concatenate([photo.lr.ravel() for photo in photos]),
-    lr_start=(np.cumsum(sizes) - sizes).astype(np.int32),
+    lr_start=(np.cumsum(sizes) - sizes).astype(np.uint32),
     lr_width=np.array([photo.lr.shape[1] for photo in photos], np.int32),
     last_position=np.cumsum(rows * columns).astype(np.int32),
     columns=columns.astype(np.int32),
@@ -141,8 +142,9 @@ def _windows(
   side: int,
 ) -> Array:
   """`(b, side, side)` windows of images that lie end to end."""
-  corner = start + row * width + column
-  begin = corner[:, None] + jnp.arange(side)[None, :] * width[:, None]
+  corner = start + (row * width + column).astype(jnp.uint32)
+  lines = jnp.arange(side)[None, :] * width[:, None]
+  begin = corner[:, None] + lines.astype(jnp.uint32)
   one_row = jax.vmap(lambda at: jax.lax.dynamic_slice(flat, (at,), (side,)))
   return jax.vmap(one_row)(begin)
 

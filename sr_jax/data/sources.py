@@ -1,111 +1,149 @@
-"""Where photographs come from: `sample_photos` in the package, or `folder:PATH`."""
+"""Reads the photographs of a comparison: decoded once, paired, checked against one another."""
 
 import dataclasses
 import hashlib
-import json
+import itertools
+import os
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from sr_jax.config import InputError
-from sr_jax.data.images import SUFFIXES, Photo, make_photo, read_luminance
-
-SPLITS = ("train", "validation", "test")
-SAMPLE_PHOTOS = Path(__file__).parent / "sample_photos"
+from sr_jax.config import Execution, InputError
+from sr_jax.console import say
+from sr_jax.data import luminance_cache
+from sr_jax.data.finding import HELD_OUT, SPLITS, Found, find, same_set
+from sr_jax.data.images import Photo, make_photo
+from sr_jax.data.luminance_cache import Item, in_parallel
+from sr_jax.data.recognition import recognise, shared_photographs
 
 
 @dataclasses.dataclass(frozen=True)
 class Photos:
-  """The photographs of one comparison: disjoint files to train, to choose rates, and to test."""
+  """The photographs of one comparison: disjoint files to train, to choose rates, and to test.
+
+  Attributes:
+    train: to train on.
+    validation: to choose rates by.
+    tests: one or more test sets by name ("test" where held out); the first one decides.
+    notes: sentences on which sets are genuine, and what they share.
+  """
 
   train: list[Photo]
   validation: list[Photo]
-  test: list[Photo]
+  tests: dict[str, list[Photo]]
+  notes: list[str]
+
+  @property
+  def test(self) -> list[Photo]:
+    """The photographs of the first test set."""
+    return next(iter(self.tests.values()))
+
+  @property
+  def further_tests(self) -> dict[str, list[Photo]]:
+    """The test sets after the first."""
+    return dict(itertools.islice(self.tests.items(), 1, None))
 
   def fingerprint(self) -> dict[str, str]:
-    """A hash of the pixels of each split: two runs with equal ones saw equal images."""
+    """A hash of the pixels of each set: two runs with equal ones saw equal images."""
+    sets = {split: getattr(self, split) for split in SPLITS} | self.further_tests
     return {
-      split: hashlib.sha256(
-        b"".join(
-          f"{photo.name} {photo.hr.shape}".encode() + photo.hr.tobytes()
-          for photo in getattr(self, split)
-        )
+      name: hashlib.sha256(
+        "\n".join(f"{one.name} {one.hr.shape} {one.digest}" for one in photos).encode()
       ).hexdigest()[:16]
-      for split in SPLITS
+      for name, photos in sets.items()
     }
 
 
-def find(source: str) -> dict[str, list[Path]]:
-  """The image files of each split, without reading them.
+def load(
+  data: str,
+  scale: int,
+  patch: int,
+  validation: str = HELD_OUT,
+  tests: Sequence[str] = (HELD_OUT,),
+  execution: Execution | None = None,
+) -> Photos:
+  """Reads all photographs and makes their LR images.
 
   Args:
-    source: "sample_photos", or "folder:PATH" with PATH/train, PATH/validation and PATH/test.
-
-  Raises:
-    InputError: unknown source; a folder is missing or holds no image.
-  """
-  if source == "sample_photos":
-    manifest = json.loads((SAMPLE_PHOTOS / "manifest.json").read_text())
-    return {
-      split: [SAMPLE_PHOTOS / f"{one['name']}.webp" for one in manifest if one["split"] == split]
-      for split in SPLITS
-    }
-  kind, _, path = source.partition(":")
-  if kind != "folder" or not path:
-    raise InputError(f"--data={source} is not supported; use sample_photos or folder:PATH")
-  return {split: _images_in(Path(path).expanduser() / split) for split in SPLITS}
-
-
-def _images_in(folder: Path) -> list[Path]:
-  if not folder.is_dir():
-    raise InputError(
-      f"there is no folder {folder}; --data=folder:PATH wants PATH/train, PATH/validation and "
-      "PATH/test"
-    )
-  files = sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES)
-  if not files:
-    raise InputError(f"{folder} holds no image; put files there ending in {', '.join(SUFFIXES)}")
-  return files
-
-
-def load(source: str, scale: int, patch: int) -> Photos:
-  """Reads all photographs of a source and makes their LR images.
-
-  Args:
-    source: as for `find`.
+    data: source of the training photographs: sample_photos, folder:PATH or tfds:NAME.
     scale: upscaling factor.
     patch: side of a training patch in LR pixels, which every training image must hold.
+    validation: "held_out" for the validation photographs of `data`, else as one of `tests`.
+    tests: "held_out" for the test photographs of `data`, else a source; a bare NAME is tfds:NAME.
+    execution: names the folders `manual_dir` and `data_dir`.
 
   Raises:
-    InputError: as `find` and `read_luminance`, or an image is too small (named).
+    InputError: as `finding.find` and `read_luminance`; an image is too small (named); two sets
+      are the same photographs; or there is too little memory.
   """
-  files = find(source)
+  execution = execution or Execution()
+  cache = Path(execution.data_dir).expanduser()
+  found = find(data, validation, tests, execution)
+  _decode(found, scale, cache)
   # Shaved by `scale` on each side, SSIM's window of 11 pixels must fit; sides are cropped to r.
   for_scoring = scale * -(-(2 * scale + 11) // scale)
-  return Photos(
-    **{
-      split: _read(files[split], scale, patch * scale if split == "train" else for_scoring, split)
-      for split in SPLITS
-    }
-  )
+
+  def read(job: tuple[str, Item]) -> Photo:
+    trains = job[0] == "train"
+    return _read(job[1], scale, patch * scale if trains else for_scoring, trains, cache)
+
+  jobs = [(name, item) for name, items in found.sets.items() for item in items]
+  photos = in_parallel(read, jobs, "Reading photographs")
+  sets = {name: list(itertools.islice(photos, len(items))) for name, items in found.sets.items()}
+  notes = _recognise(found, sets) + _compare(sets)
+  return Photos(sets.pop("train"), sets.pop("validation"), sets, notes)
 
 
-def _read(paths: Sequence[Path], scale: int, side: int, split: str) -> list[Photo]:
-  train = split == "train"
-  stems = [path.stem for path in paths]
+def _decode(found: Found, scale: int, cache: Path) -> None:
+  """Decodes what is not in the cache, then says what memory all images will take.
 
-  def read(path: Path) -> Photo:
-    gray = read_luminance(path)
-    height, width = gray.shape
-    if min(height, width) // scale * scale < side:
-      raise InputError(
-        f"{path} is {width} x {height} pixels; at --scale={scale} it needs at least {side} x {side}"
-        + (" to hold a patch (--patch)" if train else " for SSIM's window")
-      )
-    if not train and gray.min() == gray.max():
-      raise InputError(f"{path} is one flat colour, which has no PSNR; remove it")
-    name = path.stem if stems.count(path.stem) == 1 else path.name
-    return make_photo(name, gray, scale)
+  Raises:
+    InputError: this machine has not as much.
+  """
+  pixels = {name: luminance_cache.fill(items, cache) for name, items in found.sets.items()}
+  a_pixel = 1 + 4 / scale**2  # bytes: HR as uint8 and LR as float32
+  store = a_pixel * pixels["train"] / 2**30
+  needed = a_pixel * sum(pixels.values()) / 2**30 + store  # which is a copy, end to end
+  there = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+  count = sum(map(len, found.sets.values()))
+  if needed > there:
+    raise InputError(
+      f"{count} photographs need {needed:.1f} GiB of memory and this machine has {there:.1f} GiB; "
+      "use fewer"
+    )
+  if needed > 0.5:
+    say(f"{count} photographs: {needed:.1f} GiB of memory, and {store:.1f} GiB on the device")
 
-  with ThreadPoolExecutor() as pool:  # decoding releases the interpreter lock
-    return list(pool.map(read, paths))
+
+def _read(item: Item, scale: int, side: int, trains: bool, cache: Path) -> Photo:
+  gray = luminance_cache.read(item, cache)
+  height, width = gray.shape
+  if min(height, width) // scale * scale < side:
+    raise InputError(
+      f"{item.where} is {width} x {height} pixels; at --scale={scale} it needs at least "
+      f"{side} x {side}" + (" to hold a patch (--patch)" if trains else " for SSIM's window")
+    )
+  if not trains and gray.min() == gray.max():
+    raise InputError(f"{item.where} is one flat colour, which has no PSNR; remove it")
+  return make_photo(item.name, gray, scale)
+
+
+def _recognise(found: Found, sets: dict[str, list[Photo]]) -> list[str]:
+  """Says which of the sets given are the field's own."""
+  digests: dict[str, list[str]] = {}
+  for name, origin in found.origin.items():
+    digests.setdefault(origin, []).extend(photo.digest for photo in sets[name])
+  said = [recognise(origin, some) for origin, some in digests.items()]
+  return [sentence for sentence in said if sentence]
+
+
+def _compare(sets: dict[str, list[Photo]]) -> list[str]:
+  """Says which photographs the sets share.
+
+  Raises:
+    InputError: all those of a set are in another one.
+  """
+  digests = {name: {photo.digest for photo in photos} for name, photos in sets.items()}
+  for one, other in itertools.combinations(sets, 2):
+    if digests[one] <= digests[other] or digests[other] <= digests[one]:
+      raise same_set(one, other)
+  return [f"WARNING: {sentence}" for sentence in shared_photographs(sets)]

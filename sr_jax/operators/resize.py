@@ -12,6 +12,7 @@ from typing import Literal
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Num
+from scipy.sparse import csr_array
 
 from sr_jax.operators.conv import DEFAULT, conv
 from sr_jax.operators.shuffle import depth_to_space
@@ -43,21 +44,18 @@ def imresize(
   """
   out = image
   for axis in (0, 1):
-    weights, indices = _contributions(image.shape[axis], factor, border)
-    taps = np.take(out, indices, axis=axis).astype(np.float64)
-    shape = (1,) * axis + weights.shape + (1,) * (image.ndim - axis - 1)
-    resized = (taps * weights.reshape(shape)).sum(axis=axis + 1)
+    matrix = _matrix(image.shape[axis], factor, border)
+    lines = np.moveaxis(out, axis, 0).astype(np.float64)
+    resized = (matrix @ lines.reshape(len(lines), -1)).reshape(-1, *lines.shape[1:])
     if image.dtype == np.uint8:
       resized = np.floor(np.clip(resized, 0, 255) + 0.5).astype(np.uint8)
-    out = resized
-  return out
+    out = np.moveaxis(resized, 0, axis)
+  return np.ascontiguousarray(out)
 
 
 @functools.lru_cache(maxsize=64)
-def _contributions(
-  length: int, factor: int | float, border: Border
-) -> tuple[np.ndarray, np.ndarray]:
-  """Weights and source indices, both `(ceil(factor * length), taps)`, of one axis."""
+def _matrix(length: int, factor: int | float, border: Border) -> csr_array:
+  """What resizes one axis: a sparse matrix `(ceil(factor * length), length)`."""
   out_length = math.ceil(factor * length)
   width = 4.0 / min(factor, 1.0)
   centre = (np.arange(out_length) + 0.5) / factor - 0.5
@@ -71,7 +69,9 @@ def _contributions(
   else:
     indices = np.clip(taps, 0, length - 1)
   used = np.any(weights != 0, axis=0)
-  return weights[:, used], indices[:, used]
+  weights, indices = weights[:, used], indices[:, used]
+  begins = np.arange(out_length + 1) * weights.shape[1]
+  return csr_array((weights.ravel(), indices.ravel(), begins), shape=(out_length, length))
 
 
 BICUBIC_REACH = 2  # LR pixels that enlarging looks at on each side: 5 taps, of which a phase uses 4

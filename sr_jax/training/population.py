@@ -17,7 +17,7 @@ from jax.sharding import Mesh
 from jaxtyping import Array, Float32, Int32, PRNGKeyArray
 
 from sr_jax.data.patches import Crops, HostOrDevice, Store, cut, draw
-from sr_jax.networks import Network, upscale
+from sr_jax.networks import Network, apply
 from sr_jax.operators.conv import DEFAULT, Computation, computing
 from sr_jax.training.sharding import DATA, each_member
 
@@ -81,7 +81,8 @@ def initialise(network: Network, arm_name: str, members: Members, mesh: Mesh) ->
 def _make_initialise(network: Network, mesh: Mesh) -> Callable:
   def one(member: Members, name: Array) -> State:
     key = jax.random.fold_in(jax.random.key(member.seed), INITIALISATION)
-    params = network.init(jax.random.fold_in(key, name), jnp.zeros((1, 8, 8, 1)))["params"]
+    side = 8 + 2 * network.margin
+    params = network.init(jax.random.fold_in(key, name), jnp.zeros((1, side, side, 1)))["params"]
     return State(params, ADAM.init(params))
 
   return jax.jit(each_member(one, mesh))
@@ -103,10 +104,13 @@ def make_train_steps(
     over these steps, `state` is donated.
   """
   share = batch // mesh.shape[DATA]
+  border = network.scale * network.margin
+  inner = slice(border, network.scale * patch - border)
+  relative = {layer.name: layer.rate for layer in network.layers}
 
   def loss(params: Any, lr: Array, hr: Array) -> Array:
     with computing(computation):
-      return jnp.mean((upscale(network, params, lr) - hr) ** 2)
+      return jnp.mean((apply(network, params, lr) - hr[:, inner, inner]) ** 2)
 
   def train_step(
     step: Array, carry: tuple[State, Array], member: Members, store: Store, steps: Array
@@ -118,7 +122,10 @@ def make_train_steps(
     value, gradient = jax.lax.pmean(jax.value_and_grad(loss)(local, lr, hr), DATA)
     update, adam = ADAM.update(gradient, state.adam)
     rate = learning_rate(member.learning_rate, step, steps)
-    params = jax.tree.map(lambda p, u: p - rate * u, state.params, update)
+    params = {
+      name: jax.tree.map(lambda p, u, own=rate * relative[name]: p - own * u, layer, update[name])
+      for name, layer in state.params.items()
+    }
     return State(params, adam), total + value
 
   def one(

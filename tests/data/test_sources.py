@@ -1,78 +1,135 @@
 import hashlib
+import itertools
 import json
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from sr_jax.config import InputError
+from sr_jax.config import Execution, InputError
 from sr_jax.data import sources
+from sr_jax.data.finding import SAMPLE_PHOTOS
+
+RNG = np.random.default_rng(0)
+
+
+@pytest.fixture
+def execution(tmp_path):
+  return Execution(manual_dir=str(tmp_path / "manual"), data_dir=str(tmp_path / "data"))
+
+
+def noise(path, width=40, height=50):
+  path.parent.mkdir(parents=True, exist_ok=True)
+  Image.fromarray(RNG.integers(0, 256, (height, width), np.uint8)).save(path)
 
 
 def folder(tmp_path, **sizes):
   """A data folder with one gray noise image of (width, height) per split."""
-  rng = np.random.default_rng(0)
   for split, (width, height) in sizes.items():
-    (tmp_path / split).mkdir()
-    pixels = rng.integers(0, 256, (height, width), np.uint8)
-    Image.fromarray(pixels).save(tmp_path / split / f"{split}.png")
-  return f"folder:{tmp_path}"
+    noise(tmp_path / "photos" / split / f"{split}.png", width, height)
+  return f"folder:{tmp_path / 'photos'}"
 
 
-def test_sample_photos_are_those_of_the_manifest():
-  photos = sources.load("sample_photos", 2, 17)
+def test_sample_photos_are_those_of_the_manifest(execution, tmp_path):
+  photos = sources.load("sample_photos", 2, 17, execution=execution)
   assert [len(photos.train), len(photos.validation), len(photos.test)] == [11, 3, 6]
-  manifest = json.loads((sources.SAMPLE_PHOTOS / "manifest.json").read_text())
+  assert photos.notes == []
+  assert not list(tmp_path.iterdir())  # so few need no cache
+  manifest = json.loads((SAMPLE_PHOTOS / "manifest.json").read_text())
   for one in manifest:
-    path = sources.SAMPLE_PHOTOS / f"{one['name']}.webp"
+    path = SAMPLE_PHOTOS / f"{one['name']}.webp"
     pixels = np.asarray(Image.open(path).convert("RGB"))
     assert hashlib.sha256(pixels.tobytes()).hexdigest() == one["sha256_of_rgb_pixels"]
-    assert one["name"] in (sources.SAMPLE_PHOTOS / "ATTRIBUTION.md").read_text()
+    assert one["name"] in (SAMPLE_PHOTOS / "ATTRIBUTION.md").read_text()
 
 
-def test_a_folder_is_read_and_fingerprinted_by_its_pixels(tmp_path):
+def test_a_folder_is_read_and_fingerprinted_by_its_pixels(tmp_path, execution):
   source = folder(tmp_path, train=(40, 50), validation=(30, 30), test=(33, 47))
-  photos = sources.load(source, 2, 17)
+  photos = sources.load(source, 2, 17, execution=execution)
   assert photos.test[0].hr.shape == (46, 32)
   before = photos.fingerprint()
-  path = tmp_path / "test" / "test.png"
+  path = tmp_path / "photos" / "test" / "test.png"
   pixels = np.array(Image.open(path))
   pixels[0, 0] ^= 1
   Image.fromarray(pixels).save(path)
-  after = sources.load(source, 2, 17).fingerprint()
+  after = sources.load(source, 2, 17, execution=execution).fingerprint()
   assert before["train"] == after["train"]
   assert before["test"] != after["test"]
 
 
-@pytest.mark.parametrize(
-  ("source", "says"),
-  [
-    ("imagenet", "--data=imagenet is not supported; use sample_photos or folder:PATH"),
-    ("folder:", "--data=folder: is not supported"),
-    ("folder:/no/such/place", "there is no folder /no/such/place/train"),
-  ],
-)
-def test_unknown_sources_are_refused(source, says):
-  with pytest.raises(InputError, match=says):
-    sources.find(source)
+def test_every_test_set_is_kept_by_itself(tmp_path, execution):
+  for name in ("train/a", "train/b", "one/c", "two/d", "two/e", "three/f"):
+    noise(tmp_path / f"{name}.png")
+  photos = sources.load(
+    f"folder:{tmp_path / 'train'}",
+    2,
+    17,
+    validation=f"folder:{tmp_path / 'one'}",
+    tests=(f"folder:{tmp_path / 'two'}", f"folder:{tmp_path / 'three'}"),
+    execution=execution,
+  )
+  assert [photo.name for photo in photos.train] == ["a", "b"]
+  assert {name: [one.name for one in some] for name, some in photos.tests.items()} == {
+    "two": ["d", "e"],
+    "three": ["f"],
+  }
+  assert photos.test == photos.tests["two"]
+  assert list(photos.further_tests) == ["three"]
+  assert photos.fingerprint().keys() == {"train", "validation", "test", "three"}
 
 
-def test_an_empty_folder_is_named(tmp_path):
-  folder(tmp_path, train=(40, 40), validation=(30, 30))
-  (tmp_path / "test").mkdir()
-  (tmp_path / "test" / "notes.txt").write_text("")
-  with pytest.raises(InputError, match=r"test holds no image"):
-    sources.find(f"folder:{tmp_path}")
-
-
-def test_an_image_smaller_than_a_patch_is_named(tmp_path):
+def test_an_image_smaller_than_a_patch_is_named(tmp_path, execution):
   source = folder(tmp_path, train=(33, 50), validation=(30, 30), test=(30, 30))
   with pytest.raises(InputError, match=r"train\.png is 33 x 50 pixels; .* at least 34 x 34"):
-    sources.load(source, 2, 17)
+    sources.load(source, 2, 17, execution=execution)
 
 
-def test_a_flat_test_image_is_named(tmp_path):
+def test_a_flat_test_image_is_named(tmp_path, execution):
   source = folder(tmp_path, train=(40, 50), validation=(30, 30), test=(30, 30))
-  Image.fromarray(np.full((30, 30), 9, np.uint8)).save(tmp_path / "test" / "flat.png")
+  Image.fromarray(np.full((30, 30), 9, np.uint8)).save(tmp_path / "photos" / "test" / "flat.png")
   with pytest.raises(InputError, match=r"flat\.png is one flat colour"):
-    sources.load(source, 2, 17)
+    sources.load(source, 2, 17, execution=execution)
+
+
+@pytest.mark.parametrize(
+  ("one", "other"), list(itertools.combinations(("train", "validation", "test"), 2))
+)
+def test_copies_of_a_whole_set_are_refused(tmp_path, execution, one, other):
+  source = folder(tmp_path, train=(50, 50), validation=(50, 50), test=(50, 50))
+  copied = tmp_path / "photos" / other / f"{other}.png"
+  copied.write_bytes((tmp_path / "photos" / one / f"{one}.png").read_bytes())
+  with pytest.raises(InputError, match=f"same photographs are given as {one} and as {other}"):
+    sources.load(source, 2, 17, execution=execution)
+
+
+def test_more_memory_than_there_is_is_refused_before_it_is_taken(tmp_path, execution, monkeypatch):
+  source = folder(tmp_path, train=(50, 50), validation=(50, 50), test=(50, 50))
+  monkeypatch.setattr("os.sysconf", lambda name: 64)
+  with pytest.raises(InputError, match=r"3 photographs need 0.0 GiB of memory and this machine"):
+    sources.load(source, 2, 17, execution=execution)
+
+
+def test_the_memory_of_a_big_set_is_said_first(tmp_path, execution, monkeypatch, capsys):
+  source = folder(tmp_path, train=(50, 50), validation=(50, 50), test=(50, 50))
+  monkeypatch.setattr(sources.luminance_cache, "fill", lambda items, cache: 2**28)
+  sources.load(source, 2, 17, execution=execution)
+  assert "3 photographs: 2.0 GiB of memory, and 0.5 GiB on the device" in capsys.readouterr().out
+
+
+def test_the_known_leaks_are_warned_of_and_the_sets_are_genuine(shared_data, execution):
+  photos = sources.load(
+    f"folder:{shared_data / 'T91'}",
+    3,
+    17,
+    validation=f"folder:{shared_data / 'BSD200'}",
+    tests=[f"folder:{shared_data / name}" for name in ("Set5", "Set14", "BSD100")],
+    execution=execution,
+  )
+  assert [len(photos.train), len(photos.validation)] == [91, 200]
+  assert [len(some) for some in photos.tests.values()] == [5, 14, 100]
+  assert photos.notes == [
+    *(f"{name}: the genuine pixels." for name in ("T91", "BSD200", "Set5", "Set14", "BSD100")),
+    "WARNING: train holds photographs twice: t36 = t65.",
+    "WARNING: validation and Set5 share photographs: 302003 = woman_GT.",
+    "WARNING: Set5 and Set14 share photographs: head_GT = face.",
+  ]

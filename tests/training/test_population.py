@@ -8,7 +8,7 @@ from jax.sharding import AxisType
 
 from sr_jax.data import patches
 from sr_jax.data.images import make_photo
-from sr_jax.networks import HRNetwork, LRNetwork
+from sr_jax.networks import ESPCN, HRNetwork, LRNetwork, upscale
 from sr_jax.operators.conv import DEFAULT, Computation
 from sr_jax.training import population, sharding
 
@@ -71,6 +71,34 @@ def test_a_stretch_may_be_cut_anywhere():
   whole, _ = train(LR, who, stretches=[(0, 9)])
   pieces, _ = train(LR, who, stretches=[(0, 1), (1, 5), (5, 9)])
   assert_same(whole, pieces)
+
+
+def test_the_last_layer_of_a_published_network_moves_at_a_tenth_of_the_rate():
+  # Adam's first step is the rate in every direction, up to its epsilon.
+  network = ESPCN(scale=2, features=(6, 4), padding="same")
+  who = population.make_members([0], [3e-3])
+  before = jax.tree.map(np.array, population.initialise(network, "arm", who, mesh_of(1, 1)).params)
+  after, _ = train(network, who, stretches=[(0, 1)])
+  rate = 3e-3 * 1 / (population.WARMUP * STEPS)
+  for layer, share in (("first", 1), ("hidden_0", 1), ("last", 0.1)):
+    moved = np.abs(after.params[layer]["kernel"] - before[layer]["kernel"])
+    np.testing.assert_allclose(np.median(moved), share * rate, rtol=0.01)
+
+
+def test_valid_convolutions_are_compared_with_the_middle_of_the_patch():
+  network = ESPCN(scale=2, features=(6, 4))
+  patch = PATCH + 2 * network.margin
+  who, mesh = population.make_members([0], [3e-3]), mesh_of(1, 1)
+  state = population.initialise(network, "arm", who, mesh)
+  params = jax.tree.map(lambda x: jnp.array(x[0]), state.params)
+  store = patches.make_store(PHOTOS, patch)
+  step = population.make_train_steps(network, BATCH, patch, mesh)
+  _, loss = step(state, who, sharding.replicate(mesh, store), 0, 1, STEPS)
+  crops = patches.draw(store, population.batch_key(jnp.int32(0), jnp.int32(0)), BATCH)
+  lr, hr = patches.cut(store, crops, patch, 2)
+  inner = np.s_[:, 8:-8, 8:-8]
+  expected = np.mean((np.asarray(upscale(network, params, lr)) - np.asarray(hr))[inner] ** 2)
+  np.testing.assert_allclose(loss, [expected], rtol=1e-5)
 
 
 @pytest.mark.parametrize("shape", [(2, 1), (1, 2), (1, 4), (2, 2)])

@@ -1,0 +1,214 @@
+"""Image sets through TensorFlow Datasets (TFDS), without TensorFlow.
+
+A user's own folders are prepared once, losslessly, into array_record files; those, and sets of
+TFDS's catalogue that are prepared already, are read with random access. Import this module only
+where it is needed: TFDS takes a second to import, and a machine may be without it.
+"""
+
+import contextlib
+import dataclasses
+import functools
+from collections.abc import Iterator, Mapping, Sequence
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow_datasets as tfds
+from absl import logging
+from google.protobuf.json_format import ParseError
+from jaxtyping import UInt8
+from PIL import Image
+
+from sr_jax.config import InputError
+from sr_jax.data.images import read_luminance, read_pixels
+from sr_jax.data.luminance_cache import Item, in_parallel, short_names, stamp_of
+
+FORMAT = "array_record"  # which is read without TensorFlow
+EXIF_ORIENTATION = 0x0112
+
+
+@dataclasses.dataclass(eq=False)
+class Folders(tfds.core.BuilderConfig):
+  """A set made of folders.
+
+  Attributes:
+    files: the image files of each split.
+  """
+
+  files: Mapping[str, Sequence[Path]] = dataclasses.field(default_factory=dict)
+
+
+class ImageSet(tfds.core.GeneratorBasedBuilder):
+  """Photographs of a user's own folders, no pixel changed."""
+
+  VERSION = tfds.core.Version("1.0.0")
+
+  def _info(self) -> tfds.core.DatasetInfo:
+    features = {"image": tfds.features.Image(), "name": tfds.features.Text()}
+    return tfds.core.DatasetInfo(
+      builder=self,
+      features=tfds.features.FeaturesDict(features),
+      metadata=tfds.core.MetadataDict(),
+      disable_shuffling=True,  # examples stay in the order of the listing
+    )
+
+  def _split_generators(self, dl_manager: Any) -> dict[str, Any]:
+    files = self.builder_config.files
+    self.info.metadata["listing"] = _listing(files)
+    return {split: self._generate_examples(paths) for split, paths in files.items()}
+
+  def _generate_examples(self, paths: Sequence[Path]) -> Iterator[tuple[int, dict[str, Any]]]:
+    for i, image in enumerate(in_parallel(_encoded, paths, "Preparing photographs")):
+      yield i, {"image": BytesIO(image), "name": paths[i].stem}
+
+
+def _listing(files: Mapping[str, Sequence[Path]]) -> dict[str, list[Any]]:
+  """What tells whether files have changed since: name, size and time of each, by split."""
+  return {
+    split: [[path.name, path.stat().st_size, path.stat().st_mtime_ns] for path in paths]
+    for split, paths in files.items()
+  }
+
+
+def _encoded(path: Path) -> bytes:
+  """The file's bytes if all programs see the same 8-bit gray or RGB in them, else a PNG of it.
+
+  Raises:
+    InputError: the file is no image, or damaged.
+  """
+  pixels = read_pixels(path)
+  with Image.open(path) as image:
+    plain = image.format in ("PNG", "JPEG") and image.mode in ("L", "RGB")
+    if plain and "transparency" not in image.info and EXIF_ORIENTATION not in image.getexif():
+      return path.read_bytes()
+  png = BytesIO()
+  Image.fromarray(pixels).save(png, "PNG", compress_level=1)
+  return png.getvalue()
+
+
+def own_set(
+  name: str, files: Mapping[str, Sequence[Path]], data_dir: Path
+) -> dict[str, list[Item]]:
+  """The images of a user's own set, by split; prepares the set if that was not done yet.
+
+  Two processes may prepare at once: both work, and the first to finish serves both.
+
+  Args:
+    name: of the set.
+    files: its image files by split; may be empty if it is prepared.
+    data_dir: TFDS's folder of prepared sets.
+
+  Raises:
+    InputError: an image cannot be read, files have changed since the set was prepared, or the
+      prepared set is damaged.
+  """
+  folder = data_dir / "image_set" / name / str(ImageSet.VERSION)
+  with _readable(f"tfds:{name}", folder):
+    builder = _prepare(name, files, data_dir)
+    listed = builder.info.metadata["listing"]
+  if files and listed != _listing(files):
+    raise InputError(
+      f"the files of tfds:{name} are not those it was prepared from; remove {folder} to prepare it "
+      "again"
+    )
+  names = {split: short_names([file for file, _, _ in rows]) for split, rows in listed.items()}
+  return _items(builder, f"tfds:{name}", "image", names)
+
+
+def _prepare(name: str, files: Mapping[str, Sequence[Path]], data_dir: Path) -> ImageSet:
+  """The builder of a user's own set, prepared by this process or by another."""
+  verbosity = logging.get_verbosity()
+  logging.set_verbosity(logging.ERROR)  # TFDS warns of every config that is not in a fixed list
+  try:
+    config = Folders(name=name, files=files)
+    tfds.disable_progress_bar()  # there is one of ours
+    builder = ImageSet(data_dir=data_dir, config=config, file_format=FORMAT)
+    if builder.is_prepared():
+      return builder
+    try:
+      builder.download_and_prepare()
+    except OSError as error:
+      builder = ImageSet(data_dir=data_dir, config=config, file_format=FORMAT)
+      if not builder.is_prepared():  # by another process, which was faster
+        raise InputError(f"tfds:{name} cannot be prepared in {data_dir} ({error})") from error
+    return builder
+  finally:
+    logging.set_verbosity(verbosity)
+
+
+@contextlib.contextmanager
+def _readable(source: str, folder: Path) -> Iterator[None]:
+  """Says in one sentence what TFDS raises on a prepared set that is damaged, or not array_record.
+
+  Raises:
+    InputError: with the folder to remove.
+  """
+  try:
+    yield
+  except InputError:
+    raise
+  except (KeyError, NotImplementedError, OSError, ParseError, RuntimeError, ValueError) as error:
+    raise InputError(
+      f"{source} cannot be read from {folder} as {FORMAT}; remove that folder and prepare it again"
+    ) from error
+
+
+def catalogue_set(name: str, folder: Path) -> dict[str, list[Item]]:
+  """The images of a prepared set of TFDS's catalogue, by split.
+
+  Args:
+    name: of the set, as "div2k/bicubic_x2".
+    folder: where its dataset_info.json lies.
+
+  Raises:
+    InputError: it cannot be read without TensorFlow, or has no feature that is an image.
+  """
+  with _readable(f"tfds:{name}", folder):
+    builder = tfds.builder_from_directory(folder)
+  images = _image_features(builder)
+  feature = next((key for key in ("hr", "image", *images) if key in images), None)
+  if feature is None:
+    raise InputError(
+      f"tfds:{name} has no images; its features are {', '.join(builder.info.features)}"
+    )
+  return _items(builder, f"tfds:{name}", feature, {})
+
+
+def _image_features(builder: tfds.core.DatasetBuilder) -> list[str]:
+  features = builder.info.features
+  return [key for key, feature in features.items() if isinstance(feature, tfds.features.Image)]
+
+
+def _items(
+  builder: tfds.core.DatasetBuilder, source: str, feature: str, names: Mapping[str, Sequence[str]]
+) -> dict[str, list[Item]]:
+  """What reads each image of a prepared set; images without a name are called by their number.
+
+  Raises:
+    InputError: as `_readable`.
+  """
+  folder = Path(builder.data_path)
+  undecoded = {key: tfds.decode.SkipDecoding() for key in _image_features(builder)}
+  with _readable(source, folder):
+    records = {
+      split: builder.as_data_source(split, decoders=undecoded) for split in builder.info.splits
+    }
+    sizes = {split: len(images) for split, images in records.items()}
+  stamp = stamp_of(folder / "dataset_info.json")
+
+  def item(split: str, i: int) -> Item:
+    name = names[split][i] if split in names else f"{split}-{i}"
+    where = f"image {name} of {source}"
+    read = functools.partial(_read, records[split], i, feature, where)
+    return Item(name, where, f"{folder.resolve()} {split} {i}", stamp, read)
+
+  return {split: [item(split, i) for i in range(sizes[split])] for split in records}
+
+
+def _read(records: Sequence[Any], i: int, feature: str, where: str) -> UInt8[np.ndarray, "h w"]:
+  try:
+    encoded = records[i][feature]
+  except (IndexError, OSError, RuntimeError, ValueError) as error:
+    raise InputError(f"{where} cannot be read ({error}); prepare the set again") from error
+  return read_luminance(BytesIO(encoded), where)
