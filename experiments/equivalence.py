@@ -7,6 +7,7 @@ sentences.
 
   python launch.py --experiment=equivalence
   python launch.py --experiment=equivalence --checkpoint=runs/matched_flops-HASH
+  python launch.py --experiment=equivalence --checkpoint=runs/espcn-HASH
 """
 
 import dataclasses
@@ -34,13 +35,16 @@ from sr_jax.training.timing import Timed, in_both_executions, step_seconds
 
 PATCH, BATCH, RATE = 17, 16, 4e-3
 DRAWN = 4  # input maps of the trained kernel
+SUB_PIXEL_ARMS = ("lr", "espcn")  # arms whose last layer is a sub-pixel one, of any experiment
 
 
 @dataclasses.dataclass(frozen=True)
 class Config:
   """Where the drawn kernels come from."""
 
-  checkpoint: str = setting("", "run whose LR network's last layer is drawn; empty: train one here")
+  checkpoint: str = setting(
+    "", "run whose arm lr or espcn has its last layer drawn; empty: train one"
+  )
   scale: int = setting(3, "upscaling factor of the network trained here", choices=(2, 3, 4))
   features: int = setting(32, "its maps", at_least=1)
   steps: int = setting(1000, "its training steps", at_least=1)
@@ -204,20 +208,26 @@ def draw_lift(draw: Any) -> None:
 
 
 def _read_layer(run: Path) -> Layer:
-  """The last layer of the LR network of a `matched_flops` run: its first finite member.
+  """The last layer of the LR network of a run, or of its ESPCN: that of the first finite member.
 
   Raises:
-    InputError: the folder is no such run, or every member diverged.
+    InputError: the folder is no such run, it has not trained that network yet, or every member
+      diverged.
   """
   about = read_json(run / "config.json")
   check_name(run, about)
-  if "lr" not in about.get("arms", ()):
-    raise InputError(f"--checkpoint: {run} has no arm lr; give the folder of a matched_flops run")
-  step, tree, _ = load_arrays(run / "checkpoints" / "lr" / "final")
+  arm = next((name for name in SUB_PIXEL_ARMS if name in about.get("arms", ())), None)
+  if arm is None:
+    raise InputError(
+      f"--checkpoint: {run} has no arm {' or '.join(SUB_PIXEL_ARMS)}, which ends in a sub-pixel "
+      "layer; give the folder of a matched_flops or espcn run"
+    )
+  step, tree, _ = load_arrays(run / "checkpoints" / arm / "final")
   for seed, kernel in zip(tree["members"]["seed"], tree["params"]["last"]["kernel"], strict=True):
     if np.isfinite(kernel).all():
-      return Layer(kernel, about["config"]["scale"], f"{run.name}, step {step}, seed {seed}")
-  raise InputError(f"--checkpoint: every member of the LR network of {run} diverged")
+      source = f"{run.name}, {arm}, step {step}, seed {seed}"
+      return Layer(kernel, about["config"]["scale"], source)
+  raise InputError(f"--checkpoint: every member of arm {arm} of {run} diverged")
 
 
 def _train_layer(config: Config) -> Layer:

@@ -39,10 +39,10 @@ class Budget:
 
   Attributes:
     macs: learned multiply-accumulates per HR pixel, as the architecture defines them.
-    executed_macs: the same as executed; more where HR layers run as LR layers, whose kernels have
-      taps that are zero.
+    executed_macs: the same as executed; more where HR layers or transposed convolutions run as LR
+      layers, whose kernels have taps that are zero.
     bicubic_macs: those of the fixed bicubic (5x5 LR convolution to `scale**2` phases).
-    parameters: weights and biases.
+    parameters: weights, biases and slopes.
     activations: values written by convolutions per HR pixel.
     receptive_field: side, in HR pixels, of the LR window that one HR pixel depends on (the largest
       over phases).
@@ -67,17 +67,20 @@ def budget(network: Network) -> Budget:
   has_bicubic = network.bicubic_skip or network.bicubic_first
   return Budget(
     macs=macs,
-    executed_macs=budget(LiftedNetwork(network)).macs if _is_lifted(network) else macs,
+    executed_macs=(
+      budget(LiftedNetwork(network)).macs if _is_lifted(network) else macs + _idle(network.layers)
+    ),
     bicubic_macs=upscale_taps(network.scale).shape[0] ** 2 if has_bicubic else 0,
-    parameters=sum(weights) + sum(layer.biases for layer in network.layers),
+    parameters=sum(weights) + sum(layer.biases + layer.slopes for layer in network.layers),
     activations=sum(
-      (layer.outputs * p for layer, p in zip(network.layers, positions, strict=True)), Fraction()
+      (
+        layer.outputs * layer.stride**2 * p
+        for layer, p in zip(network.layers, positions, strict=True)
+      ),
+      Fraction(),
     ),
     receptive_field=_receptive_field(network),
-    shift=sum(
-      ((high - low) / 2 for low, high in _paddings(network.layers, "hr")),
-      sum((network.scale * (high - low) / 2 for low, high in _paddings(network.layers, "lr")), 0.0),
-    ),
+    shift=_shift(network),
   )
 
 
@@ -85,8 +88,35 @@ def _is_lifted(network: Network) -> TypeGuard[HRNetwork]:
   return isinstance(network, HRNetwork) and network.execution == "lr_space"
 
 
+def _idle(layers: Sequence[Layer]) -> Fraction:
+  """MACs per HR pixel by taps that are zero, where transposed convolutions run as LR ones."""
+  return sum(
+    (
+      ((1 + sum(_lr_reach(one))) ** 2 - Fraction(one.kernel_size, one.stride) ** 2)
+      * (one.inputs * one.outputs)
+      for one in layers
+      if one.stride > 1
+    ),
+    Fraction(),
+  )
+
+
+def _lr_reach(layer: Layer) -> tuple[int, int]:
+  """LR pixels before and after its own that an HR pixel of a transposed convolution sees."""
+  low, _ = layer.padding
+  return (layer.kernel_size - 1 - low) // layer.stride, -(-low // layer.stride)
+
+
 def _paddings(layers: Sequence[Layer], grid: str) -> list[tuple[int, int]]:
-  return [layer.padding for layer in layers if layer.grid == grid]
+  return [layer.padding for layer in layers if layer.grid == grid and layer.stride == 1]
+
+
+def _shift(network: Network) -> float:
+  """HR pixels by which the middle of what an output sees lies off that output."""
+  hr, lr = (_paddings(network.layers, grid) for grid in ("hr", "lr"))
+  cropped = [layer.padding for layer in network.layers if layer.stride > 1]
+  twice = sum(high - low for low, high in hr) - sum(high - low for low, high in cropped)
+  return (twice + network.scale * sum(high - low for low, high in lr)) / 2
 
 
 def _receptive_field(network: Network) -> int:
@@ -102,12 +132,21 @@ def _receptive_field(network: Network) -> int:
       lr_pixel, lr_phase = divmod(pixel, scale)
       if network.layers[0].grid == "lr":
         around = BICUBIC_REACH if network.bicubic_first else 0  # all phases are seen
-        seen += [lr_pixel - low - around, lr_pixel + high + around]
+        first, last = _scattering(network.layers[-1], pixel, scale)
+        seen += [first - low - around, last + high + around]
       if network.layers[0].grid == "hr" or (network.bicubic_skip and pixel == phase):
         used = [t - BICUBIC_REACH for t in range(len(taps)) if taps[t, lr_phase] != 0]
         seen += [lr_pixel + used[0], lr_pixel + used[-1]]
     widths.append(max(seen) - min(seen) + 1)
   return scale * max(widths)
+
+
+def _scattering(last: Layer, pixel: int, scale: int) -> tuple[int, int]:
+  """The first and last LR pixel whose outputs, after the last LR layer, reach an HR pixel."""
+  if last.stride == 1:
+    return pixel // scale, pixel // scale
+  at = pixel + last.padding[0]
+  return -((last.kernel_size - 1 - at) // last.stride), at // last.stride
 
 
 def note_pair(lr: LRNetwork, tolerance: float) -> tuple[int, int]:

@@ -17,17 +17,14 @@ from jax.sharding import Mesh
 from jaxtyping import Array, Float32, Int32, PRNGKeyArray
 
 from sr_jax.data.patches import Crops, HostOrDevice, Store, cut, draw
-from sr_jax.networks import Network, upscale
+from sr_jax.networks import Network, apply
+from sr_jax.operators.conv import DEFAULT, Computation, computing
 from sr_jax.training.sharding import DATA, each_member
 
 # Clipping only cuts early spikes, after which all ReLUs of a layer may be dead for good.
 ADAM = optax.chain(optax.clip_by_global_norm(0.05), optax.scale_by_adam(b1=0.9, b2=0.999, eps=1e-8))
 WARMUP = 0.1  # of all steps
 INITIALISATION, BATCHES = 0, 1  # the two uses of a seed
-
-# XLA:CPU hands convolutions to YNNPACK, which takes up to 3.6 times as long as Eigen for the weight
-# gradient of an LR layer; this leaves only matrix products to it.
-EIGEN_CONVOLUTIONS = {"xla_cpu_experimental_ynn_fusion_type": "LIBRARY_FUSION_TYPE_INDIVIDUAL_DOT"}
 
 
 class Members(NamedTuple):
@@ -84,14 +81,17 @@ def initialise(network: Network, arm_name: str, members: Members, mesh: Mesh) ->
 def _make_initialise(network: Network, mesh: Mesh) -> Callable:
   def one(member: Members, name: Array) -> State:
     key = jax.random.fold_in(jax.random.key(member.seed), INITIALISATION)
-    params = network.init(jax.random.fold_in(key, name), jnp.zeros((1, 8, 8, 1)))["params"]
+    side = 8 + 2 * network.margin
+    params = network.init(jax.random.fold_in(key, name), jnp.zeros((1, side, side, 1)))["params"]
     return State(params, ADAM.init(params))
 
   return jax.jit(each_member(one, mesh))
 
 
 @functools.lru_cache(maxsize=16)
-def make_train_steps(network: Network, batch: int, patch: int, mesh: Mesh) -> Callable:
+def make_train_steps(
+  network: Network, batch: int, patch: int, mesh: Mesh, computation: Computation = DEFAULT
+) -> Callable:
   """The training loop of a population, jitted once for a network, its batches and a mesh.
 
   The numbers of the first and last step are arguments, so that one program serves any stretch of
@@ -104,9 +104,13 @@ def make_train_steps(network: Network, batch: int, patch: int, mesh: Mesh) -> Ca
     over these steps, `state` is donated.
   """
   share = batch // mesh.shape[DATA]
+  border = network.scale * network.margin
+  inner = slice(border, network.scale * patch - border)
+  relative = {layer.name: layer.rate for layer in network.layers}
 
   def loss(params: Any, lr: Array, hr: Array) -> Array:
-    return jnp.mean((upscale(network, params, lr) - hr) ** 2)
+    with computing(computation):
+      return jnp.mean((apply(network, params, lr) - hr[:, inner, inner]) ** 2)
 
   def train_step(
     step: Array, carry: tuple[State, Array], member: Members, store: Store, steps: Array
@@ -118,7 +122,10 @@ def make_train_steps(network: Network, batch: int, patch: int, mesh: Mesh) -> Ca
     value, gradient = jax.lax.pmean(jax.value_and_grad(loss)(local, lr, hr), DATA)
     update, adam = ADAM.update(gradient, state.adam)
     rate = learning_rate(member.learning_rate, step, steps)
-    params = jax.tree.map(lambda p, u: p - rate * u, state.params, update)
+    params = {
+      name: jax.tree.map(lambda p, u, own=rate * relative[name]: p - own * u, layer, update[name])
+      for name, layer in state.params.items()
+    }
     return State(params, adam), total + value
 
   def one(
@@ -135,28 +142,10 @@ def make_train_steps(network: Network, batch: int, patch: int, mesh: Mesh) -> Ca
   ) -> tuple[State, Array]:
     return each_member(one, mesh)((state, members), store, start, stop, steps)
 
-  return jax.jit(train_steps, donate_argnums=0, compiler_options=compiler_options(mesh))
+  return jax.jit(train_steps, donate_argnums=0)
 
 
 def _share_of(crops: Crops, share: int) -> Crops:
   """The part of a batch that this device of the data axis computes."""
   first = jax.lax.axis_index(DATA) * share
   return jax.tree.map(lambda x: jax.lax.dynamic_slice_in_dim(x, first, share), crops)
-
-
-def compiler_options(mesh: Mesh) -> dict[str, str]:
-  """XLA options for training, as far as the devices' compiler knows them."""
-  if mesh.devices.flat[0].platform != "cpu" or not _eigen_convolutions_known():
-    return {}
-  return EIGEN_CONVOLUTIONS
-
-
-@functools.cache
-def _eigen_convolutions_known() -> bool:
-  try:
-    jax.jit(lambda x: x, compiler_options=EIGEN_CONVOLUTIONS).lower(0.0).compile()
-  except Exception as error:  # an unknown option is reported by whatever error XLA has for it
-    if "ynn_fusion" not in str(error):
-      raise
-    return False
-  return True

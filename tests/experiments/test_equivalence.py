@@ -1,10 +1,15 @@
 import json
+import shutil
 
 import numpy as np
 import pytest
 from PIL import Image
 
 import launch
+from experiments import equivalence
+from sr_jax.config import InputError, digest
+from sr_jax.training import population
+from sr_jax.training.checkpoints import Checkpoints
 
 pytestmark = pytest.mark.slow
 
@@ -13,7 +18,10 @@ pytestmark = pytest.mark.slow
 def run_dir(tmp_path_factory):
   workdir = tmp_path_factory.mktemp("runs")
   flags = ["--experiment=equivalence", f"--workdir={workdir}", "--steps=5", "--features=8"]
-  assert launch.main(["launch.py", *flags, "--compile_cache="]) == 0
+  with pytest.MonkeyPatch.context() as patch:  # what is timed matters to no test
+    patch.setattr(equivalence, "BATCH", 2)
+    patch.setattr(equivalence, "PATCH", 5)
+    assert launch.main(["launch.py", *flags, "--compile_cache="]) == 0
   (run_dir,) = workdir.iterdir()
   return run_dir
 
@@ -73,7 +81,51 @@ def test_flags_that_a_checkpoint_overrules_are_refused(tmp_path, capsys):
   assert "--scale: the network is that of --checkpoint" in capsys.readouterr().err
 
 
+def write_run(workdir, arm, kernels):
+  """The folder of a run at scale 3 whose arm has these last kernels, one a member."""
+  config = {"scale": 3}
+  run_dir = workdir / f"espcn-{digest('espcn', config)}"
+  run_dir.mkdir()
+  about = {"experiment": "espcn", "config": config, "arms": {arm: {}}, "provenance": {}}
+  (run_dir / "config.json").write_text(json.dumps(about))
+  members = population.make_members(range(len(kernels)), [1e-3])
+  state = population.State({"last": {"kernel": kernels}}, {"count": np.zeros(len(kernels))})
+  checkpoints = Checkpoints(run_dir / "checkpoints" / arm / "final")
+  checkpoints.save(7, state, members, {})
+  checkpoints.close()
+  return run_dir
+
+
+def test_the_kernels_of_a_trained_espcn_are_read_from_its_first_finite_member(tmp_path):
+  kernels = np.random.default_rng(0).random((2, 3, 3, 32, 9)).astype("f")
+  kernels[0, 0, 0, 0, 0] = np.nan
+  run_dir = write_run(tmp_path, "espcn", kernels)
+  layer = equivalence._read_layer(run_dir)
+  np.testing.assert_array_equal(layer.kernel, kernels[1])
+  assert (layer.scale, layer.source) == (3, f"{run_dir.name}, espcn, step 7, seed 1")
+  drawn = []
+  found = equivalence.trained_layer(layer, lambda name, figure: drawn.append(name))
+  assert found["deconvolution"] == [9, 9, 32, 1]  # the note's (9, 32, 3, 3) <-> (1, 32, 9, 9)
+  assert found["round_trip_is_bit_exact"] is True
+  assert drawn == ["trained_layer"]
+
+
+def test_wrong_checkpoints_are_told_apart(tmp_path):
+  diverged = write_run(tmp_path, "espcn", np.full((1, 3, 3, 4, 9), np.nan, "f"))
+  with pytest.raises(InputError, match=r"every member of arm espcn of .* diverged"):
+    equivalence._read_layer(diverged)
+  shutil.rmtree(diverged / "checkpoints")
+  with pytest.raises(InputError, match="espcn/final holds no checkpoint"):
+    equivalence._read_layer(diverged)
+  shutil.rmtree(diverged)
+  other = write_run(tmp_path, "srcnn", np.zeros((1, 5, 5, 32, 1), "f"))
+  with pytest.raises(InputError, match="has no arm lr or espcn, which ends in a sub-pixel layer"):
+    equivalence._read_layer(other)
+  with pytest.raises(InputError, match=r"there is no .*config.json; is .* the folder of a run"):
+    equivalence._read_layer(other / "checkpoints")
+
+
 def test_a_run_without_an_lr_arm_is_refused(run_dir, tmp_path, capsys):
   flags = ["--experiment=equivalence", f"--workdir={tmp_path}", f"--checkpoint={run_dir}"]
   assert launch.main(["launch.py", *flags, "--compile_cache="]) == 2
-  assert "has no arm lr" in capsys.readouterr().err
+  assert "has no arm lr or espcn" in capsys.readouterr().err

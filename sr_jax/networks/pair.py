@@ -1,84 +1,20 @@
-"""The two networks of the note, as Flax modules, and the layers that their budgets are made from.
-
-Both take low-resolution (LR) luminance with values in 0..1 and give the high-resolution (HR) one:
-`(batch, h, w, 1) -> (batch, scale * h, scale * w, 1)`.
-"""
+"""The two networks of the note, and the second one lifted to LR space."""
 
 import dataclasses
-from typing import Any, Literal
+from typing import Any, ClassVar
 
 from flax import linen as nn
-from jax import numpy as jnp
 from jaxtyping import Array, Float
 
-from sr_jax.operators.conv import Padding, conv, same_padding
+from sr_jax.networks.layers import ACTIVATIONS, Conv, Layer
 from sr_jax.operators.lifting import lift_bias, lift_conv
 from sr_jax.operators.resize import bicubic_phases, upscale_bicubic
 from sr_jax.operators.shuffle import depth_to_space
-
-# The activation, and the variance its layer's kernel is initialised with (times 1 / fan-in): He et
-# al. (2015) for ReLU, LeCun's for tanh.
-ACTIVATIONS = {"relu": (nn.relu, 2.0), "tanh": (nn.tanh, 1.0)}
-
 
 # Inside, luminance counts from mid-gray. The first and last biases could do that, except that zero
 # padding now is mid-gray; and members whose ReLUs all die, frequent otherwise at useful learning
 # rates, become rare.
 MID_GRAY = 0.5
-
-
-@dataclasses.dataclass(frozen=True)
-class Layer:
-  """One convolution: what it costs and what it sees follows from these numbers alone.
-
-  Attributes:
-    name: of its parameters.
-    grid: the pixels its kernel moves over, "lr" or "hr".
-    kernel_size: K of a K x K kernel, in pixels of its grid.
-    inputs: input channels.
-    outputs: output channels.
-    biases: learned biases; fewer than `outputs` where phases of one HR map share theirs.
-    extra_at_start: the side of the odd zero around an even kernel.
-  """
-
-  name: str
-  grid: Literal["lr", "hr"]
-  kernel_size: int
-  inputs: int
-  outputs: int
-  biases: int
-  extra_at_start: bool = False
-
-  @property
-  def padding(self) -> tuple[int, int]:
-    """Zeros before and after each spatial axis: its length is kept."""
-    return same_padding(self.kernel_size, extra_at_start=self.extra_at_start)
-
-
-class Conv(nn.Module):
-  """The convolution that a `Layer` describes, with its bias.
-
-  The kernel is drawn normal with variance `gain / fan_in`. With `lift` > 1 an HR layer is executed
-  as the equal LR convolution on maps of `lift**2` phases each (operators/lifting.py).
-  """
-
-  layer: Layer
-  gain: float
-  lift: int = 1
-
-  @nn.compact
-  def __call__(self, x: Float[Array, "b h w i"]) -> Float[Array, "b h w o"]:
-    """Convolves; phases that share a bias get it by repetition."""
-    layer = self.layer
-    size = layer.kernel_size
-    init = nn.initializers.variance_scaling(self.gain, "fan_in", "normal")
-    kernel = self.param("kernel", init, (size, size, layer.inputs, layer.outputs))
-    bias = self.param("bias", nn.initializers.zeros_init(), (layer.biases,))
-    padding: Padding = (layer.padding, layer.padding)
-    if self.lift > 1 and layer.grid == "hr":
-      kernel, padding = lift_conv(kernel, self.lift, padding)
-    bias = jnp.tile(bias, kernel.shape[-1] // layer.biases).reshape(1, 1, 1, -1)
-    return conv(x, kernel, padding) + bias
 
 
 class LRNetwork(nn.Module):
@@ -95,6 +31,7 @@ class LRNetwork(nn.Module):
   first_kernel_size: int = 5
   activation: str = "relu"
   bicubic_skip: bool = True
+  margin: ClassVar[int] = 0
 
   @property
   def layers(self) -> tuple[Layer, ...]:
@@ -147,6 +84,7 @@ class HRNetwork(nn.Module):
   bicubic_skip: bool = True
   upsampling: str = "bicubic"
   execution: str = "hr_space"
+  margin: ClassVar[int] = 0
 
   @property
   def layers(self) -> tuple[Layer, ...]:
@@ -200,6 +138,7 @@ class LiftedNetwork(nn.Module):
   """
 
   original: HRNetwork
+  margin: ClassVar[int] = 0
 
   @property
   def scale(self) -> int:
@@ -277,14 +216,3 @@ def lift_network(network: HRNetwork, params: Any) -> tuple[LiftedNetwork, Any]:
 def last_gain(bicubic_skip: bool) -> float:
   """A last layer that corrects bicubic starts ten times smaller, near zero correction."""
   return 0.01 if bicubic_skip else 1.0
-
-
-Network = LRNetwork | HRNetwork | LiftedNetwork
-
-
-def upscale(
-  network: Network, params: Any, lr: Float[Array, "b h w 1"]
-) -> Float[Array, "b rh rw 1"]:
-  """What a network with these parameters makes of LR luminance."""
-  output: Any = network.apply({"params": params}, lr)
-  return output

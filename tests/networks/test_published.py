@@ -1,0 +1,189 @@
+"""The published networks against their papers' numbers and against references written out here."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from scipy.signal import correlate
+
+from sr_jax.budget import budget
+from sr_jax.networks import ESPCN, FSRCNN, SRCNN, apply, upscale
+from sr_jax.operators.conversion import deconv_to_lr, lr_to_deconv
+from sr_jax.operators.resize import imresize
+from sr_jax.operators.upsampling import transposed_conv
+
+SMALL = [
+  *(ESPCN(scale=scale, features=(4, 3), activation="relu") for scale in (2, 3)),
+  *(SRCNN(scale=scale, features=(4, 3)) for scale in (2, 3, 4)),
+  *(FSRCNN(scale=scale, features=(5, 3), depth=1) for scale in (2, 3, 4)),
+]
+
+
+def short(network):
+  return f"{type(network).__name__}-{network.scale}"
+
+
+def random_params(network):
+  """Parameters with biases (and slopes) that are not where they start."""
+  side = 8 + 2 * network.margin
+  params = jax.jit(network.init)(jax.random.key(0), jnp.zeros((1, side, side, 1)))["params"]
+  rng = np.random.default_rng(0)
+  return jax.tree.map(lambda p: p + 0.1 * rng.standard_normal(p.shape).astype("f"), params)
+
+
+def image(height, width):
+  return jnp.asarray(np.random.default_rng(1).random((2, height, width, 1)), jnp.float32)
+
+
+@pytest.mark.parametrize(
+  ("network", "weights", "parameters"),
+  [
+    (ESPCN(), 22_624, 22_729),
+    (ESPCN(scale=2), 25 * 64 + 9 * 64 * 32 + 9 * 32 * 4, 21_284),
+    (SRCNN(), 8_032, 8_129),
+    (FSRCNN(), 12_464, 12_809),
+    (FSRCNN(scale=2), 12_464, 12_809),
+  ],
+  ids=["espcn-3", "espcn-2", "srcnn", "fsrcnn-3", "fsrcnn-2"],
+)
+def test_weights_and_macs_are_the_papers(network, weights, parameters):
+  assert sum(one.kernel_size**2 * one.inputs * one.outputs for one in network.layers) == weights
+  params = jax.eval_shape(network.init, jax.random.key(0), jnp.zeros((1, 32, 32, 1)))["params"]
+  found = budget(network)
+  assert sum(leaf.size for leaf in jax.tree.leaves(params)) == found.parameters == parameters
+  on_lr_pixels = 1 if isinstance(network, SRCNN) else network.scale**2
+  assert found.macs * on_lr_pixels == weights
+
+
+def test_zero_taps_of_a_transposed_convolution_are_counted_as_executed():
+  # As LR convolutions, 9x9 of stride 2, 3, 4 are 5x5 to 4, 3x3 to 9 and 3x3 to 16 channels.
+  for scale, taps in ((2, 100), (3, 81), (4, 144)):
+    found = budget(FSRCNN(scale=scale))
+    assert (found.executed_macs - found.macs) * scale**2 == (taps - 81) * 56
+
+
+@pytest.mark.parametrize("network", SMALL, ids=short)
+def test_upscales_whole_images_and_less_a_margin_of_patches(network):
+  params, x, scale = random_params(network), image(22, 25), network.scale
+  whole = upscale(network, params, x)
+  assert whole.shape == (2, 22 * scale, 25 * scale, 1)
+  border = scale * network.margin
+  inner = apply(network, params, x)
+  np.testing.assert_allclose(inner, whole[:, border:-border, border:-border], atol=1e-5)
+  padded = network.clone(padding="same")
+  assert padded.margin == 0
+  same = apply(padded, params, x)
+  assert same.shape == whole.shape
+  np.testing.assert_allclose(inner, same[:, border:-border, border:-border], atol=1e-5)
+
+
+@pytest.mark.parametrize("network", SMALL, ids=short)
+def test_receptive_field_and_shift_are_those_of_the_gradient(network):
+  params = jax.tree.map(
+    lambda p: jnp.full(p.shape, 1 / p.size) if p.ndim == 4 else jnp.ones(p.shape),
+    random_params(network),
+  )
+  side, scale = 31, network.scale
+  grad = jax.jit(jax.grad(lambda x, at: upscale(network, params, x)[0, at, at, 0]))
+  widths, shifts = [], []
+  for pixel in range(scale * 15, scale * 16):
+    seen = np.asarray(grad(jnp.full((1, side, side, 1), 0.5), pixel), np.float64)[0, :, :, 0]
+    rows = np.flatnonzero(np.abs(seen).max(axis=1) > 1e-12)
+    widths.append(rows[-1] - rows[0] + 1)
+    weight = seen.sum(axis=1)
+    shifts.append((weight @ np.arange(side)) / weight.sum() * scale + (scale - 1) / 2 - pixel)
+  found = budget(network)
+  assert scale * max(widths) == found.receptive_field
+  np.testing.assert_allclose(np.mean(shifts), found.shift, atol=1e-3)
+
+
+def test_the_margin_is_what_the_papers_kernels_reach():
+  assert [ESPCN(scale=scale).margin for scale in (2, 3, 4)] == [4, 4, 4]
+  assert [SRCNN(scale=scale).margin for scale in (2, 3, 4)] == [5, 4, 4]
+  assert [FSRCNN(scale=scale).margin for scale in (2, 3, 4)] == [8, 7, 7]
+
+
+def correlate_valid(x, layer):
+  """`(h, w, in)` with a layer's kernel and bias, by SciPy, in float64."""
+  kernel = np.asarray(layer["kernel"], np.float64)
+  maps = [
+    sum(correlate(x[:, :, i], kernel[:, :, i, o], "valid") for i in range(kernel.shape[2]))
+    for o in range(kernel.shape[3])
+  ]
+  return np.stack(maps, axis=-1) + np.asarray(layer["bias"], np.float64)
+
+
+def test_espcn_is_three_convolutions_tanh_and_a_deconvolution():
+  network = ESPCN(scale=3, features=(5, 4))
+  params, x = random_params(network), image(15, 13)
+  y = np.asarray(x[0], np.float64)
+  for name in ("first", "hidden_0"):
+    y = np.tanh(correlate_valid(y, params[name]))
+  # The sub-pixel layer as the transposed convolution it is (the note, Section 2).
+  last = params["last"]
+  deconv, padding = lr_to_deconv(last["kernel"], 3, ((0, 0), (0, 0)), (0, 0))
+  bias = np.tile(np.asarray(last["bias"]).reshape(3, 3), (y.shape[0] - 2, y.shape[1] - 2))
+  expected = (
+    transposed_conv(jnp.asarray(y, jnp.float32)[None], deconv, 3, padding)[0, :, :, 0] + bias
+  )
+  np.testing.assert_allclose(apply(network, params, x[:1])[0, :, :, 0], expected, atol=1e-5)
+
+
+def test_srcnn_sharpens_bicubic_interpolation():
+  network = SRCNN(scale=3, features=(5, 4), padding="valid")
+  params, x = random_params(network), image(15, 13)
+  y = imresize(np.asarray(x[0, :, :, 0], np.float64), 3)[:, :, None]
+  for name in ("first", "hidden_0"):
+    y = np.maximum(correlate_valid(y, params[name]), 0)
+  expected = correlate_valid(y, params["last"])
+  # The same border beyond what bicubic interpolation sees of it.
+  np.testing.assert_allclose(apply(network, params, x[:1])[0], expected[6:-6, 6:-6], atol=1e-5)
+
+
+@pytest.mark.parametrize("scale", [2, 3, 4])
+def test_fsrcnn_ends_in_a_transposed_convolution(scale):
+  network = FSRCNN(scale=scale, features=(4, 3), depth=1, padding="same")
+  params, x = random_params(network), image(9, 8)
+  y = np.asarray(x[0], np.float64)
+  for name, edge in (("first", 2), ("shrink", 0), ("hidden_0", 1), ("expand", 0)):
+    y = correlate_valid(np.pad(y, ((edge, edge), (edge, edge), (0, 0))), params[name])
+    y = np.where(y > 0, y, np.asarray(params[name]["slope"]) * y)
+  kernel, crop = params["transposed"]["kernel"], network.layers[-1].padding
+  assert kernel.shape == (9, 9, 4, 1)
+  assert sum(crop) == 9 - scale
+  expected = transposed_conv(jnp.asarray(y, jnp.float32)[None], kernel, scale, (crop, crop))
+  expected = expected + params["transposed"]["bias"].reshape(1, 1, 1, 1)
+  np.testing.assert_allclose(apply(network, params, x[:1]), expected, atol=1e-5)
+
+
+def test_at_scale_3_the_transposed_convolution_is_a_sub_pixel_layer():
+  network = FSRCNN()
+  crop = network.layers[-1].padding
+  kernel = np.random.default_rng(0).random((9, 9, 2, 1)).astype("f")
+  lr_kernel, lr_padding, drop = deconv_to_lr(kernel, 3, (crop, crop))
+  assert lr_kernel.shape == (3, 3, 2, 9)
+  assert (lr_padding, drop) == (((1, 1), (1, 1)), (0, 0))
+  back, padding = lr_to_deconv(lr_kernel, 3, lr_padding, drop)
+  np.testing.assert_array_equal(back, kernel)
+  assert padding == (crop, crop)
+
+
+@pytest.mark.parametrize("network", [ESPCN(), SRCNN(), FSRCNN()], ids=short)
+def test_outputs_start_at_a_useful_size(network):
+  side = 8 + 2 * network.margin
+  x = image(side, side)
+  spread = []
+  for seed in range(4):
+    params = jax.jit(network.init)(jax.random.key(seed), x)["params"]
+    spread.append(np.std(apply(network, params, x)))
+  assert 0.01 < np.mean(spread) < 1
+
+
+def test_paddings_by_another_name_are_refused():
+  with pytest.raises(ValueError, match="padding must be same or valid, not 'full'"):
+    apply(ESPCN(padding="full"), {}, image(9, 9))
+
+
+def test_all_end_at_a_tenth_of_the_rate():
+  for network in (ESPCN(), SRCNN(), FSRCNN()):
+    assert [layer.rate for layer in network.layers[-2:]] == [1, 0.1]
