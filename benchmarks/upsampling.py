@@ -116,7 +116,8 @@ def main(out: Path | None) -> None:
   say(f"{describe_devices()}, input {SIDE}x{SIDE}x{MAPS}, one output channel")
   say(table(rows))
   if out:
-    out.write_text(json.dumps({"device": describe_devices(), "rows": records}, indent=1) + "\n")
+    about = {"benchmark": "upsampling", "device": describe_devices(), "rows": records}
+    out.write_text(json.dumps(about, indent=1) + "\n")
 
 
 if __name__ == "__main__":
