@@ -131,7 +131,7 @@ def test_a_set_that_is_not_prepared_is_said_at_once(tmp_path, execution):
   fill(tmp_path / "manual" / "DIV2K_train_HR", 2)
   with pytest.raises(InputError, match=r"put its photographs into .*DIV2K_valid_HR"):
     held_out("tfds:DIV2K", execution)
-  assert time.monotonic() - began < 1
+  assert time.monotonic() - began < 2
   assert not (tmp_path / "data").exists()
 
 
