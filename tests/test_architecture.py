@@ -73,4 +73,5 @@ def test_tensorflow_and_matplotlib_are_not_imported_to_train():
   code = "import sys, sr_jax.runner; print([m for m in sys.modules if '.' not in m])"
   run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
   assert "'tensorflow'" not in run.stdout
+  assert "'tensorflow_datasets'" not in run.stdout
   assert "'matplotlib'" not in run.stdout

@@ -68,7 +68,12 @@ def test_bad_flags_are_one_sentence_and_touch_nothing(flags, says, capsys, tmp_p
 
 @pytest.fixture
 def quick(tmp_path):
-  return ["--experiment=smoke", f"--workdir={tmp_path / 'runs'}", "--compile_cache="]
+  return [
+    "--experiment=smoke",
+    f"--workdir={tmp_path / 'runs'}",
+    f"--data_dir={tmp_path / 'decoded'}",
+    "--compile_cache=",
+  ]
 
 
 def bad_folder(tmp_path, kind):

@@ -48,6 +48,7 @@ def start(workdir, data, *more):
     f"--workdir={workdir}",
     f"--data=folder:{data}",
     f"--compile_cache={data.parent / 'xla'}",
+    f"--data_dir={data.parent / 'decoded'}",
   ]
   command = [sys.executable, "launch.py", *FLAGS, *flags]
   return subprocess.Popen(
@@ -163,6 +164,33 @@ def test_a_finished_run_with_other_images_is_refused(finished, data, tmp_path):
     picture.write_bytes(before)
   assert process.returncode == 2
   assert "pixels has changed" in err
+
+
+def test_a_folder_of_photographs_trains_and_every_test_set_is_reported(data, tmp_path):
+  photos = sorted((ROOT / "sr_jax" / "data" / "sample_photos").glob("*.webp"))
+  for i, path in enumerate(photos):
+    folder = tmp_path / ("mine" if i < 10 else "One" if i < 15 else "Two")
+    folder.mkdir(exist_ok=True)
+    Image.open(path).crop((100, 100, 160, 160)).save(folder / f"{path.stem}.jpg")
+  flags = [
+    "--steps=5",
+    "--learning_rate=1e-3",
+    f"--test_data=folder:{tmp_path / 'One'},folder:{tmp_path / 'Two'}",
+  ]
+  out = finish(start(tmp_path / "runs", tmp_path / "mine", *flags))
+  assert "8 train, 2 validation, 5 One, 5 Two photographs" in out
+  (run_dir,) = (tmp_path / "runs").iterdir()
+  results = json.loads((run_dir / "results.json").read_text())
+  assert (results["tests"], list(results["further_tests"])) == (["One", "Two"], ["Two"])
+  assert len(results["images"]["test"]) == 5
+  two = results["further_tests"]["Two"]
+  assert len(two["images"]) == len(two["bicubic"]["psnr"]) == 5
+  for arm in ("lr", "hr"):
+    assert [len(member["psnr"]) for member in two["arms"][arm]] == [5, 5]
+  said = results["verdict"]["sentences"]
+  assert said[0].startswith("On One, LR ")
+  assert said[1].startswith("On Two, LR ")
+  assert "| Two (5) | LR |" in (run_dir / "report.md").read_text()
 
 
 def test_divergence_is_told_and_leaves_a_whole_report(data, tmp_path):

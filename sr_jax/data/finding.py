@@ -187,15 +187,19 @@ def _tfds_parts(name: str, execution: Execution) -> Parts:
   if versions := list((data_dir / name).glob("*.*.*/dataset_info.json")):
     newest = max(versions, key=lambda path: [int(n) for n in re.findall(r"\d+", path.parent.name)])
     return _image_sets(name).catalogue_set(name, newest.parent)
-  raise InputError(_how_to_prepare(name, missing, manual_dir, data_dir))
+  wanted = manual_dir / missing[0] if own else None
+  raise InputError(_how_to_prepare(name, wanted, data_dir))
 
 
-def _how_to_prepare(name: str, missing: Sequence[str], manual_dir: Path, data_dir: Path) -> str:
+def _how_to_prepare(name: str, wanted: Path | None, data_dir: Path) -> str:
+  """What to do about a set that is neither prepared nor among the user's own folders."""
+  own = (
+    f"put its photographs into {wanted} (--manual_dir names another place), or " if wanted else ""
+  )
   return (
-    f"tfds:{name} is not prepared in --data_dir={data_dir}, and there is no folder "
-    f"{manual_dir / missing[0]} (--manual_dir) to prepare it from; put its photographs there, or "
-    "have TFDS download a set of its catalogue by `pip install tensorflow-cpu && tfds build "
-    f"{name} --data_dir={data_dir} --file_format=array_record`"
+    f"tfds:{name} is not prepared in {data_dir} (--data_dir); {own}prepare it, if TFDS's catalogue "
+    f"has it, by `pip install tensorflow-cpu && tfds build {name} --data_dir={data_dir} "
+    "--file_format=array_record`"
   )
 
 

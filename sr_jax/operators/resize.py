@@ -45,7 +45,7 @@ def imresize(
   out = image
   for axis in (0, 1):
     matrix = _matrix(image.shape[axis], factor, border)
-    lines = np.moveaxis(out, axis, 0).astype(np.float64)
+    lines = np.moveaxis(out, axis, 0).astype(np.float64, copy=False)
     resized = (matrix @ lines.reshape(len(lines), -1)).reshape(-1, *lines.shape[1:])
     if image.dtype == np.uint8:
       resized = np.floor(np.clip(resized, 0, 255) + 0.5).astype(np.uint8)

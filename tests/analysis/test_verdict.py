@@ -45,6 +45,32 @@ BASE = 30 + np.arange(4.0) + np.array([[0.0], [0.1], [0.2]])
 WOBBLE = 0.01 * np.array([[1.0, -1, 1, -1], [-1, 1, 1, -1], [1, 1, -1, -1]])
 
 
+def test_every_further_test_set_is_judged_by_itself():
+  data = results(BASE + WOBBLE, BASE)
+  lr = [{"psnr": row, "ssim": [0.9, 0.9]} for row in ([31.0, 32.0], [31.5, 32.0], [None, 32.0])]
+  hr = [{"psnr": [30.0, 31.0], "ssim": [0.8, 0.8]}] * 3
+  data |= {
+    "tests": ["Set5", "Set14"],
+    "further_tests": {
+      "Set14": {"images": ["a", "b"], "bicubic": hr[0], "arms": {"lr": lr, "hr": hr}}
+    },
+    "notes": [],
+  }
+  data["verdict"] = verdict.compare_arms(data)
+  on_set14 = data["verdict"]["further_tests"]["Set14"]
+  assert (on_set14["mean"], on_set14["seeds"], on_set14["images"]) == (1.125, 2, 2)
+  said = verdict.sentences(data)
+  assert said[0].startswith("On Set5, LR is 0.000 dB")
+  assert said[1].startswith("On Set14, LR is 1.125 dB better than HR")
+  rows = report.rows_by_set(data)
+  assert [row[:3] for row in rows[4:]] == [
+    ["Set14 (2)", "bicubic", "30.50"],
+    ["Set14 (2)", "LR", "31.62"],
+    ["Set14 (2)", "HR", "30.50"],
+  ]
+  json.dumps(data, allow_nan=False)
+
+
 @pytest.mark.parametrize(
   ("shift", "decision", "words"),
   [

@@ -122,14 +122,16 @@ def test_a_set_in_two_roles_is_refused(tmp_path, execution):
 
 def test_a_set_that_is_not_prepared_is_said_at_once(tmp_path, execution):
   began = time.monotonic()
-  with pytest.raises(InputError, match=r"manual/Set5 \(--manual_dir\) to prepare it from"):
+  with pytest.raises(InputError, match=r"put its photographs into .*manual/Set5 \(--manual_dir"):
     find("sample_photos", HELD_OUT, ["Set5"], execution)
-  with pytest.raises(InputError, match=r"`.* tfds build div2k/bicubic_x2 --data_dir=.*data --file"):
+  with pytest.raises(
+    InputError, match=r"is not prepared .* tfds build div2k/bicubic_x2 --data_dir="
+  ):
     held_out("tfds:div2k/bicubic_x2", execution)
   fill(tmp_path / "manual" / "DIV2K_train_HR", 2)
-  with pytest.raises(InputError, match=r"no folder .*DIV2K_valid_HR \(--manual_dir\)"):
+  with pytest.raises(InputError, match=r"put its photographs into .*DIV2K_valid_HR"):
     held_out("tfds:DIV2K", execution)
-  assert time.monotonic() - began < 1
+  assert time.monotonic() - began < 2
   assert not (tmp_path / "data").exists()
 
 
@@ -145,5 +147,5 @@ def test_a_tilde_is_a_home(tmp_path, monkeypatch, execution):
   fill(tmp_path / "photos", 5)
   assert len(held_out("folder:~/photos", execution).sets["train"]) == 1
   at_home = dataclasses.replace(execution, manual_dir="~/nothing")
-  with pytest.raises(InputError, match=f"no folder {tmp_path}/nothing/Set5"):
+  with pytest.raises(InputError, match=f"photographs into {tmp_path}/nothing/Set5"):
     held_out("tfds:Set5", at_home)
