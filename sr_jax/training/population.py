@@ -17,7 +17,7 @@ from jax.sharding import Mesh
 from jaxtyping import Array, Float32, Int32, PRNGKeyArray
 
 from sr_jax.data.patches import Crops, HostOrDevice, Store, cut, draw
-from sr_jax.networks import Network, apply
+from sr_jax.networks import Network, apply, without_margin
 from sr_jax.training.sharding import DATA, each_member
 
 # Clipping only cuts early spikes, after which all ReLUs of a layer may be dead for good.
@@ -105,12 +105,10 @@ def make_train_steps(network: Network, batch: int, patch: int, mesh: Mesh) -> Ca
     over these steps, `state` is donated.
   """
   share = batch // mesh.shape[DATA]
-  border = network.scale * network.margin
-  inner = slice(border, network.scale * patch - border)
   relative = {layer.name: layer.rate for layer in network.layers}
 
   def loss(params: Any, lr: Array, hr: Array) -> Array:
-    return jnp.mean((apply(network, params, lr) - hr[:, inner, inner]) ** 2)
+    return jnp.mean((apply(network, params, lr) - without_margin(network, hr)) ** 2)
 
   def train_step(
     step: Array, carry: tuple[State, Array], member: Members, store: Store, steps: Array
