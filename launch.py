@@ -11,6 +11,7 @@ import difflib
 import importlib
 import itertools
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import ModuleType
@@ -22,6 +23,7 @@ from sr_jax.config import Execution, InputError, accepts, check, is_tuple, scala
 from sr_jax.console import say, table
 from sr_jax.training import interruption
 
+BEGAN = time.monotonic()
 EXPERIMENTS = Path(__file__).parent / "experiments"
 WORDS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 
@@ -162,8 +164,11 @@ def _run(
 ) -> int:
   """Runs every point and, of a sweep, prints a table of the headlines."""
   from sr_jax import run_folder  # noqa: PLC0415  # JAX starts here, after all flags were checked
+  from sr_jax.training import profiling  # noqa: PLC0415
 
   _start_jax(execution)
+  started = time.monotonic() - BEGAN
+  clock = profiling.CompileClock()
   rows = []
   failed = 0
   for i, config in enumerate(points, start=1):
@@ -173,7 +178,12 @@ def _run(
       say(f"\n[{i}/{len(points)}] " + " ".join(f"--{k}={v}" for k, v in at.items()))
     run_dir = run_folder.path_of(execution.workdir, name, config)
     try:
+      began = time.monotonic()
       rows.append(at | experiment.main(config, execution, run_dir))
+      if execution.profile:
+        whole = time.monotonic() - began
+        say("\n" + table(_profile(run_folder.read_json(run_dir / "timing.json"), whole, started)))
+        say(f"of which {clock.programs} programs took {clock.seconds:.2f} s to compile or to load")
     except InputError as error:
       if not swept:
         raise
@@ -184,11 +194,21 @@ def _run(
   return 2 if failed else 0
 
 
+def _profile(timing: dict[str, Any], whole: float, started: float) -> list[list[str]]:
+  """Seconds of every phase of a run; what no phase claims is "other"."""
+  phases = timing.get("phase_seconds", {})
+  seconds = {"start and import": started, **phases, "other": whole - sum(phases.values())}
+  return [["phase", "seconds"], *([name, f"{value:.2f}"] for name, value in seconds.items())]
+
+
 def _start_jax(execution: Execution) -> None:
   """Sets the compile cache up and says what JAX runs on."""
   import jax  # noqa: PLC0415
 
   from sr_jax.run_folder import PACKAGES, provenance  # noqa: PLC0415
+  from sr_jax.training.sharding import use_all_cores  # noqa: PLC0415
+
+  use_all_cores()
 
   if execution.compile_cache:
     try:

@@ -42,7 +42,7 @@ def compare(network: Network, recipe: Recipe, store: patches.Store) -> tuple[flo
     update, adam = population.ADAM.update(gradient, adam)
     return jax.tree.map(lambda p, u: p - 1e-3 * u, params, update), adam
 
-  bare = jax.jit(step, donate_argnums=(0, 1), compiler_options=population.compiler_options(mesh))
+  bare = jax.jit(step, donate_argnums=(0, 1))
   seconds: dict[str, list[float]] = {"loop": [], "bare": []}
   for _ in range(ROUNDS + 1):
     began = time.perf_counter()

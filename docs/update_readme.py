@@ -1,8 +1,8 @@
-"""Writes measured results into README.md: `python docs/update_readme.py RUN_OR_JSON...`.
+"""Writes measured results into the pages: `python docs/update_readme.py RUN_OR_JSON...`.
 
-Takes folders of finished `matched_flops` and `equivalence` runs and JSON files of
-`benchmarks/upsampling.py`, replaces what stands between the marks of that name, and copies figures
-to docs/figures, so that no number in the README is written by hand.
+Takes folders of finished runs and JSON files of benchmarks, replaces what stands between the marks
+of their blocks in README.md and docs/PERFORMANCE.md, and copies figures to docs/figures, so that no
+number there is written by hand.
 """
 
 import shutil
@@ -15,7 +15,7 @@ from sr_jax.console import markdown_table
 from sr_jax.run_folder import read_json
 
 DOCS = Path(__file__).parent
-README = DOCS.parent / "README.md"
+PAGES = (DOCS.parent / "README.md", DOCS / "PERFORMANCE.md")
 FIGURES = {
   "matched_flops": ("example", "differences_by_image"),
   "equivalence": ("trained_layer",),
@@ -58,25 +58,95 @@ def upsampling(data: dict[str, Any]) -> str:
   return f"{markdown_table(rows)}\n\n({data['device']}.)"
 
 
+def train(data: dict[str, Any]) -> dict[str, str]:
+  """Throughput against PyTorch: the default recipe's shape, and all shapes."""
+  names = {
+    "name": "network",
+    "scale": "r",
+    "patch": "patch",
+    "batch": "batch",
+    "members": "members",
+    "precision": "precision",
+  }
+  head = [*names.values(), "ms a member step", "PyTorch, ms", "PyTorch : this", "share of peak"]
+  cells = []
+  for row in data["rows"]:
+    ours, theirs = (row["member_step_seconds"].get(key) for key in ("jax", "torch"))
+    against = [f"{1e3 * theirs:.3g}", f"**{theirs / ours:.2f}**"] if theirs else ["-", "-"]
+    shown = [str(row[key]) for key in names]
+    cells.append([*shown, f"{1e3 * ours:.3g}", *against, f"{row['share_of_peak']:.0%}"])
+  default = [[row[0], *row[4:5], *row[6:]] for row in cells if row[1:4] == ["2", "17", "16"]]
+  peaks = ", ".join(f"{name} {value / 1e9:.0f}" for name, value in data["peak_flops"].items())
+  about = f"({data['device']}, {data['minutes']:.1f} minutes; peak in GFLOP/s: {peaks}.)"
+  return {
+    "train": f"{markdown_table([[head[0], head[4], *head[6:]], *default])}\n\n{about}",
+    "train_all": f"{markdown_table([head, *cells])}\n\n{about}",
+  }
+
+
+def growth(data: dict[str, Any]) -> str:
+  """Cost against members, training images and image size."""
+  tables = []
+  rows = [["members", "ms a step", "ms a step and member", "MiB of state", "MiB of scratch"]]
+  for one in data["members"]:
+    count, seconds = one["members"], one["seconds"]
+    mebibytes = count * one["bytes_a_member"] / 2**20, one["scratch_bytes"] / 2**20
+    sizes = [f"{size:.1f}" for size in mebibytes]
+    rows.append([str(count), f"{1e3 * seconds:.1f}", f"{1e3 * seconds / count:.2f}", *sizes])
+  tables.append(markdown_table(rows))
+  rows = [["training images of 256x256", "ms a step", "MiB of images"]]
+  for one in data["images"]:
+    size = one["bytes_of_images"] / 2**20
+    rows.append([str(one["images"]), f"{1e3 * one['seconds']:.2f}", f"{size:.1f}"])
+  tables.append(markdown_table(rows))
+  rows = [["HR side of an image", "ms to score", "ms a megapixel"]]
+  for one in data["sides"]:
+    each = 1e3 * one["seconds"] / (one["side"] ** 2 / 1e6)
+    rows.append([str(one["side"]), f"{1e3 * one['seconds']:.1f}", f"{each:.0f}"])
+  tables.append(markdown_table(rows))
+  return "\n\n".join([*tables, f"({data['device']}.)"])
+
+
+def profile(timing: dict[str, Any]) -> str:
+  """Where the seconds of a run went."""
+  phases = timing["phase_seconds"]
+  rows = [["phase", "seconds"], *([name, f"{value:.1f}"] for name, value in phases.items())]
+  return f"{markdown_table(rows)}\n\n({timing['device']}.)"
+
+
+def blocks_of(source: Path) -> dict[str, str]:
+  """The blocks that a run's folder or a benchmark's JSON fills, by the name of their marks."""
+  if source.is_dir():
+    results, timing = read_json(source / "results.json"), read_json(source / "timing.json")
+    name = results["experiment"]
+    for figure in FIGURES[name]:
+      shutil.copy(source / "figures" / f"{figure}.png", DOCS / "figures" / f"{figure}.png")
+    if name == "equivalence":
+      return {name: equivalence(results, timing)}
+    return {name: matched_flops(results, timing), "profile": profile(timing)}
+  data = read_json(source)
+  benchmark = data["benchmark"]
+  if benchmark == "train":
+    return train(data)
+  return {benchmark: {"upsampling": upsampling, "growth": growth}[benchmark](data)}
+
+
 def main(sources: list[Path]) -> None:
-  """Renders each source's block and swaps it in."""
-  text = README.read_text()
+  """Renders each source's blocks and swaps them in."""
+  texts = {page: page.read_text() for page in PAGES}
   for source in sources:
-    if source.is_dir():
-      results, timing = read_json(source / "results.json"), read_json(source / "timing.json")
-      name = results["experiment"]
-      block = {"matched_flops": matched_flops, "equivalence": equivalence}[name](results, timing)
-      for figure in FIGURES[name]:
-        shutil.copy(source / "figures" / f"{figure}.png", DOCS / "figures" / f"{figure}.png")
-    else:
-      name, block = "upsampling", upsampling(read_json(source))
-    marks = f"<!-- {name} -->", f"<!-- end of {name} -->"
-    before, begin, rest = text.partition(marks[0])
-    _, end, after = rest.partition(marks[1])
-    if not (begin and end):
-      raise ValueError(f"README.md has no marks {marks[0]} ... {marks[1]}")
-    text = f"{before}{begin}\n{block}\n{end}{after}"
-  README.write_text(text)
+    for name, block in blocks_of(source).items():
+      marks = f"<!-- {name} -->", f"<!-- end of {name} -->"
+      page = next(
+        (page for page, text in texts.items() if all(mark in text for mark in marks)), None
+      )
+      if page is None:
+        raise ValueError(f"no page has the marks {marks[0]} ... {marks[1]}")
+      before, _, rest = texts[page].partition(marks[0])
+      _, _, after = rest.partition(marks[1])
+      texts[page] = f"{before}{marks[0]}\n{block}\n{marks[1]}{after}"
+  for page, text in texts.items():
+    page.write_text(text)
 
 
 if __name__ == "__main__":

@@ -41,9 +41,9 @@ class Config(Recipe):
   data: str = "tfds:T91"
   validation_data: str = "BSD200"
   test_data: tuple[str, ...] = ("Set5", "Set14", "BSD100")
-  patch: int = 25
+  patch: int = 19
   steps: int = 40_000
-  learning_rate: tuple[float, ...] = (1e-2,)
+  learning_rate: tuple[float, ...] = (3e-3,)
   networks: tuple[str, ...] = setting(NETWORKS, "which networks are trained", choices=NETWORKS)
   padding: str = setting(
     "valid", "valid: no patch is padded; same: zeros around every layer", choices=("valid", "same")

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import jax
 import numpy as np
 from jax.sharding import Mesh
 
@@ -14,7 +15,8 @@ from sr_jax.data import patches
 from sr_jax.data.patches import Store
 from sr_jax.data.sources import Photos
 from sr_jax.evaluation import scoring
-from sr_jax.training import population
+from sr_jax.operators.conv import PRECISIONS, Computation
+from sr_jax.training import autotune, population
 from sr_jax.training.checkpoints import Checkpoints
 from sr_jax.training.loop import Training, train
 from sr_jax.training.metrics import MetricsLog
@@ -46,6 +48,9 @@ class Recipe:
   )
   search_steps: int = setting(600, "steps of each run in the search for a rate", at_least=1)
   search_seeds: int = setting(1, "seeds in the search for a rate", at_least=1)
+  precision: str = setting(
+    "float32", "of products in training; scores are always float32", choices=PRECISIONS
+  )
 
   def __post_init__(self) -> None:
     """Checks every field; the order of the rates means nothing, and names no other run."""
@@ -73,12 +78,14 @@ class Trained:
     state: one member a seed.
     members: who they are.
     mesh: where they are.
+    computation: how their convolutions were computed.
     chosen: the learning rate, and how it was chosen, for results.json.
   """
 
   state: State
   members: Members
   mesh: Mesh
+  computation: Computation
   chosen: dict[str, Any]
 
 
@@ -90,7 +97,7 @@ def train_arm(arm: Arm, bench: Bench) -> Trained:
   if len(rates) > 1:
     who = population.make_members(range(recipe.search_seeds), rates)
     found = _train_population(arm, "search", recipe.search_steps, who, bench)
-    scores = scoring.pooled_psnr(arm.network, found[0].params, bench.photos.validation, found[2])
+    scores = _validate(arm, found[0], bench)
     runs = [(seed, rate) for seed in range(recipe.search_seeds) for rate in rates]
     search = [
       {"seed": seed, "learning_rate": rate, "validation_psnr": psnr}
@@ -99,9 +106,9 @@ def train_arm(arm: Arm, bench: Bench) -> Trained:
   best = choose_rate(search, rates)
   edge = {rates[0]: "lowest", rates[-1]: "highest"}.get(best) if search else None
   who = population.make_members(range(recipe.seeds), [best])
-  state, members, mesh = _train_population(arm, "final", recipe.steps, who, bench)
+  state, members, mesh, computation = _train_population(arm, "final", recipe.steps, who, bench)
   chosen = {"learning_rate": best, "rate_at_edge": edge, "search": search}
-  return Trained(state, members, mesh, chosen)
+  return Trained(state, members, mesh, computation, chosen)
 
 
 def choose_rate(search: Sequence[dict[str, Any]], rates: Sequence[float]) -> float:
@@ -116,7 +123,7 @@ def choose_rate(search: Sequence[dict[str, Any]], rates: Sequence[float]) -> flo
 
 def _train_population(
   arm: Arm, stage: str, steps: int, who: Members, bench: Bench
-) -> tuple[State, Members, Mesh]:
+) -> tuple[State, Members, Mesh, Computation]:
   """Trains one population, from its latest checkpoint if there is one."""
   recipe = bench.recipe
   mesh = make_mesh(len(who.seed), recipe.batch)
@@ -125,30 +132,50 @@ def _train_population(
   training = Training(
     arm.name, stage, steps, frozenset(steps * i // count for i in range(1, count + 1))
   )
+  state = population.initialise(arm.network, arm.name, members, mesh)
+  store = replicate(mesh, bench.store)
+  shape = arm.network, recipe.batch, recipe.patch
+  computation = autotune.choose(
+    bench.run_dir, arm.name, recipe.precision, *shape, state, members, store, mesh
+  )
   checkpoints = Checkpoints(bench.run_dir / "checkpoints" / arm.name / stage)
   try:
     state = train(
       training,
-      population.make_train_steps(arm.network, recipe.batch, recipe.patch, mesh),
-      population.initialise(arm.network, arm.name, members, mesh),
+      population.make_train_steps(*shape, mesh, computation),
+      state,
       members,
-      replicate(mesh, bench.store),
-      lambda state: scoring.pooled_psnr(arm.network, state.params, bench.photos.validation, mesh),
+      store,
+      lambda state: _validate(arm, state, bench),
       checkpoints,
       bench.metrics,
       {"arm": arm.name, "stage": stage, "steps": steps, "config": to_dict(recipe)},
       bench.execution.checkpoint_every_seconds,
+      bench.run_dir / "profile" / arm.name if bench.execution.profile and count else None,
     )
   finally:
     checkpoints.close()
-  return state, members, mesh
+  return state, members, mesh, computation
+
+
+def _validate(arm: Arm, state: State, bench: Bench) -> list[float | None]:
+  params, mesh = to_score(state)
+  return scoring.pooled_psnr(arm.network, params, bench.photos.validation, mesh)
+
+
+def to_score(state: State) -> tuple[Any, Mesh]:
+  """Parameters on a mesh for whole images, whose devices share members, not patches."""
+  members = len(jax.tree.leaves(state.params)[0])
+  mesh = make_mesh(members, batch=1)
+  return shard_members(mesh, state.params), mesh
 
 
 def score_arm(
   arm: Arm, trained: Trained, bench: Bench, bicubic: dict[str, Any]
 ) -> list[dict[str, Any]]:
   """Every member's status, and its scores on validation, test and training images."""
-  recipe, photos, mesh, params = bench.recipe, bench.photos, trained.mesh, trained.state.params
+  recipe, photos = bench.recipe, bench.photos
+  params, mesh = to_score(trained.state)
   crops = patches.fixed_crops(photos.train, recipe.patch, PATCHES_PER_IMAGE)
   test = scoring.score(arm.network, params, photos.test, mesh)
   validation = scoring.pooled_psnr(arm.network, params, photos.validation, mesh)
@@ -170,8 +197,9 @@ def score_arm(
 
 def score_further(arm: Arm, trained: Trained, bench: Bench) -> dict[str, list[scoring.Scores]]:
   """Every member's scores on the test sets after the first, by set."""
+  params, mesh = to_score(trained.state)
   return {
-    name: scoring.score(arm.network, trained.state.params, photos, trained.mesh)
+    name: scoring.score(arm.network, params, photos, mesh)
     for name, photos in bench.photos.further_tests.items()
   }
 

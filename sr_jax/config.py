@@ -44,6 +44,10 @@ class Execution:
     os.path.join(CACHE, "xla"),
     "folder of the persistent compile cache; empty for none",
   )
+  profile: bool = setting(
+    False,
+    "say where the time goes; write a trace for Perfetto into the run's folder",
+  )
   require_accelerator: bool = setting(False, "stop if JAX finds no GPU or TPU")
   manual_dir: str = setting(
     "~/datasets", "where your own image sets lie: tfds:Set5 is the photographs of its folder Set5"

@@ -16,6 +16,7 @@ from sr_jax.arm_run import (
   score_arm,
   score_bicubic,
   score_further,
+  to_score,
   train_arm,
 )
 from sr_jax.budget import Arm, Budget
@@ -159,7 +160,7 @@ def _time_steps(
   """Measured time of a step, and the MACs it executes, HR networks in both executions."""
   timed = in_both_executions(
     {
-      name: Timed(arm.network, one.state, one.members, one.mesh)
+      name: Timed(arm.network, one.state, one.members, one.mesh, one.computation)
       for (name, one), arm in zip(trained.items(), arms, strict=True)
     }
   )
@@ -188,7 +189,8 @@ def _upscaler(arms: Sequence[Arm], trained: dict[str, Trained]) -> report.Upscal
     pictures = {}
     for arm in arms:
       one = trained[arm.name]
-      ((_, members),) = scoring.upscale_all(arm.network, one.state.params, [photo], one.mesh)
+      params, mesh = to_score(one.state)
+      ((_, members),) = scoring.upscale_all(arm.network, params, [photo], mesh)
       pictures[arm.name] = next((sr for sr in members if sr is not None), None)
     return pictures
 

@@ -7,6 +7,9 @@ import pytest
 
 jax.config.update("jax_num_cpu_devices", 4)
 jax.config.update("jax_numpy_rank_promotion", "raise")
+# Compiling is most of what the tests do; what is computed needs no optimised machine code. Where
+# bits are compared between programs, and in every process a test starts, it is optimised.
+jax.config.update("jax_disable_most_optimizations", True)
 
 SHARED = Path(__file__).parents[2] / "shared" / "data"
 

@@ -34,17 +34,22 @@ FLAGS = [
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
   """Three small photographs for each split, cut from the sample photographs."""
-  folder = tmp_path_factory.mktemp("data")
+  folder = tmp_path_factory.mktemp("shared") / "data"
   photos = sorted((ROOT / "sr_jax" / "data" / "sample_photos").glob("*.webp"))
   for i, path in enumerate(photos[:9]):
     split = folder / ("train", "validation", "test")[i % 3]
-    split.mkdir(exist_ok=True)
+    split.mkdir(parents=True, exist_ok=True)
     Image.open(path).crop((100, 100, 160, 160)).save(split / f"{path.stem}.png")
   return folder
 
 
 def start(workdir, data, *more):
-  command = [sys.executable, "launch.py", *FLAGS, f"--workdir={workdir}", f"--data=folder:{data}"]
+  flags = [
+    f"--workdir={workdir}",
+    f"--data=folder:{data}",
+    f"--compile_cache={data.parent / 'xla'}",
+  ]
+  command = [sys.executable, "launch.py", *FLAGS, *flags]
   return subprocess.Popen(
     [*command, *more], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
   )

@@ -10,6 +10,7 @@ from jaxtyping import Float32, UInt8
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from sr_jax.config import InputError
+from sr_jax.operators.colour import luminance
 from sr_jax.operators.resize import imresize
 
 SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
@@ -47,6 +48,33 @@ def digest_of(luminance: UInt8[np.ndarray, "h w"]) -> str:
   return digest.hexdigest()
 
 
+def decode(file: Path | BytesIO, name: str = "") -> Image.Image:
+  """Reads an image file whole, turned as its EXIF tag says.
+
+  Args:
+    file: a path, or the file's contents.
+    name: what an error calls it, where it is not the path.
+
+  Raises:
+    InputError: the file is no image or is damaged.
+  """
+  try:
+    with Image.open(file) as opened:
+      image = ImageOps.exif_transpose(opened)
+      image.load()
+  except (
+    UnidentifiedImageError,
+    Image.DecompressionBombError,
+    OSError,
+    ValueError,
+    SyntaxError,
+  ) as error:
+    raise InputError(
+      f"{name or file} cannot be read as an image ({error}); remove or replace it"
+    ) from error
+  return image
+
+
 def read_luminance(file: Path | BytesIO, name: str = "") -> UInt8[np.ndarray, "h w"]:
   """Reads the 8-bit luminance of an image file of any mode, turned as its EXIF tag says.
 
@@ -71,31 +99,11 @@ def read_pixels(file: Path | BytesIO, name: str = "") -> UInt8[np.ndarray, "h w 
   Raises:
     InputError: the file is no image, is damaged, or holds 32-bit pixels.
   """
-  path = name or file
-  try:
-    with Image.open(file) as opened:
-      image = ImageOps.exif_transpose(opened)
-      image.load()
-  except (
-    UnidentifiedImageError,
-    Image.DecompressionBombError,
-    OSError,
-    ValueError,
-    SyntaxError,
-  ) as error:
-    raise InputError(
-      f"{path} cannot be read as an image ({error}); remove or replace it"
-    ) from error
+  image = decode(file, name)
   if image.mode in ("F", "I"):
-    raise InputError(f"{path} holds 32-bit pixels; save it with 8 or 16 bits a channel")
+    raise InputError(f"{name or file} holds 32-bit pixels; save it with 8 or 16 bits a channel")
   if image.mode.startswith("I;16"):  # which Pillow's own conversion would clip at 255
     return np.floor(np.asarray(image, np.float64) / 257 + 0.5).clip(0, 255).astype(np.uint8)
   if image.mode in ("1", "L", "LA"):
     return np.asarray(image.convert("L"))
   return np.asarray(image.convert("RGB"))
-
-
-def luminance(rgb: UInt8[np.ndarray, "h w 3"]) -> UInt8[np.ndarray, "h w"]:
-  """Y = round(16 + (65.481 R + 128.553 G + 24.966 B) / 255), as MATLAB's `rgb2ycbcr`."""
-  y = 16 + rgb @ (np.array([65.481, 128.553, 24.966]) / 255)
-  return np.floor(y + 0.5).astype(np.uint8)

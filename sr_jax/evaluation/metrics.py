@@ -3,14 +3,14 @@
 import math
 
 import numpy as np
-from jaxtyping import UInt8
+from jaxtyping import Num, UInt8
 from scipy.ndimage import correlate1d
 
 SSIM_WINDOW, SSIM_SIGMA = 11, 1.5
 SSIM_C1, SSIM_C2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
 
 
-def shave(image: UInt8[np.ndarray, "h w"], border: int) -> UInt8[np.ndarray, "h2 w2"]:
+def shave(image: Num[np.ndarray, "h w *c"], border: int) -> Num[np.ndarray, "h2 w2 *c"]:
   """Takes `border` pixels off every side; the field shaves as many as the scale."""
   return image[border : image.shape[0] - border, border : image.shape[1] - border]
 
@@ -56,3 +56,11 @@ def _blur(x: np.ndarray) -> np.ndarray:
   window /= window.sum()
   blurred = correlate1d(correlate1d(x, window, axis=0), window, axis=1)
   return blurred[reach:-reach, reach:-reach]
+
+
+def score_image(
+  image: UInt8[np.ndarray, "h w"], truth: UInt8[np.ndarray, "h w"], scale: int
+) -> tuple[float, float]:
+  """PSNR in dB and SSIM after shaving `scale` pixels off every side."""
+  image, truth = shave(image, scale), shave(truth, scale)
+  return to_db(mse(image, truth)), ssim(image, truth)

@@ -13,7 +13,7 @@ from jaxtyping import Array, Float32, UInt8
 
 from sr_jax.data.images import Photo
 from sr_jax.data.patches import Crops, Store, cut
-from sr_jax.evaluation.metrics import mse, shave, ssim, to_db
+from sr_jax.evaluation.metrics import mse, score_image, shave, to_db
 from sr_jax.networks import Network, apply, upscale, without_margin
 from sr_jax.operators.resize import imresize, upscale_bicubic
 from sr_jax.training.sharding import each_member
@@ -90,14 +90,6 @@ def pooled_psnr(
   ]
   means = np.mean(errors, axis=0).tolist()
   return [None if math.isnan(mean) else to_db(mean) for mean in means]
-
-
-def score_image(
-  image: UInt8[np.ndarray, "h w"], truth: UInt8[np.ndarray, "h w"], scale: int
-) -> tuple[float, float]:
-  """PSNR in dB and SSIM after shaving `scale` pixels off every side."""
-  image, truth = shave(image, scale), shave(truth, scale)
-  return to_db(mse(image, truth)), ssim(image, truth)
 
 
 def bicubic(photo: Photo, scale: int) -> UInt8[np.ndarray, "h w"]:

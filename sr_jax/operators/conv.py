@@ -2,17 +2,57 @@
 
 XLA's CPU backend brings convolutions into its canonical layout in the entry computation only
 (jax issue 12868): the two convolutions that autodiff derives run about 20 times slower inside
-`scan`, `while_loop` or `lax.map`. Here both are written in canonical layout from the start.
+`scan`, `while_loop` or `lax.map`. The form "canonical" writes both in that layout from the start.
+The other two forms are for accelerators, where members are batched and the better one is measured.
 """
 
+import contextlib
+import contextvars
 import functools
-from collections.abc import Sequence
+import math
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 import jax
+import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float
 
 Padding = tuple[tuple[int, int], ...]
+
+# XLA:CPU's weight gradient of a whole batch of 64 patches of 32x32 takes twice as long as that of
+# its sixteenths one after the other; its matrix products do best with about this many terms.
+TERMS = 4700
+FORMS = ("canonical", "plain", "matrix_product")
+PRECISIONS = ("float32", "tf32", "bfloat16")
+
+
+class Computation(NamedTuple):
+  """How convolutions are computed: what they are stays the same, to rounding.
+
+  Attributes:
+    form: "canonical" (gradients written out, for CPU), "plain" (XLA's own gradients), or
+      "matrix_product" (of all windows with the kernel; under `vmap` a batched product instead of
+      the grouped convolution that the other two become).
+    precision: of products: "float32", "tf32" (as far as the device has it), or "bfloat16".
+  """
+
+  form: str = "canonical"
+  precision: str = "float32"
+
+
+DEFAULT = Computation()
+_ambient = contextvars.ContextVar("_ambient", default=DEFAULT)  # it is immutable
+
+
+@contextlib.contextmanager
+def computing(computation: Computation) -> Iterator[None]:
+  """Sets how convolutions traced inside are computed (jit: enter it in the traced function)."""
+  token = _ambient.set(computation)
+  try:
+    yield
+  finally:
+    _ambient.reset(token)
 
 
 def same_padding(kernel_size: int, *, extra_at_start: bool = False) -> tuple[int, int]:
@@ -25,9 +65,12 @@ def same_padding(kernel_size: int, *, extra_at_start: bool = False) -> tuple[int
 
 
 def conv(
-  x: Float[Array, "b *space c"], kernel: Float[Array, "*kernel i o"], padding: Sequence
+  x: Float[Array, "b *space c"],
+  kernel: Float[Array, "*kernel i o"],
+  padding: Sequence,
+  computation: Computation | None = None,
 ) -> Float[Array, "b *out o"]:
-  """Correlates x with a kernel, stride 1, in full float32 (no TF32, no bfloat16 passes).
+  """Correlates x with a kernel, stride 1, in full float32 unless `computing` says otherwise.
 
   Differentiable in reverse mode, any number of times; not in forward mode (`jax.jvp`).
 
@@ -37,6 +80,7 @@ def conv(
     x: `(batch, *space, in)`, any number d of spatial axes.
     kernel: `(*kernel, in, out)`.
     padding: d pairs `(low, high)` of zeros added to the spatial axes; negative ones crop.
+    computation: instead of the ambient one.
 
   Raises:
     ValueError: ranks, channels or padding of x and kernel do not belong together.
@@ -51,43 +95,117 @@ def conv(
       f"conv: kernel {kernel.shape} wants {kernel.shape[-2]} input channels, x {x.shape} has "
       f"{x.shape[-1]}"
     )
-  return _conv(x, kernel, tuple((int(low), int(high)) for low, high in padding))
-
-
-@functools.partial(jax.custom_vjp, nondiff_argnums=(2,))
-def _conv(x: Array, kernel: Array, padding: Padding) -> Array:
-  space = "DHW"[-len(padding) :] if len(padding) <= 3 else None
-  if space is None:
+  if len(padding) > 3:
     raise ValueError(f"conv: at most 3 spatial axes, not {len(padding)}")
-  return lax.conv_general_dilated(
-    x,
-    kernel,
-    window_strides=(1,) * len(padding),
-    padding=padding,
-    dimension_numbers=(f"N{space}C", f"{space}IO", f"N{space}C"),
-    precision=lax.Precision.HIGHEST,
-  )
+  pairs = tuple((int(low), int(high)) for low, high in padding)
+  computation = computation or _ambient.get()
+  if computation.form == "plain":
+    return _correlate(x, kernel, pairs, computation)
+  return _conv(x, kernel, pairs, computation)
 
 
-def _forward(x: Array, kernel: Array, padding: Padding) -> tuple[Array, tuple[Array, Array]]:
-  return _conv(x, kernel, padding), (x, kernel)
+@functools.partial(jax.custom_vjp, nondiff_argnums=(2, 3))
+def _conv(x: Array, kernel: Array, padding: Padding, how: Computation) -> Array:
+  if how.form == "matrix_product":
+    windows = _windows(x, kernel.shape[:-2], padding)
+    y = _product(windows.reshape(-1, windows.shape[-1]), _rows(kernel), how)
+    return y.reshape(*windows.shape[:-1], -1)
+  return _correlate(x, kernel, padding, how)
 
 
-def _backward(padding: Padding, saved: tuple[Array, Array], dy: Array) -> tuple[Array, Array]:
+def _forward(
+  x: Array, kernel: Array, padding: Padding, how: Computation
+) -> tuple[Array, tuple[Array, Array]]:
+  return _conv(x, kernel, padding, how), (x, kernel)
+
+
+def _backward(
+  padding: Padding, how: Computation, saved: tuple[Array, Array], dy: Array
+) -> tuple[Array, Array]:
   x, kernel = saved
-  space = tuple(range(len(padding)))
   # dx: the kernel reversed, channels swapped, and what the forward pass left of a full padding.
-  mirrored = lax.rev(kernel, space).swapaxes(-1, -2)
-  full = tuple(
-    (size - 1 - low, size - 1 - high)
-    for size, (low, high) in zip(kernel.shape, padding, strict=False)
-  )
-  dx = _conv(dy, mirrored, full)
-  # dkernel: x correlated with dy, the batch being summed over as channels.
-  to_batch = (x.ndim - 1, *range(1, x.ndim - 1), 0)
-  to_kernel = (*range(1, x.ndim - 1), 0, x.ndim - 1)
-  dkernel = _conv(x.transpose(to_batch), dy.transpose(to_kernel), padding).transpose(to_kernel)
-  return dx, dkernel
+  mirrored = lax.rev(kernel, tuple(range(len(padding)))).swapaxes(-1, -2)
+  dx = _conv(dy, mirrored, _full(kernel.shape[:-2], padding), how)
+  if how.form == "matrix_product":
+    windows = _windows(x, kernel.shape[:-2], padding)
+    flat = windows.reshape(-1, windows.shape[-1]), _rows(dy)
+    return dx, _product(flat[0].T, flat[1], how).reshape(kernel.shape)
+  # The batch is summed over in parts, all equally large, unless channels are so few that XLA:CPU
+  # does not take matrix products.
+  parts, terms = 1, math.prod(dy.shape[:-1])
+  while min(kernel.shape[-2:]) >= 16 and terms > parts * TERMS and len(x) % (2 * parts) == 0:
+    parts *= 2
+  pairs = zip(jnp.split(x, parts), jnp.split(dy, parts), strict=True)
+  gradients = [_kernel_gradient(*pair, kernel.shape[:-2], padding, how) for pair in pairs]
+  return dx, functools.reduce(jnp.add, gradients)
 
 
 _conv.defvjp(_forward, _backward)
+
+
+def _kernel_gradient(
+  x: Array, dy: Array, window: Sequence[int], padding: Padding, how: Computation
+) -> Array:
+  """X correlated with dy, the batch being summed over as channels.
+
+  Or dy with x, which gives the reversed kernel: the fewer channels belong in the batch, since a
+  convolution to few channels leaves a CPU's vectors half empty.
+  """
+  space = tuple(range(1, x.ndim - 1))
+  to_batch, to_kernel = (x.ndim - 1, *space, 0), (*space, 0, x.ndim - 1)
+  if dy.shape[-1] >= x.shape[-1]:
+    gradient: Array = _conv(x.transpose(to_batch), dy.transpose(to_kernel), padding, how)
+    return gradient.transpose(to_kernel)
+  full = _full(window, padding)
+  gradient = _conv(dy.transpose(to_batch), x.transpose(to_kernel), full, how)
+  return lax.rev(gradient, space).transpose(*space, x.ndim - 1, 0)
+
+
+def _full(window: Sequence[int], padding: Padding) -> Padding:
+  """The padding under which the mirrored correlation undoes this one's choice of windows."""
+  return tuple(
+    (size - 1 - low, size - 1 - high) for size, (low, high) in zip(window, padding, strict=True)
+  )
+
+
+def _correlate(x: Array, kernel: Array, padding: Padding, how: Computation) -> Array:
+  space = "DHW"[-len(padding) :]
+  left, right = _rounded(how, x, kernel)
+  y = lax.conv_general_dilated(
+    left,
+    right,
+    window_strides=(1,) * len(padding),
+    padding=padding,
+    dimension_numbers=(f"N{space}C", f"{space}IO", f"N{space}C"),
+    precision=_precision(how),
+  )
+  return y.astype(x.dtype)
+
+
+def _windows(x: Array, window: Sequence[int], padding: Padding) -> Array:
+  """`(batch, *out, taps * in)`: what the kernel meets at each output pixel."""
+  zero = jnp.zeros((), x.dtype)
+  x = lax.pad(x, zero, ((0, 0, 0), *((low, high, 0) for low, high in padding), (0, 0, 0)))
+  for axis, size in enumerate(window, start=1):
+    length = x.shape[axis] - size + 1
+    shifts = [lax.slice_in_dim(x, a, a + length, axis=axis) for a in range(size)]
+    x = jnp.stack(shifts, axis=-2)
+    x = x.reshape(*x.shape[: len(window) + 1], -1, x.shape[-1])
+  return x.reshape(*x.shape[: len(window) + 1], -1)
+
+
+def _rows(x: Array) -> Array:
+  return x.reshape(-1, x.shape[-1])
+
+
+def _product(a: Array, b: Array, how: Computation) -> Array:
+  left, right = _rounded(how, a, b)
+  return jnp.matmul(left, right, precision=_precision(how)).astype(a.dtype)
+
+
+def _rounded(how: Computation, *operands: Array) -> list[Array]:
+  return [x.astype(jnp.bfloat16) for x in operands] if how.precision == "bfloat16" else [*operands]
+
+
+def _precision(how: Computation) -> lax.Precision:
+  return lax.Precision.HIGHEST if how.precision == "float32" else lax.Precision.HIGH

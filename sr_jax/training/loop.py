@@ -1,9 +1,11 @@
 """Trains one population to the end of its schedule, from its latest checkpoint if there is one."""
 
+import contextlib
 import dataclasses
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -16,7 +18,16 @@ from sr_jax.training.checkpoints import Checkpoints
 from sr_jax.training.metrics import MetricsLog
 from sr_jax.training.population import Members, State
 
-STEPS_PER_DISPATCH = 20  # the host hears from the device this often
+# The host hears from the device this often: seldom enough that an accelerator, with steps of a
+# tenth of a millisecond, never waits for it; often enough that a CPU is stopped within a second.
+STEPS_PER_DISPATCH = {"cpu": 20}
+STEPS_PER_DISPATCH_OF_OTHERS = 200
+TRACED_DISPATCH = 3  # the first ones compile
+
+
+def steps_per_dispatch() -> int:
+  """Steps that the device takes on its own between two messages from the host."""
+  return STEPS_PER_DISPATCH.get(jax.default_backend(), STEPS_PER_DISPATCH_OF_OTHERS)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,6 +58,7 @@ def train(
   metrics: MetricsLog,
   about: dict[str, Any],
   checkpoint_every_seconds: float,
+  trace: Path | None = None,
 ) -> State:
   """Trains `state` (fresh) and returns it trained.
 
@@ -63,6 +75,7 @@ def train(
     metrics: where losses and validation are logged.
     about: metadata of the checkpoints.
     checkpoint_every_seconds: time between two checkpoints.
+    trace: folder for a trace of one dispatch, in which nothing compiles.
 
   Raises:
     Interrupted: a signal asked to stop; everything done is saved.
@@ -75,6 +88,7 @@ def train(
   progress = TrainingProgress(f"{training.arm} {training.stage}", step, training.steps)
   saved = time.monotonic()
   pending: tuple[int, jax.Array] | None = None
+  dispatches = 0
 
   def report() -> None:
     if pending is not None:
@@ -89,10 +103,14 @@ def train(
       while step < training.steps and not interruption.requested():
         stop = min(
           training.steps,
-          step + STEPS_PER_DISPATCH,
+          step + steps_per_dispatch(),
           *(at for at in training.validate_at if at > step),
         )
-        state, losses = train_steps(state, members, store, step, stop, training.steps)
+        dispatches += 1
+        with _tracing(trace if dispatches == TRACED_DISPATCH else None) as wait_for:
+          wait_for(state)
+          state, losses = train_steps(state, members, store, step, stop, training.steps)
+          wait_for(losses)
         report()
         step, pending = stop, (stop, losses)
         if step in training.validate_at:
@@ -107,6 +125,16 @@ def train(
   finally:
     progress.close()
   return state
+
+
+@contextlib.contextmanager
+def _tracing(folder: Path | None) -> Iterator[Callable[[Any], Any]]:
+  """Writes a trace if there is a folder for it, and gives what then waits for the devices."""
+  if folder is None:
+    yield lambda tree: None
+  else:
+    with jax.profiler.trace(str(folder), create_perfetto_trace=True):
+      yield jax.block_until_ready
 
 
 def _psnr(loss: float) -> float | None:

@@ -18,16 +18,13 @@ from jaxtyping import Array, Float32, Int32, PRNGKeyArray
 
 from sr_jax.data.patches import Crops, HostOrDevice, Store, cut, draw
 from sr_jax.networks import Network, apply, without_margin
+from sr_jax.operators.conv import DEFAULT, Computation, computing
 from sr_jax.training.sharding import DATA, each_member
 
 # Clipping only cuts early spikes, after which all ReLUs of a layer may be dead for good.
 ADAM = optax.chain(optax.clip_by_global_norm(0.05), optax.scale_by_adam(b1=0.9, b2=0.999, eps=1e-8))
 WARMUP = 0.1  # of all steps
 INITIALISATION, BATCHES = 0, 1  # the two uses of a seed
-
-# XLA:CPU hands convolutions to YNNPACK, which takes up to 3.6 times as long as Eigen for the weight
-# gradient of an LR layer; this leaves only matrix products to it.
-EIGEN_CONVOLUTIONS = {"xla_cpu_experimental_ynn_fusion_type": "LIBRARY_FUSION_TYPE_INDIVIDUAL_DOT"}
 
 
 class Members(NamedTuple):
@@ -92,7 +89,9 @@ def _make_initialise(network: Network, mesh: Mesh) -> Callable:
 
 
 @functools.lru_cache(maxsize=16)
-def make_train_steps(network: Network, batch: int, patch: int, mesh: Mesh) -> Callable:
+def make_train_steps(
+  network: Network, batch: int, patch: int, mesh: Mesh, computation: Computation = DEFAULT
+) -> Callable:
   """The training loop of a population, jitted once for a network, its batches and a mesh.
 
   The numbers of the first and last step are arguments, so that one program serves any stretch of
@@ -108,7 +107,8 @@ def make_train_steps(network: Network, batch: int, patch: int, mesh: Mesh) -> Ca
   relative = {layer.name: layer.rate for layer in network.layers}
 
   def loss(params: Any, lr: Array, hr: Array) -> Array:
-    return jnp.mean((apply(network, params, lr) - without_margin(network, hr)) ** 2)
+    with computing(computation):
+      return jnp.mean((apply(network, params, lr) - without_margin(network, hr)) ** 2)
 
   def train_step(
     step: Array, carry: tuple[State, Array], member: Members, store: Store, steps: Array
@@ -140,28 +140,10 @@ def make_train_steps(network: Network, batch: int, patch: int, mesh: Mesh) -> Ca
   ) -> tuple[State, Array]:
     return each_member(one, mesh)((state, members), store, start, stop, steps)
 
-  return jax.jit(train_steps, donate_argnums=0, compiler_options=compiler_options(mesh))
+  return jax.jit(train_steps, donate_argnums=0)
 
 
 def _share_of(crops: Crops, share: int) -> Crops:
   """The part of a batch that this device of the data axis computes."""
   first = jax.lax.axis_index(DATA) * share
   return jax.tree.map(lambda x: jax.lax.dynamic_slice_in_dim(x, first, share), crops)
-
-
-def compiler_options(mesh: Mesh) -> dict[str, str]:
-  """XLA options for training, as far as the devices' compiler knows them."""
-  if mesh.devices.flat[0].platform != "cpu" or not _eigen_convolutions_known():
-    return {}
-  return EIGEN_CONVOLUTIONS
-
-
-@functools.cache
-def _eigen_convolutions_known() -> bool:
-  try:
-    jax.jit(lambda x: x, compiler_options=EIGEN_CONVOLUTIONS).lower(0.0).compile()
-  except Exception as error:  # an unknown option is reported by whatever error XLA has for it
-    if "ynn_fusion" not in str(error):
-      raise
-    return False
-  return True

@@ -3,7 +3,7 @@
 A single device is the 1 x 1 case of the same program.
 """
 
-import math
+import os
 from collections.abc import Callable
 from typing import Any
 
@@ -14,17 +14,41 @@ from jax.sharding import PartitionSpec as P
 MEMBER, DATA = "member", "data"
 
 
+# Fewer patches than this on a device of the data axis, and it waits more than it computes.
+PATCHES_PER_DEVICE = 4
+
+
 def make_mesh(members: int, batch: int) -> Mesh:
   """A mesh over the devices there are: as many as divide the members, the rest divide the batch."""
   devices = jax.device_count()
-  along_members = math.gcd(members, devices)
-  along_data = math.gcd(batch, devices // along_members)
+  along_members = _largest_divisor(members, devices)
+  most = min(devices // along_members, batch // PATCHES_PER_DEVICE)
+  along_data = _largest_divisor(batch, max(1, most))
   return jax.make_mesh(
     (along_members, along_data),
     (MEMBER, DATA),
     axis_types=(AxisType.Auto, AxisType.Auto),
     devices=jax.devices()[: along_members * along_data],
   )
+
+
+def _largest_divisor(number: int, at_most: int) -> int:
+  return next(n for n in range(min(number, at_most), 0, -1) if number % n == 0)
+
+
+def use_all_cores() -> None:
+  """Makes every CPU core a device of its own; to be called before JAX is used.
+
+  One small convolution hardly gains from a second core; two members, or two halves of a batch, do.
+  What the user has set (JAX_NUM_CPU_DEVICES, XLA_FLAGS) stays.
+  """
+  asked = "xla_force_host_platform_device_count" in os.environ.get("XLA_FLAGS", "")
+  unset = jax.config.jax_num_cpu_devices < 1  # type: ignore[attr-defined]
+  if unset and not asked:
+    # A process may be confined to fewer cores than there are; only Linux tells.
+    confined = getattr(os, "sched_getaffinity", None)
+    cores = len(confined(0)) if confined else os.cpu_count() or 1
+    jax.config.update("jax_num_cpu_devices", cores)
 
 
 def replicate(mesh: Mesh, tree: Any) -> Any:

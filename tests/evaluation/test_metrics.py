@@ -2,9 +2,10 @@ import math
 
 import numpy as np
 import pytest
+from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from sr_jax.data.images import make_photo, read_luminance
-from sr_jax.evaluation.metrics import mse, shave, ssim, to_db
+from sr_jax.evaluation.metrics import mse, score_image, shave, ssim, to_db
 from sr_jax.evaluation.scoring import score_bicubic
 
 NOISE = np.random.default_rng(0).integers(0, 256, (40, 30), np.uint8)
@@ -40,8 +41,30 @@ def test_ssim_equals_its_definition_window_by_window():
   assert ssim(NOISE, NOISE) == pytest.approx(1.0, abs=1e-12)
 
 
+@pytest.mark.parametrize("error", [1, 9, 60])
+def test_agrees_with_scikit_image(error):
+  # Where definitions coincide: biased variances, and the mean over windows within the image.
+  noise = np.random.default_rng(1).integers(-error, error + 1, NOISE.shape)
+  other = np.clip(NOISE + noise, 0, 255).astype(np.uint8)
+  theirs = structural_similarity(
+    NOISE, other, gaussian_weights=True, sigma=1.5, use_sample_covariance=False, data_range=255
+  )
+  assert ssim(NOISE, other) == pytest.approx(theirs, abs=1e-12)
+  db = peak_signal_noise_ratio(NOISE, other, data_range=255)
+  assert to_db(mse(NOISE, other)) == pytest.approx(db, abs=1e-12)
+
+
 def test_shaving_takes_the_border_off():
   np.testing.assert_array_equal(shave(NOISE, 3), NOISE[3:-3, 3:-3])
+
+
+def test_as_many_pixels_are_shaved_as_the_scale():
+  for border, wrong in ((3, False), (4, True)):
+    image = NOISE ^ 128
+    image[border:-border, border:-border] = NOISE[border:-border, border:-border]
+    db, similarity = score_image(image, NOISE, 3)
+    assert (db < 20) is wrong
+    assert (similarity < 1 - 1e-6) is wrong
 
 
 @pytest.mark.parametrize(
@@ -53,6 +76,9 @@ def test_shaving_takes_the_border_off():
     ("Set14", 2, 30.23, 0.8687),
     ("Set14", 3, 27.54, 0.7736),
     ("Set14", 4, 26.00, 0.7019),
+    ("BSD100", 2, 29.56, 0.8431),
+    ("BSD100", 3, 27.21, 0.7384),
+    ("BSD100", 4, 25.96, 0.6674),
   ],
 )
 def test_bicubic_reaches_the_published_numbers(shared_data, name, scale, db, similarity):

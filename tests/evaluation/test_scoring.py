@@ -18,7 +18,7 @@ PHOTOS = [
 NETWORK = HRNetwork(features=2, depth=1)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def trained():
   mesh = sharding.make_mesh(3, 4)
   members = sharding.shard_members(mesh, population.make_members([0, 1, 2], [1e-3]))

@@ -18,7 +18,10 @@ pytestmark = pytest.mark.slow
 def run_dir(tmp_path_factory):
   workdir = tmp_path_factory.mktemp("runs")
   flags = ["--experiment=equivalence", f"--workdir={workdir}", "--steps=5", "--features=8"]
-  assert launch.main(["launch.py", *flags, "--compile_cache="]) == 0
+  with pytest.MonkeyPatch.context() as patch:  # what is timed matters to no test
+    patch.setattr(equivalence, "BATCH", 2)
+    patch.setattr(equivalence, "PATCH", 5)
+    assert launch.main(["launch.py", *flags, "--compile_cache="]) == 0
   (run_dir,) = workdir.iterdir()
   return run_dir
 

@@ -1,4 +1,5 @@
 import dataclasses
+import functools
 
 import jax
 import jax.numpy as jnp
@@ -37,37 +38,41 @@ NETWORKS = [
 ]
 
 
-def init(network):
-  return jax.jit(network.init)(jax.random.key(0), jnp.zeros((1, 8, 8, 1)))["params"]
+def traced(network):
+  """Shapes of the parameters that the network makes: `init` traced, and not compiled."""
+  return jax.eval_shape(network.init, jax.random.key(0), jnp.zeros((1, 8, 8, 1)))["params"]
 
 
-def what_is_seen(network, params, side, pixel):
-  """Gradient of one pixel on the output's diagonal with respect to a `side` x `side` LR image."""
-  # Above mid-gray, so that with positive weights no ReLU cuts anything off.
-  x = 0.6 + jax.random.uniform(jax.random.key(1), (1, side, side, 1))
+def equal_weights(network):
+  """Every kernel an average: no ReLU dies and no two paths cancel, so gradients show what is seen.
+
+  Biases of one keep every map positive.
+  """
+  return jax.tree.map(lambda p: jnp.full(p.shape, 1 / np.prod(p.shape[:-1])), traced(network))
+
+
+def what_every_phase_sees(network, side):
+  """Gradients of the pixels of the middle LR pixel's diagonal to a `side` x `side` LR image."""
+  params, scale = equal_weights(network), network.scale
   grad = jax.jit(jax.grad(lambda x, at: upscale(network, params, x)[0, at, at, 0]))
-  return np.asarray(grad(x, pixel)[0, :, :, 0], np.float64)
-
-
-def positive(params):
-  """All kernels positive: no ReLU dies and no two paths cancel, so gradients show what is seen."""
-  return jax.tree.map(lambda p: jnp.abs(p) if p.ndim == 4 else jnp.ones_like(p), params)
+  x = jnp.ones((1, side, side, 1))
+  for pixel in range(scale * (side // 2), scale * (side // 2 + 1)):
+    yield pixel, np.asarray(grad(x, pixel)[0, :, :, 0], np.float64)
 
 
 @pytest.mark.parametrize("network", NETWORKS, ids=short)
 def test_upscales_and_has_the_parameters_of_its_budget(network):
-  params = init(network)
-  y = upscale(network, params, jnp.ones((2, 5, 6, 1)))
+  params = traced(network)
+  y = jax.eval_shape(functools.partial(upscale, network), params, jnp.ones((2, 5, 6, 1)))
   assert y.shape == (2, 5 * network.scale, 6 * network.scale, 1)
   assert sum(leaf.size for leaf in jax.tree.leaves(params)) == budget(network).parameters
 
 
 @pytest.mark.parametrize("network", NETWORKS, ids=short)
 def test_receptive_field_is_the_support_of_the_gradient(network):
-  params, scale, side = positive(init(network)), network.scale, 41
+  scale = network.scale
   widths = []
-  for phase in range(scale):
-    seen = what_is_seen(network, params, side, scale * (side // 2) + phase)
+  for _, seen in what_every_phase_sees(network, side=41):
     rows = np.flatnonzero(np.abs(seen).max(axis=1) > 0)
     columns = np.flatnonzero(np.abs(seen).max(axis=0) > 0)
     np.testing.assert_array_equal(rows, columns)
@@ -88,11 +93,10 @@ def test_receptive_field_is_the_support_of_the_gradient(network):
 )
 def test_an_odd_count_of_even_kernels_leaves_half_a_pixel(network, shift):
   # With equal weights in every kernel, the centroid of what an output sees is its window's middle.
-  params = jax.tree.map(jnp.ones_like, init(network))
-  side, scale = 61, network.scale
+  side, scale = 41, network.scale
   centres = []
-  for pixel in range(scale * 30, scale * 31):
-    weight = what_is_seen(network, params, side, pixel).sum(axis=1)
+  for pixel, seen in what_every_phase_sees(network, side):
+    weight = seen.sum(axis=1)
     # LR pixel i covers HR pixels with centre scale * i + (scale - 1) / 2.
     middle = (weight @ np.arange(side)) / weight.sum() * scale + (scale - 1) / 2
     centres.append(middle - pixel)
@@ -102,7 +106,7 @@ def test_an_odd_count_of_even_kernels_leaves_half_a_pixel(network, shift):
 
 def test_the_skip_adds_bicubic():
   for network in (LRNetwork(), HRNetwork()):
-    params = init(network)
+    params = {**equal_weights(network)}
     params["last"] = jax.tree.map(jnp.zeros_like, params["last"])
     x = jax.random.uniform(jax.random.key(0), (1, 9, 7, 1))
     np.testing.assert_allclose(upscale(network, params, x), upscale_bicubic(x, 2), atol=1e-6)
@@ -110,9 +114,14 @@ def test_the_skip_adds_bicubic():
     np.testing.assert_array_equal(upscale(plain, params, x), jnp.full((1, 18, 14, 1), 0.5))
 
 
+def initial_last_kernel(network):
+  initialise = jax.jit(lambda key: network.init(key, jnp.zeros((1, 8, 8, 1)))["params"]["last"])
+  return initialise(jax.random.key(0))["kernel"]
+
+
 def test_a_skip_starts_ten_times_nearer_to_bicubic():
   with_skip, without = (
-    np.std(init(LRNetwork(features=128, bicubic_skip=skip))["last"]["kernel"])
+    np.std(initial_last_kernel(LRNetwork(features=128, depth=0, bicubic_skip=skip)))
     for skip in (True, False)
   )
   np.testing.assert_allclose(without / with_skip, 10, rtol=0.01)
@@ -131,21 +140,26 @@ HR_NETWORKS = [
 
 
 def double(network):
-  """The network's parameters in float64, biases off zero, and an image."""
-  params = jax.tree.map(lambda p: np.asarray(p, np.float64), init(network))
+  """Random parameters in float64, of the size a network starts with, biases off zero; an image."""
   rng = np.random.default_rng(0)
-  params = jax.tree.map(lambda p: p + 0.1 * rng.standard_normal(p.shape), params)
-  return jax.tree.map(jnp.asarray, params), jnp.asarray(rng.random((2, 7, 6, 1)))
+
+  def draw(p):
+    return jnp.asarray(rng.standard_normal(p.shape) * max(0.1, np.sqrt(2 / np.prod(p.shape[:-1]))))
+
+  params = jax.tree.map(draw, traced(network))
+  return params, jnp.asarray(rng.random((2, 7, 6, 1)))
 
 
 @pytest.mark.parametrize("network", HR_NETWORKS, ids=short)
 def test_a_lifted_network_computes_the_same_to_the_border(network):
   with jax.enable_x64():
     params, x = double(network)
-    expected = upscale(network, params, x)
     lifted, lr_params = lift_network(network, params)
-    np.testing.assert_allclose(upscale(lifted, lr_params, x), expected, atol=1e-10)
-    assert jax.tree.map(jnp.shape, lr_params) == jax.tree.map(jnp.shape, init(lifted))
+    expected, found = jax.jit(
+      lambda params, lr_params: (upscale(network, params, x), upscale(lifted, lr_params, x))
+    )(params, lr_params)
+    np.testing.assert_allclose(found, expected, atol=1e-10)
+    assert jax.tree.map(jnp.shape, lr_params) == jax.tree.map(jnp.shape, traced(lifted))
 
 
 @pytest.mark.parametrize("network", HR_NETWORKS, ids=short)
@@ -182,6 +196,6 @@ def test_the_pair_of_the_note_does_not_fit():
 
 def test_a_learned_front_shares_its_bias_between_phases():
   network = HRNetwork(upsampling="transposed_conv")
-  params = init(network)
+  params = traced(network)
   assert params["transposed"]["kernel"].shape == (5, 5, 1, 4 * 8)
   assert params["transposed"]["bias"].shape == (8,)

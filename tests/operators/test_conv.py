@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from jax import lax
 
-from sr_jax.operators.conv import conv, same_padding
+from sr_jax.operators.conv import FORMS, TERMS, Computation, computing, conv, same_padding
 
 SHAPES = [
   ((2, 9, 3), (4, 3, 5), ((1, 2),)),
@@ -14,6 +14,7 @@ SHAPES = [
   ((1, 8, 7, 2), (6, 4, 2, 3), ((3, 2), (0, 5))),
   ((2, 6, 6, 2), (3, 2, 2, 2), ((-1, 2), (1, -1))),
   ((1, 4, 5, 6, 2), (2, 3, 2, 2, 3), ((0, 1), (1, 1), (2, -1))),
+  ((4, 36, 36, 16), (3, 2, 16, 17), ((1, 1), (0, 1))),  # whose kernel gradient is summed in parts
 ]
 
 
@@ -28,20 +29,21 @@ def plain_conv(x, kernel, padding):
   )
 
 
+@pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize(("x_shape", "kernel_shape", "padding"), SHAPES)
 def test_values_and_gradients_equal_autodiff_of_the_plain_convolution(
-  x_shape, kernel_shape, padding
+  x_shape, kernel_shape, padding, form
 ):
   with jax.enable_x64():
     keys = jax.random.split(jax.random.key(0), 3)
     x = jax.random.normal(keys[0], x_shape, jnp.float64)
     kernel = jax.random.normal(keys[1], kernel_shape, jnp.float64)
-    y, ours = jax.vjp(lambda x, k: conv(x, k, padding), x, kernel)
+    y, ours = jax.vjp(lambda x, k: conv(x, k, padding, Computation(form)), x, kernel)
     expected, theirs = jax.vjp(lambda x, k: plain_conv(x, k, padding), x, kernel)
     dy = jax.random.normal(keys[2], y.shape, jnp.float64)
     np.testing.assert_allclose(y, expected, atol=1e-12)
     for ours_one, theirs_one in zip(ours(dy), theirs(dy), strict=True):
-      np.testing.assert_allclose(ours_one, theirs_one, atol=1e-12)
+      np.testing.assert_allclose(ours_one, theirs_one, atol=1e-12, rtol=1e-12)
 
 
 def test_one_output_is_the_sum_over_its_window():
@@ -76,6 +78,67 @@ def test_gradients_are_canonical_inside_a_loop():
 
   assert convolution_layouts(lambda k: descend(conv, k), kernel) == {"b01f_01io->b01f"}
   assert convolution_layouts(lambda k: descend(plain_conv, k), kernel) != {"b01f_01io->b01f"}
+
+
+def kernel_gradient_shapes(x_shape, outputs):
+  """Shapes of what the convolutions of a 3x3 layer's kernel gradient give."""
+  x, kernel = jnp.zeros(x_shape), jnp.zeros((3, 3, x_shape[-1], outputs))
+  gradient = jax.grad(lambda k: (conv(x, k, ((1, 1), (1, 1))) ** 2).sum())
+  text = jax.jit(gradient).lower(kernel).as_text(dialect="hlo")
+  shapes = re.findall(r"f32\[([\d,]+)\]\S* convolution\(", text)
+  return [tuple(map(int, shape.split(","))) for shape in shapes][1:]  # the first is y
+
+
+def test_kernel_gradients_are_convolutions_to_many_channels():
+  # On CPU one to 4 channels takes as long as one to 32.
+  assert kernel_gradient_shapes((2, 9, 9, 32), 4) == [(4, 3, 3, 32)]
+  assert kernel_gradient_shapes((2, 9, 9, 4), 32) == [(4, 3, 3, 32)]
+
+
+def test_kernel_gradients_of_large_batches_are_summed_in_parts():
+  assert len(kernel_gradient_shapes((16, 17, 17, 32), 32)) == 1  # one step of the default recipe
+  assert 16 * 17 * 17 <= TERMS < 64 * 32 * 32 / 8
+  assert len(kernel_gradient_shapes((64, 32, 32, 32), 32)) == 16
+  assert len(kernel_gradient_shapes((64, 32, 32, 8), 8)) == 1  # Eigen does these
+
+
+def test_matrix_products_stay_products_under_vmap_where_convolutions_are_grouped():
+  x, kernel = jnp.zeros((3, 2, 8, 8, 4)), jnp.zeros((3, 3, 3, 4, 4))
+
+  def gradient(form):
+    def loss(kernel, x):
+      return (conv(x, kernel, ((1, 1), (1, 1)), Computation(form)) ** 2).sum()
+
+    return jax.jit(jax.vmap(jax.grad(loss))).lower(kernel, x).as_text(dialect="hlo")
+
+  assert "group_count" in gradient("canonical")
+  assert "group_count" in gradient("plain")
+  assert "convolution" not in gradient("matrix_product")
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_precision_is_that_of_the_products(form):
+  x = jax.random.normal(jax.random.key(0), (2, 8, 8, 3))
+  kernel = jax.random.normal(jax.random.key(1), (3, 3, 3, 2))
+
+  def loss(kernel, precision):
+    with computing(Computation(form, precision)):
+      return (conv(x, kernel, ((1, 1), (1, 1))) ** 2).sum()
+
+  gradient = jax.value_and_grad(loss)
+  exact, coarse = gradient(kernel, "float32"), gradient(kernel, "bfloat16")
+  assert coarse[1].dtype == jnp.float32
+  off = np.abs(coarse[1] - exact[1]).max() / np.abs(exact[1]).max()
+  assert 1e-4 < off < 2e-2
+  words = {
+    precision: jax.jit(gradient, static_argnums=1).lower(kernel, precision).as_text(dialect="hlo")
+    for precision in ("float32", "tf32", "bfloat16")
+  }
+  assert "operand_precision={highest,highest}" in words["float32"]
+  assert "highest" not in words["tf32"]
+  assert "operand_precision={high,high}" in words["tf32"]
+  assert "bf16[" in words["bfloat16"]
+  assert "bf16[" not in words["float32"]
 
 
 @pytest.mark.parametrize(

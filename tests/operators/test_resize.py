@@ -32,6 +32,26 @@ def test_matches_the_taps_of_the_note_at_scale_two():
   np.testing.assert_allclose(upscale_taps(2)[:, 1], upscale_taps(2)[::-1, 0], atol=1e-15)
 
 
+@pytest.mark.parametrize(("border", "edge"), [("mirror", 1.09375), ("clamp", 1.0703125)])
+def test_the_border_rules_differ_by_the_second_pixel_beyond(border, edge):
+  # Taps of the first output: -0.0234375, 0.2265625, 0.8671875, -0.0703125, on pixels -2 to 1.
+  # Pixel -1 is pixel 0 by both rules; pixel -2 is pixel 1 in the mirror, pixel 0 when clamped.
+  impulse = np.zeros((8, 4))
+  impulse[0] = 1
+  np.testing.assert_allclose(imresize(impulse, 2, border)[0], edge, atol=1e-15)
+
+
+def test_uint8_is_rounded_and_clipped_between_the_passes_and_floats_are_not():
+  # One line (0, a), mirrored: (-0.09375, 0.203125, 0.796875, 1.09375) a; rows first.
+  image = np.array([[0, 0], [0, 100]], np.uint8)
+  line = np.array([-0.09375, 0.203125, 0.796875, 1.09375])
+  np.testing.assert_allclose(imresize(image / 1.0, 2), 100 * np.outer(line, line), atol=1e-12)
+  between = np.array([0, 20, 80, 109])  # of -9.375, 20.3125, 79.6875, 109.375
+  once = np.array([[0, 0, 0, 0], [0, 4, 16, 22], [0, 16, 64, 88], [0, 22, 87, 119]])
+  np.testing.assert_array_equal(once, np.outer(between, line).clip(0).round())
+  np.testing.assert_array_equal(imresize(image, 2), once)  # the corner's float rounds to 120
+
+
 @pytest.mark.parametrize("factor", [1 / 4, 1 / 3, 1 / 2, 2, 3, 4])
 @pytest.mark.parametrize("border", ["mirror", "clamp"])
 def test_keeps_constants_and_mirrors_with_the_image(factor, border):

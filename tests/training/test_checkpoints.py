@@ -1,5 +1,6 @@
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -28,15 +29,16 @@ def assert_same(a, b):
   jax.tree.map(np.testing.assert_array_equal, a, b)
 
 
-@pytest.fixture
-def saved(tmp_path):
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory):
   state, members = fresh()
-  checkpoints = Checkpoints(tmp_path / "c")
+  folder = tmp_path_factory.mktemp("saved") / "c"
+  checkpoints = Checkpoints(folder)
   for step in (1, 2, 3):
     checkpoints.save(step, state, members, {"arm": "lr", "steps": 9})
   checkpoints.save(3, state, members, {})  # the same step again is left alone
   checkpoints.close()
-  return tmp_path / "c"
+  return folder
 
 
 def test_restores_bit_for_bit_and_keeps_the_latest_two(saved):
@@ -91,13 +93,14 @@ def test_other_members_are_refused(saved):
   checkpoints.close()
 
 
-def test_a_damaged_checkpoint_is_named(saved):
-  for path in [*saved.glob("3/state/d/*"), *saved.glob("3/state/ocdbt.process_0/d/*")]:
+def test_a_damaged_checkpoint_is_named(saved, tmp_path):
+  damaged = shutil.copytree(saved, tmp_path / "c")
+  for path in [*damaged.glob("3/state/d/*"), *damaged.glob("3/state/ocdbt.process_0/d/*")]:
     path.write_bytes(path.read_bytes()[:20])
   # In a process of its own: Orbax leaves failed tasks behind that complain whenever they are freed.
   code = (
     "import pathlib; from sr_jax.training.checkpoints import load_arrays; "
-    f"load_arrays(pathlib.Path({str(saved)!r}))"
+    f"load_arrays(pathlib.Path({str(damaged)!r}))"
   )
   run = subprocess.run(
     [sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=ROOT

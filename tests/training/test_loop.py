@@ -11,9 +11,9 @@ from sr_jax.data.images import make_photo
 from sr_jax.networks import LRNetwork
 from sr_jax.training import interruption, metrics, population, sharding
 from sr_jax.training.checkpoints import Checkpoints
-from sr_jax.training.loop import STEPS_PER_DISPATCH, Training, train
+from sr_jax.training.loop import Training, steps_per_dispatch, train
 
-STEPS = 3 * STEPS_PER_DISPATCH + 7
+STEPS = 3 * steps_per_dispatch() + 7
 NETWORK = LRNetwork(features=4, depth=1)
 NOISE = np.random.default_rng(0).integers(0, 256, (32, 32), np.uint8)
 

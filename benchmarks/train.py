@@ -1,0 +1,237 @@
+"""Training throughput against PyTorch: `python benchmarks/train.py [--out=FILE.json] [--quick]`.
+
+For LR(32, 3x3), HR(8, 6x6) and ESPCN(64-5, 32-3) at r = 2 and 3, patches of 17 and 32, batches of
+16 and 64, and for populations of 1, 8 and 24 members: this project's own training program (patches
+cut from resident photographs, schedule, Adam, all inside) against a PyTorch step on a fixed batch
+(benchmarks/torch_step.py), for populations against as many PyTorch runs, a process a core with one
+thread each, which is faster than one after the other with all threads. Both take turns; medians.
+HR is executed as `HRNetwork` does by default and, as a row of its own, lifted to LR space.
+
+"Peak" is what a large float32 matrix product reaches here in the same run, in JAX; a step counts
+3 x 2 x the network's MACs inside its declared budget, whatever is executed. Without PyTorch (extra
+`torch`) its columns are empty. On an accelerator members are batched, the form of the convolutions
+is chosen as in a run, TF32 and bfloat16 get rows, and PyTorch uses CUDA graphs, one run at a time.
+"""
+
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from sr_jax.budget import budget
+from sr_jax.console import say, table
+from sr_jax.data import patches, sources
+from sr_jax.networks import HRNetwork, LRNetwork, Network
+from sr_jax.networks.published import ESPCN
+from sr_jax.run_folder import describe_devices
+from sr_jax.training import autotune, population
+from sr_jax.training.sharding import make_mesh, replicate, shard_members, use_all_cores
+
+ROUNDS, SECONDS = 5, 0.25  # a measurement, and how often it is taken
+WORKER = Path(__file__).parent / "torch_step.py"
+
+
+class Case(NamedTuple):
+  """One row of the table."""
+
+  name: str
+  network: Network
+  patch: int
+  batch: int
+  members: int
+  precision: str = "float32"
+
+
+def cases(accelerator: bool) -> Iterator[Case]:
+  """All shapes for single members, then populations at the default recipe's shape."""
+  for scale in (2, 3):
+    networks: dict[str, Network] = {
+      "LR 32 maps 3x3": LRNetwork(scale=scale),
+      "HR 8 maps 6x6": HRNetwork(scale=scale),
+      "HR in LR space": HRNetwork(scale=scale, execution="lr_space"),
+      "ESPCN": ESPCN(scale=scale, padding="same"),
+    }
+    for name, network in networks.items():
+      for patch, batch in ((17, 16), (17, 64), (32, 16), (32, 64)):
+        yield Case(name, network, patch, batch, 1)
+      if scale == 2:
+        for members in (8, 24):
+          yield Case(name, network, 17, 16, members)
+          if accelerator:
+            for precision in ("tf32", "bfloat16"):
+              yield Case(name, network, 17, 16, members, precision)
+
+
+def jax_call(case: Case, photos: list[Any]) -> tuple[Callable[[int], None], str]:
+  """What trains a population for some steps, and the form of its convolutions."""
+  network, patch, batch = case.network, case.patch, case.batch
+  mesh = make_mesh(case.members, batch)
+  members = shard_members(mesh, population.make_members(range(case.members), [1e-4]))
+  state = population.initialise(network, "arm", members, mesh)
+  store = replicate(mesh, patches.make_store(photos, patch))
+  with tempfile.TemporaryDirectory() as folder:
+    computation = autotune.choose(
+      Path(folder), "arm", case.precision, network, batch, patch, state, members, store, mesh
+    )
+  train_steps = population.make_train_steps(network, batch, patch, mesh, computation)
+  held = [state]
+
+  def call(steps: int) -> None:
+    held[0], losses = train_steps(held[0], members, store, 0, steps, 10_000)
+    jax.block_until_ready(losses)
+
+  return call, computation.form
+
+
+class TorchRuns:
+  """As many PyTorch runs as a population has members, on the same cores or the same GPU."""
+
+  def __init__(self, case: Case, cores: int, cuda: bool) -> None:
+    workers = 1 if cuda else min(case.members, cores)
+    network: Any = case.network
+    layers = [
+      {key: getattr(layer, key) for key in ("inputs", "outputs", "kernel_size", "padding")}
+      for layer in network.layers
+    ]
+    about = {
+      "scale": network.scale,
+      "layers": layers,
+      "skip": network.bicubic_skip,
+      "bicubic_first": network.bicubic_first,
+      "activation": network.activation,
+      "patch": case.patch,
+      "batch": case.batch,
+      "threads": max(1, cores // workers),
+      "device": "cuda" if cuda else "cpu",
+    }
+    self.rounds = case.members // workers  # every worker trains so many members in turn
+    command = [sys.executable, str(WORKER), json.dumps(about)]
+    self.processes = [
+      subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+      for _ in range(workers)
+    ]
+    self._wait_for("ready")
+
+  def __call__(self, steps: int) -> None:
+    """Trains every member for some steps."""
+    for process in self.processes:
+      assert process.stdin
+      process.stdin.write(f"{steps * self.rounds}\n")
+      process.stdin.flush()
+    self._wait_for("done")
+
+  def _wait_for(self, word: str) -> None:
+    for process in self.processes:
+      assert process.stdout
+      if process.stdout.readline().strip() != word:
+        raise RuntimeError("a PyTorch run failed; its error is above")
+
+  def close(self) -> None:
+    """Ends the processes."""
+    for process in self.processes:
+      assert process.stdin
+      process.stdin.close()
+      process.wait()
+
+
+def peak(dtype: Any = jnp.float32, precision: str = "highest", size: int = 2048) -> float:
+  """FLOP/s of a large matrix product."""
+  a = jnp.ones((size, size), dtype)
+  product = jax.jit(lambda a: jnp.matmul(a, a, precision=precision))
+  call = {"peak": lambda steps: [jax.block_until_ready(product(a)) for _ in range(steps)]}
+  return 2 * size**3 / measure(call)["peak"]
+
+
+def measure(calls: dict[str, Callable[[int], Any]], rounds: int = ROUNDS) -> dict[str, float]:
+  """Median seconds of a step of each, the calls taking turns."""
+  seconds: dict[str, list[float]] = {name: [] for name in calls}
+  steps = {}
+  for name, call in calls.items():
+    call(2)  # compiles, warms up
+    began = time.perf_counter()
+    call(2)
+    steps[name] = max(2, int(SECONDS * 2 / (time.perf_counter() - began)))
+  for _ in range(rounds):
+    for name, call in calls.items():
+      began = time.perf_counter()
+      call(steps[name])
+      seconds[name].append((time.perf_counter() - began) / steps[name])
+  return {name: float(np.median(each)) for name, each in seconds.items()}
+
+
+def run(case: Case, photos: list[Any], with_torch: bool, top: float) -> dict[str, Any]:
+  """One row, measured."""
+  call, form = jax_call(case, photos)
+  calls = {"jax": call}
+  cuda = jax.default_backend() == "gpu"
+  # PyTorch has no lifted HR network; the row compares with the one it computes in HR space.
+  runs = TorchRuns(case, jax.device_count() if not cuda else 1, cuda) if with_torch else None
+  if runs:
+    calls["torch"] = runs
+  seconds = {name: value / case.members for name, value in measure(calls).items()}
+  if runs:
+    runs.close()
+  declared = HRNetwork(scale=case.network.scale) if "HR" in case.name else case.network
+  hr_pixels = case.batch * (case.network.scale * case.patch) ** 2
+  flops = 6 * float(budget(declared).macs) * hr_pixels
+  return {
+    **{key: value for key, value in case._asdict().items() if key != "network"},
+    "scale": case.network.scale,
+    "form": form,
+    "member_step_seconds": seconds,
+    "share_of_peak": flops / seconds["jax"] / top,
+  }
+
+
+def rows(found: list[dict[str, Any]]) -> list[list[str]]:
+  """The table."""
+  head = ["network", "r", "patch", "batch", "members", "precision", "ms a member step"]
+  cells = [[*head, "PyTorch ms", "PyTorch : this", "share of peak"]]
+  for one in found:
+    ours, theirs = one["member_step_seconds"]["jax"], one["member_step_seconds"].get("torch")
+    named = [str(one[key]) for key in ("name", "scale", "patch", "batch", "members", "precision")]
+    against = ["-", "-"] if theirs is None else [f"{1e3 * theirs:.3g}", f"{theirs / ours:.2f}"]
+    cells.append([*named, f"{1e3 * ours:.3g}", *against, f"{one['share_of_peak']:.0%}"])
+  return cells
+
+
+def main(out: Path | None, quick: bool) -> None:
+  """Measures every case, prints the table and writes it as JSON."""
+  use_all_cores()
+  began = time.monotonic()
+  accelerator = jax.default_backend() != "cpu"
+  with_torch = importlib.util.find_spec("torch") is not None
+  peaks = {"float32": peak()}
+  if accelerator:
+    peaks |= {"tf32": peak(precision="high"), "bfloat16": peak(jnp.bfloat16)}
+  say(f"{describe_devices()}; malloc settings: {os.environ.get('GLIBC_TUNABLES', 'none')}")
+  say(", ".join(f"{name} peak {value / 1e9:.0f} GFLOP/s" for name, value in peaks.items()))
+  found = []
+  for case in cases(accelerator):
+    if quick and (case.patch, case.batch, case.network.scale) != (17, 16, 2):
+      continue
+    photos = sources.load("sample_photos", case.network.scale, case.patch).train
+    found.append(run(case, photos, with_torch, peaks[case.precision]))
+    say(" | ".join(rows(found[-1:])[1]))
+  say("\n" + table(rows(found)))
+  minutes = (time.monotonic() - began) / 60
+  say(f"({minutes:.1f} minutes)")
+  if out:
+    about = {"benchmark": "train", "device": describe_devices(), "minutes": minutes}
+    about |= {"peak_flops": peaks, "rows": found}
+    out.write_text(json.dumps(about, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+  chosen = [flag.removeprefix("--out=") for flag in sys.argv[1:] if flag.startswith("--out=")]
+  main(Path(chosen[0]) if chosen else None, "--quick" in sys.argv)

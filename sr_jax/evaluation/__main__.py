@@ -1,0 +1,112 @@
+"""Scores a folder of super-resolved images: PSNR and SSIM of luminance, as the field measures them.
+
+  python -m sr_jax.evaluation --reference=DIR --restored=DIR --scale=3
+
+Images are paired by name: a restored one's begins with its reference's, from which endings such as
+_GT, _HR, _SRF_3 and x3 are taken off first (baby_GT: baby, baby_x3, babyx3, baby_SRF_3_espcn).
+Restored images are 8-bit files, not shaved. A gray one holds luminance (protocol A); of an RGB one
+Y of ITU-R BT.601 (16..235, rounded) is computed (protocol B), as of the reference. Gray references
+are taken as they are. References are cropped to a multiple of the scale; `scale` pixels are shaved
+off every side; the means are over images, of dB. A second table says what the same images score in
+the variants that make published numbers disagree.
+"""
+
+import re
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+from absl import flags
+
+from sr_jax.config import InputError
+from sr_jax.console import say, table
+from sr_jax.evaluation.folders import Score, pair, score_folder
+from sr_jax.evaluation.metrics import HIGHEST_PSNR, to_db
+from sr_jax.evaluation.variants import PROTOCOL
+from sr_jax.run_folder import write_json
+
+
+def main(argv: Sequence[str]) -> int:
+  """Scores what the command line names and returns the exit code."""
+  try:
+    return _main(argv)
+  except (InputError, flags.Error) as error:
+    print(f"sr_jax.evaluation: {' '.join(str(error).split())}", file=sys.stderr)
+  except OSError as error:
+    print(f"sr_jax.evaluation: {error.filename}: {error.strerror}", file=sys.stderr)
+  return 2
+
+
+def _main(argv: Sequence[str]) -> int:
+  asked = flags.FlagValues()
+  flags.DEFINE_string("reference", None, "folder of the original images", asked)
+  flags.DEFINE_string("restored", None, "folder of the super-resolved images", asked)
+  flags.DEFINE_string("scale", None, "upscaling factor, a whole number", asked)
+  flags.DEFINE_string("json", None, "file ending in .json to write the scores to", asked)
+  flags.DEFINE_boolean("help", False, "explain this command", asked, short_name="h")
+  try:
+    extra = asked(list(argv))[1:]
+  except ValueError as error:  # how absl says that --nohelp takes no value
+    raise InputError(str(error)) from error
+  if asked.help:
+    say(f"{__doc__}\nFlags:")
+    for name in ("reference", "restored", "scale", "json"):
+      say(f"  --{name}\n      {asked[name].help}")
+    return 0
+  if extra:
+    raise InputError(f"flags look like --name=value; found {' '.join(extra)!r}")
+  for name in ("reference", "restored", "scale"):
+    if not asked[name].value:
+      raise InputError(f"--{name} is missing; --help says what it is")
+  if not re.fullmatch(r"[1-9][0-9]{0,3}", asked.scale):
+    raise InputError(f"--scale={asked.scale} must be a whole number, at least 1")
+  if not asked.json:
+    return _score(Path(asked.reference), Path(asked.restored), int(asked.scale), None)
+  file = Path(asked.json).expanduser()
+  if file.suffix != ".json" or not file.parent.is_dir():
+    raise InputError(f"--json={file} must end in .json and lie in a folder that exists")
+  return _score(Path(asked.reference), Path(asked.restored), int(asked.scale), file)
+
+
+def _score(reference: Path, restored: Path, scale: int, file: Path | None) -> int:
+  pairs = pair(reference.expanduser(), restored.expanduser())
+  width = max(len("mean of 1000"), *(len(path.name) for path, _ in pairs))
+  say(f"{'image':<{width}}  PSNR (dB)    SSIM  luminance\n" + "-" * (width + 31))
+  scores = []
+  for score in score_folder(pairs, scale):  # said one by one, since large images take seconds
+    say(f"{score.name:<{width}}  {score.psnr:9.2f}  {score.ssim:.4f}  {score.luminance}")
+    scores.append(score)
+  psnr, ssim = (float(np.mean([getattr(s, name) for s in scores])) for name in ("psnr", "ssim"))
+  say(f"{f'mean of {len(scores)}':<{width}}  {psnr:9.2f}  {ssim:.4f}")
+  if any(score.psnr == HIGHEST_PSNR for score in scores):
+    say(f"\nEqual images count as {HIGHEST_PSNR:g} dB.")
+  variants = dict(_variants(scores))
+  rows = [
+    [name, *(("-", "-") if db is None else (f"{db:.2f}", f"{round(db - psnr, 2) + 0.0:+.2f}"))]
+    for name, db in variants.items()
+  ]
+  say("\nThe same images as others measure them:\n")
+  say(table([["mean PSNR", "dB", "change"], *rows]))
+  if None in variants.values():
+    say("(- takes restored images in colour)")
+  if file is not None:
+    images = {s.name: {"psnr": s.psnr, "ssim": s.ssim, "luminance": s.luminance} for s in scores}
+    mean = {"psnr": psnr, "ssim": ssim}
+    write_json(file, {"scale": scale, "images": images, "mean": mean, "variants": variants})
+  return 0
+
+
+def _variants(scores: Sequence[Score]) -> Iterator[tuple[str, float | None]]:
+  """Mean PSNR by variant; None where an image has none."""
+  for name in scores[0].errors:
+    errors = [score.errors[name] for score in scores]
+    known = [to_db(error) for error in errors if error is not None]
+    yield name, float(np.mean(known)) if len(known) == len(scores) else None
+    if name == PROTOCOL:
+      pooled = float(np.mean([error for error in errors if error is not None]))
+      yield "errors averaged over images before dB", to_db(pooled)
+
+
+if __name__ == "__main__":
+  sys.exit(main(sys.argv))

@@ -1,0 +1,67 @@
+"""Why published numbers disagree: one image's squared error as others measure it."""
+
+import numpy as np
+from jaxtyping import Num, UInt8
+
+from sr_jax.evaluation.metrics import shave
+from sr_jax.operators.colour import luminance
+
+PROTOCOL = "as the protocol says"
+NOT_SHAVED = "no pixels shaved off"
+FULL_RANGE = "Y in full range (0..255, not 16..235)"
+MISCOPIED = "Y with 64.738 for 65.738, a common slip"
+NOT_ROUNDED = "Y not rounded"
+RGB = "RGB, not Y"
+
+
+def errors(
+  image: UInt8[np.ndarray, "h w *c"], truth: UInt8[np.ndarray, "h w *d"], scale: int
+) -> dict[str, float | None]:
+  """Mean squared error by the protocol and by the field's variants of it.
+
+  Args:
+    image: gray, or RGB.
+    truth: the same; RGB also where `image` is its luminance alone.
+    scale: pixels to shave off every side.
+
+  Returns:
+    squared gray levels by variant; None for those that need `image` in colour.
+  """
+  y, true_y = luminance(image), luminance(truth)
+  found: dict[str, float | None] = {
+    PROTOCOL: _mse(y, true_y, scale),
+    NOT_SHAVED: _mse(y, true_y, 0),
+  }
+  if image.ndim == truth.ndim:
+    return found | {
+      FULL_RANGE: _mse(_full_range(image), _full_range(truth), scale),
+      MISCOPIED: _mse(_miscopied(image), _miscopied(truth), scale),
+      NOT_ROUNDED: _mse(_unrounded(image), _unrounded(truth), scale),
+      RGB: _mse(image, truth, scale),
+    }
+  stretched = _round((image - 16.0) * (255 / 219))
+  full_range = _mse(stretched, _full_range(truth), scale)
+  return found | {FULL_RANGE: full_range, MISCOPIED: None, NOT_ROUNDED: None, RGB: None}
+
+
+def _mse(image: Num[np.ndarray, "h w *c"], truth: Num[np.ndarray, "h w *c"], border: int) -> float:
+  error = shave(image, border).astype(np.float64) - shave(truth, border)
+  return float((error * error).mean())
+
+
+def _full_range(pixels: np.ndarray) -> np.ndarray:
+  return pixels if pixels.ndim == 2 else _round(pixels @ np.array([0.299, 0.587, 0.114]))
+
+
+def _miscopied(pixels: np.ndarray) -> np.ndarray:
+  weights = np.array([64.738, 129.057, 25.064]) / 256
+  return pixels if pixels.ndim == 2 else _round(16 + pixels @ weights)
+
+
+def _unrounded(pixels: np.ndarray) -> np.ndarray:
+  weights = np.array([65.481, 128.553, 24.966]) / 255
+  return pixels if pixels.ndim == 2 else 16 + pixels @ weights
+
+
+def _round(values: np.ndarray) -> np.ndarray:
+  return np.floor(values.clip(0, 255) + 0.5)

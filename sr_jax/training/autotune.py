@@ -1,0 +1,74 @@
+"""Which form of convolution trains a population fastest on the accelerator at hand.
+
+Under `vmap` the members' convolutions become grouped ones, or one batched matrix product: which is
+faster depends on shapes and device, so that it is measured, once, and kept with the run. On CPU,
+where members are taken one by one, the canonical form has won at every shape that was measured.
+"""
+
+import time
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+from jax.sharding import Mesh
+
+from sr_jax.data.patches import Store
+from sr_jax.networks import Network
+from sr_jax.operators.conv import FORMS, Computation
+from sr_jax.run_folder import read_json, write_json
+from sr_jax.training.population import Members, State, make_train_steps
+from sr_jax.training.sharding import one_by_one
+
+SECONDS = 0.3  # of measuring each form
+
+
+def choose(
+  run_dir: Path,
+  arm: str,
+  precision: str,
+  network: Network,
+  batch: int,
+  patch: int,
+  state: State,
+  members: Members,
+  store: Store,
+  mesh: Mesh,
+) -> Computation:
+  """The computation of an arm: as the run's folder says, else measured and written there.
+
+  Args:
+    run_dir: the run's folder; `computation.json` in it holds the form of every arm.
+    arm: name of the arm.
+    precision: of products, from the recipe.
+    network: its network.
+    batch: patches in a batch.
+    patch: side of a patch in LR pixels.
+    state: a population to measure with; it is left as it is.
+    members: who they are.
+    store: the training images on the mesh.
+    mesh: where the population is.
+  """
+  if one_by_one(mesh):
+    return Computation("canonical", precision)
+  file = run_dir / "computation.json"
+  chosen = read_json(file) if file.exists() else {}
+  if arm not in chosen:
+    seconds = {}
+    for form in FORMS:
+      computation = Computation(form, precision)
+      train_steps = make_train_steps(network, batch, patch, mesh, computation)
+
+      def measure(steps: int, train_steps=train_steps) -> float:  # type: ignore[no-untyped-def]
+        copy = jax.block_until_ready(jax.tree.map(jnp.copy, state))  # it will be donated
+        began = time.perf_counter()
+        jax.block_until_ready(train_steps(copy, members, store, 0, steps, steps))
+        return time.perf_counter() - began
+
+      measure(1)  # compiles
+      once = measure(4) / 4
+      steps = max(4, int(SECONDS / once))
+      seconds[form] = measure(steps) / steps
+    best = min(seconds, key=lambda form: seconds[form])
+    chosen[arm] = {"form": best, "step_seconds": seconds}
+    write_json(file, chosen)
+  return Computation(chosen[arm]["form"], precision)
