@@ -174,10 +174,10 @@ class TransposedConv(nn.Module):
 
   @nn.compact
   def __call__(self, x: Float[Array, "b h w i"]) -> Float[Array, "b rh rw o"]:
-    """Convolves; the kernel is drawn normal with variance `LAST_GAIN` over the inputs an output sees."""
+    """Convolves; the kernel is drawn normal, `LAST_GAIN` being the variance of an output's taps."""
     layer = self.layer
     size, scale = layer.kernel_size, layer.stride
-    seen = layer.inputs * (size / scale) ** 2
+    seen = layer.inputs * (size / scale) ** 2  # taps that meet in an output
     shape = (size, size, layer.inputs, layer.outputs)
     kernel = self.param("kernel", nn.initializers.normal((LAST_GAIN / seen) ** 0.5), shape)
     bias = self.param("bias", nn.initializers.zeros_init(), (layer.biases,))
