@@ -197,8 +197,9 @@ def score_arm(
 
 def score_further(arm: Arm, trained: Trained, bench: Bench) -> dict[str, list[scoring.Scores]]:
   """Every member's scores on the test sets after the first, by set."""
+  params, mesh = to_score(trained.state)
   return {
-    name: scoring.score(arm.network, trained.state.params, photos, trained.mesh)
+    name: scoring.score(arm.network, params, photos, mesh)
     for name, photos in bench.photos.further_tests.items()
   }
 

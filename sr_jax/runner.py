@@ -1,9 +1,9 @@
-"""Compares two arms: budget, data, training, scores, verdict, report."""
+"""Trains and scores arms: budget, data, training, scores; of two arms also verdict and report."""
 
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 
@@ -31,6 +31,22 @@ from sr_jax.training.metrics import MetricsLog
 from sr_jax.training.timing import Timed, in_both_executions, step_seconds
 
 
+class Outcome(NamedTuple):
+  """What training and scoring the arms of a run gives.
+
+  Attributes:
+    results: for results.json, without a verdict.
+    trained: the populations, by arm.
+    bench: what the arms shared.
+    seconds: wall time of each phase.
+  """
+
+  results: dict[str, Any]
+  trained: dict[str, Trained]
+  bench: Bench
+  seconds: dict[str, float]
+
+
 def compare(
   experiment: str, arms: Sequence[Arm], recipe: Recipe, execution: Execution, run_dir: Path
 ) -> dict[str, str]:
@@ -50,6 +66,39 @@ def compare(
     InputError: the config, the images or the folder are wrong; said before anything compiles.
     Interrupted: a signal asked to stop; the same command continues.
   """
+  done = train_and_score(experiment, arms, recipe, execution, run_dir)
+  if done is None:
+    return _tell(read_json(run_dir / "results.json"), read_json(run_dir / "timing.json"), run_dir)
+  results, trained, bench, seconds = done
+  results["verdict"] = verdict.compare_arms(results)
+  results["verdict"]["sentences"] = verdict.sentences(results)
+
+  began = time.monotonic()
+  timing: dict[str, Any] = {
+    "device": describe_devices(),
+    **_time_steps(arms, trained, bench),
+    "phase_seconds": seconds,
+  }
+  seconds["time steps"] = time.monotonic() - began
+  began = time.monotonic()
+  report.write(results, timing, bench.photos.test, _upscaler(arms, trained), run_dir)
+  seconds["report"] = time.monotonic() - began
+  interruption.raise_if_requested()
+  write_json(run_dir / "timing.json", timing)
+  write_json(run_dir / "results.json", results)  # last: it says that the run is finished
+  return _tell(results, timing, run_dir)
+
+
+def train_and_score(
+  experiment: str, arms: Sequence[Arm], recipe: Recipe, execution: Execution, run_dir: Path
+) -> Outcome | None:
+  """Trains and scores any number of arms, from whatever is done of it.
+
+  Arguments and errors are those of `compare`.
+
+  Returns:
+    the outcome; None if the run is finished, that is if it has its results.json.
+  """
   budgets = budget.check_budgets(arms)
   say(table(budget.rows(arms, budgets)))
   began = time.monotonic()
@@ -63,7 +112,7 @@ def compare(
     say(f"WARNING: since this run was begun, {change}; its bits may differ")
   if (run_dir / "results.json").exists():
     say(f"\nThis run is finished; nothing is trained again. {run_dir}")
-    return _tell(read_json(run_dir / "results.json"), read_json(run_dir / "timing.json"), run_dir)
+    return None
   say("\n" + "\n".join([_describe_photos(photos), *photos.notes, f"Run folder: {run_dir}\n"]))
   bench = Bench(recipe, execution, run_dir, photos, store, MetricsLog(run_dir / "metrics.jsonl"))
   seconds = {"load": time.monotonic() - began}
@@ -101,24 +150,8 @@ def compare(
     results["arms"][arm.name] = {**about["arms"][arm.name], **one.chosen, "members": members}
     for name, scores in score_further(arm, one, bench).items():
       results["further_tests"][name]["arms"][arm.name] = scores
-  results["verdict"] = verdict.compare_arms(results)
-  results["verdict"]["sentences"] = verdict.sentences(results)
   seconds["evaluate"] = time.monotonic() - began
-
-  began = time.monotonic()
-  timing: dict[str, Any] = {
-    "device": describe_devices(),
-    **_time_steps(arms, trained, bench),
-    "phase_seconds": seconds,
-  }
-  seconds["time steps"] = time.monotonic() - began
-  began = time.monotonic()
-  report.write(results, timing, photos.test, _upscaler(arms, trained), run_dir)
-  seconds["report"] = time.monotonic() - began
-  interruption.raise_if_requested()
-  write_json(run_dir / "timing.json", timing)
-  write_json(run_dir / "results.json", results)  # last: it says that the run is finished
-  return _tell(results, timing, run_dir)
+  return Outcome(results, trained, bench, seconds)
 
 
 def _time_steps(

@@ -10,9 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
-from scipy.special import stdtrit
 
-from sr_jax.analysis.statistics import SESOI
+from sr_jax.analysis.statistics import SESOI, reach_of_mean
 from sr_jax.data.images import Photo
 from sr_jax.evaluation.scoring import bicubic
 
@@ -92,7 +91,7 @@ def differences_by_image(results: dict[str, Any]) -> Figure | None:
     axes.axvspan(-SESOI, SESOI, color="0.9", label=f"less than\n{SESOI} dB")
     axes.axvline(0, color="0.4", linewidth=0.8)
     for row, image in enumerate(order, start=1):
-      mean, reach = table[:, image].mean(), _reach(table[:, image])
+      mean, reach = table[:, image].mean(), reach_of_mean(table[:, image])
       axes.plot(table[:, image], np.full(len(table), row), ".", color=COLOURS[0], alpha=0.5)
       axes.errorbar(mean, row, xerr=reach, fmt="o", color=COLOURS[0], capsize=3)
     if test["low"] is not None:
@@ -107,13 +106,6 @@ def differences_by_image(results: dict[str, Any]) -> Figure | None:
     )
     axes.legend(frameon=False, loc="lower left", bbox_to_anchor=(1, 0))
   return figure
-
-
-def _reach(values: np.ndarray) -> float | None:
-  """Half the 95 % t interval of a mean over seeds."""
-  if len(values) < 2:
-    return None
-  return stdtrit(len(values) - 1, 0.975) * values.std(ddof=1) / np.sqrt(len(values))
 
 
 def example(photo: Photo, pictures: dict[str, np.ndarray], scale: int) -> Figure:

@@ -64,6 +64,14 @@ def effect(differences: Float[np.ndarray, "s i"]) -> Effect:
   )
 
 
+def reach_of_mean(values: Float[np.ndarray, " s"]) -> float | None:
+  """Half the 95 % t interval of a mean over seeds; None for one seed, which says nothing of it."""
+  if len(values) < 2:
+    return None
+  reach = stdtrit(len(values) - 1, 0.5 + LEVEL / 2) * values.std(ddof=1) / math.sqrt(len(values))
+  return float(reach)
+
+
 def two_way_standard_error(differences: Float[np.ndarray, "s i"]) -> tuple[float, float]:
   """Standard error of the mean under crossed random seeds and images.
 

@@ -14,7 +14,7 @@ from jaxtyping import Array, Float32, UInt8
 from sr_jax.data.images import Photo
 from sr_jax.data.patches import Crops, Store, cut
 from sr_jax.evaluation.metrics import mse, score_image, shave, to_db
-from sr_jax.networks import Network, upscale
+from sr_jax.networks import Network, apply, upscale, without_margin
 from sr_jax.operators.resize import imresize, upscale_bicubic
 from sr_jax.training.sharding import each_member
 
@@ -116,7 +116,7 @@ def fit(
   def one(params: Any, store: Store, crops: Crops) -> Array:
     def squared_error(crop: Crops) -> Array:
       lr, hr = cut(store, jax.tree.map(lambda x: x[None], crop), patch, network.scale)
-      return jnp.mean((upscale(network, params, lr) - hr) ** 2)
+      return jnp.mean((apply(network, params, lr) - without_margin(network, hr)) ** 2)
 
     return jax.lax.map(squared_error, crops, batch_size=64)
 

@@ -25,6 +25,7 @@ __all__ = [
   "apply",
   "lift_network",
   "upscale",
+  "without_margin",
 ]
 
 Network = LRNetwork | HRNetwork | LiftedNetwork | ESPCN | SRCNN | FSRCNN
@@ -48,3 +49,9 @@ def apply(
   """The network's output for LR patches, less `margin` on each side."""
   output: Any = network.apply({"params": params}, lr)
   return output
+
+
+def without_margin(network: Network, hr: Float[Array, "b rh rw 1"]) -> Float[Array, "b rh2 rw2 1"]:
+  """The part of HR patches that the network's output is to equal."""
+  border = network.scale * network.margin
+  return hr[:, border : hr.shape[1] - border, border : hr.shape[2] - border]

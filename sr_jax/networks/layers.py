@@ -16,6 +16,12 @@ ACTIVATIONS = {"relu": (nn.relu, 2.0), "tanh": (nn.tanh, 1.0)}
 PRELU_SLOPE = 0.25  # at the start: He et al. (2015)
 
 
+# Inside, luminance counts from mid-gray. The first and last biases could do that, except that zero
+# padding now is mid-gray; and members whose ReLUs all die, frequent otherwise at useful learning
+# rates, become rare.
+MID_GRAY = 0.5
+
+
 @dataclasses.dataclass(frozen=True)
 class Layer:
   """One convolution: what it costs and what it sees follows from these numbers alone.

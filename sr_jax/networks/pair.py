@@ -6,15 +6,10 @@ from typing import Any, ClassVar
 from flax import linen as nn
 from jaxtyping import Array, Float
 
-from sr_jax.networks.layers import ACTIVATIONS, Conv, Layer
+from sr_jax.networks.layers import ACTIVATIONS, MID_GRAY, Conv, Layer
 from sr_jax.operators.lifting import lift_bias, lift_conv
 from sr_jax.operators.resize import bicubic_phases, upscale_bicubic
 from sr_jax.operators.shuffle import depth_to_space
-
-# Inside, luminance counts from mid-gray. The first and last biases could do that, except that zero
-# padding now is mid-gray; and members whose ReLUs all die, frequent otherwise at useful learning
-# rates, become rare.
-MID_GRAY = 0.5
 
 
 class LRNetwork(nn.Module):

@@ -3,6 +3,9 @@
 With `padding="same"` every layer is padded with zeros. With "valid" none is: a patch gives `margin`
 LR pixels less on each side, all of them computed from real neighbours, and `networks.upscale`
 extends a whole image by its edge pixels first.
+
+Luminance counts from mid-gray inside, in units of which detail takes a few: with "valid", the
+published network with its first kernel and its first and last biases written otherwise.
 """
 
 import math
@@ -11,12 +14,17 @@ from typing import ClassVar
 from flax import linen as nn
 from jaxtyping import Array, Float
 
-from sr_jax.networks.layers import ACTIVATIONS, Conv, Layer
+from sr_jax.networks.layers import ACTIVATIONS, MID_GRAY, Conv, Layer
 from sr_jax.operators.resize import BICUBIC_REACH, upscale_bicubic
 from sr_jax.operators.shuffle import depth_to_space
 from sr_jax.operators.upsampling import sub_pixel_conv
 
 LAST_RATE = 0.1  # of the other layers' learning rate, in all three papers
+
+# Kernels that respond to faint detail are large in units of 0..1, and Adam, whose steps are as long
+# as its rate, takes long to reach them, or else a rate at which the later layers are thrown about.
+CONTRAST = 8.0
+LAST_GAIN = 0.01  # outputs start near mid-gray, whatever the contrast
 
 
 class ESPCN(nn.Module):
@@ -55,9 +63,11 @@ class ESPCN(nn.Module):
     activation, gain = ACTIVATIONS[self.activation]
     valid = _is_valid(self.padding)
     *body, last = self.layers
+    y = CONTRAST * (x - MID_GRAY)
     for layer in body:
-      x = activation(Conv(layer, gain, valid=valid, name=layer.name)(x))
-    return depth_to_space(Conv(last, 1.0, valid=valid, name=last.name)(x), self.scale)
+      y = activation(Conv(layer, gain, valid=valid, name=layer.name)(y))
+    y = Conv(last, LAST_GAIN, valid=valid, name=last.name)(y)
+    return depth_to_space(y, self.scale) + MID_GRAY
 
 
 class SRCNN(nn.Module):
@@ -94,12 +104,12 @@ class SRCNN(nn.Module):
     """Upscales LR luminance `x`, less `margin`."""
     valid = _is_valid(self.padding)
     *body, last = self.layers
-    y = upscale_bicubic(x, self.scale)
+    y = upscale_bicubic(CONTRAST * (x - MID_GRAY), self.scale)
     if valid:  # 6 HR pixels more than the margin: what the two kernels take off
       y = _without_border(y, self.margin * self.scale - 6)
     for layer in body:
       y = nn.relu(Conv(layer, 2.0, valid=valid, name=layer.name)(y))
-    return Conv(last, 1.0, valid=valid, name=last.name)(y)
+    return Conv(last, LAST_GAIN, valid=valid, name=last.name)(y) + MID_GRAY
 
 
 class FSRCNN(nn.Module):
@@ -150,9 +160,10 @@ class FSRCNN(nn.Module):
     """Upscales LR luminance `x`, less `margin`."""
     valid = _is_valid(self.padding)
     *body, last = self.layers
+    y = CONTRAST * (x - MID_GRAY)
     for layer in body:
-      x = Conv(layer, 2.0, valid=valid, name=layer.name)(x)
-    y = TransposedConv(last, name=last.name)(x)
+      y = Conv(layer, 2.0, valid=valid, name=layer.name)(y)
+    y = TransposedConv(last, name=last.name)(y) + MID_GRAY
     return _without_border(y, self.scale * self._reach) if valid else y
 
 
@@ -163,12 +174,12 @@ class TransposedConv(nn.Module):
 
   @nn.compact
   def __call__(self, x: Float[Array, "b h w i"]) -> Float[Array, "b rh rw o"]:
-    """Convolves; the kernel is drawn so that the sum over what an output sees has variance 1."""
+    """Convolves; the kernel is drawn normal, `LAST_GAIN` being the variance of an output's taps."""
     layer = self.layer
     size, scale = layer.kernel_size, layer.stride
-    seen = layer.inputs * (size / scale) ** 2
+    seen = layer.inputs * (size / scale) ** 2  # taps that meet in an output
     shape = (size, size, layer.inputs, layer.outputs)
-    kernel = self.param("kernel", nn.initializers.normal(seen**-0.5), shape)
+    kernel = self.param("kernel", nn.initializers.normal((LAST_GAIN / seen) ** 0.5), shape)
     bias = self.param("bias", nn.initializers.zeros_init(), (layer.biases,))
     return sub_pixel_conv(x, kernel, scale, (layer.padding,) * 2) + bias.reshape(1, 1, 1, -1)
 

@@ -17,7 +17,7 @@ from jax.sharding import Mesh
 from jaxtyping import Array, Float32, Int32, PRNGKeyArray
 
 from sr_jax.data.patches import Crops, HostOrDevice, Store, cut, draw
-from sr_jax.networks import Network, apply
+from sr_jax.networks import Network, apply, without_margin
 from sr_jax.operators.conv import DEFAULT, Computation, computing
 from sr_jax.training.sharding import DATA, each_member
 
@@ -104,13 +104,11 @@ def make_train_steps(
     over these steps, `state` is donated.
   """
   share = batch // mesh.shape[DATA]
-  border = network.scale * network.margin
-  inner = slice(border, network.scale * patch - border)
   relative = {layer.name: layer.rate for layer in network.layers}
 
   def loss(params: Any, lr: Array, hr: Array) -> Array:
     with computing(computation):
-      return jnp.mean((apply(network, params, lr) - hr[:, inner, inner]) ** 2)
+      return jnp.mean((apply(network, params, lr) - without_margin(network, hr)) ** 2)
 
   def train_step(
     step: Array, carry: tuple[State, Array], member: Members, store: Store, steps: Array

@@ -1,0 +1,106 @@
+"""Does ESPCN, trained on 91 images, reach the number that its paper prints?
+
+Shi et al. (2016, arXiv 1609.05158) report 32.55 dB on Set5 at x3 for tanh and 32.39 for relu, both
+trained on T91 alone.
+
+  python launch.py --experiment=espcn --manual_dir=FOLDER
+
+FOLDER holds the folders T91, BSD200, Set5, Set14 and BSD100.
+"""
+
+import dataclasses
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+from sr_jax.analysis import reproduction
+from sr_jax.arm_run import Recipe
+from sr_jax.budget import Arm
+from sr_jax.config import Execution, setting
+from sr_jax.console import say, table
+from sr_jax.networks import ESPCN, FSRCNN, SRCNN, Network
+from sr_jax.run_folder import describe_devices, read_json, write_json
+from sr_jax.runner import train_and_score
+from sr_jax.training import interruption
+
+# PSNR in dB at x3 of networks trained on T91: ESPCN's paper, Table 1, whose BSD300 is BSD100 here.
+PAPER = {
+  "espcn": {"Set5": 32.55, "Set14": 29.08, "BSD100": 28.26},
+  "espcn_relu": {"Set5": 32.39, "Set14": 28.97, "BSD100": 28.20},
+  "srcnn": {"Set5": 32.39, "Set14": 29.00, "BSD100": 28.21},
+}
+PAPER_SCALE, PAPER_DATA = 3, "T91"
+NETWORKS = ("espcn", "espcn_relu", "srcnn", "fsrcnn")
+
+
+@dataclasses.dataclass(frozen=True)
+class Config(Recipe):
+  """The recipe, and which networks are trained by it."""
+
+  scale: int = 3
+  data: str = "tfds:T91"
+  validation_data: str = "BSD200"
+  test_data: tuple[str, ...] = ("Set5", "Set14", "BSD100")
+  patch: int = 19
+  steps: int = 40_000
+  learning_rate: tuple[float, ...] = (3e-3,)
+  networks: tuple[str, ...] = setting(NETWORKS, "which networks are trained", choices=NETWORKS)
+  padding: str = setting(
+    "valid", "valid: no patch is padded; same: zeros around every layer", choices=("valid", "same")
+  )
+
+
+def arms(config: Config) -> list[Arm]:
+  """The networks asked for; what they cost is what their papers count."""
+  r, padding = config.scale, config.padding
+  on_lr_pixels = Fraction(1, r**2)
+  espcn = (25 * 64 + 9 * 64 * 32 + 9 * 32 * r**2) * on_lr_pixels
+  found: dict[str, tuple[Network, Fraction, str]] = {
+    "espcn": (ESPCN(r, padding=padding), espcn, "ESPCN (tanh)"),
+    "espcn_relu": (ESPCN(r, activation="relu", padding=padding), espcn, "ESPCN (relu)"),
+    "srcnn": (SRCNN(r, padding=padding), Fraction(8032), "SRCNN (9-1-5)"),
+    "fsrcnn": (FSRCNN(r, padding=padding), 12464 * on_lr_pixels, "FSRCNN (56, 12, 4)"),
+  }
+  return [
+    Arm(name, network, macs, 0.0, note)
+    for name, (network, macs, note) in found.items()
+    if name in config.networks
+  ]
+
+
+def main(config: Config, execution: Execution, run_dir: Path) -> dict[str, str]:
+  """Trains and scores the networks; returns the headline."""
+  done = train_and_score("espcn", arms(config), config, execution, run_dir)
+  if done is None:
+    return _tell(read_json(run_dir / "results.json"), run_dir)
+  results = done.results | {"paper": _paper(done.results)}
+  timing = {"device": describe_devices(), "phase_seconds": done.seconds}
+  about = read_json(run_dir / "config.json")
+  (run_dir / "report.md").write_text(reproduction.markdown(results, timing, about))
+  interruption.raise_if_requested()
+  write_json(run_dir / "timing.json", timing)
+  write_json(run_dir / "results.json", results)  # last: it says that the run is finished
+  return _tell(results, run_dir)
+
+
+def _paper(results: dict[str, Any]) -> dict[str, dict[str, float]]:
+  """What the paper prints of the networks and test sets of this run, if it is of its kind."""
+  config = results["config"]
+  if config["scale"] != PAPER_SCALE or Path(config["data"].rpartition(":")[2]).name != PAPER_DATA:
+    return {}
+  return {
+    arm: {name: number for name, number in printed.items() if name in results["tests"]}
+    for arm, printed in PAPER.items()
+    if arm in results["arms"]
+  }
+
+
+def _tell(results: dict[str, Any], run_dir: Path) -> dict[str, str]:
+  """Prints the table and the comparison with the paper; returns the means of the first test set."""
+  say("\n" + table(reproduction.rows(results)) + "\n")
+  for sentence in reproduction.sentences(results):
+    say(sentence)
+  say(f"\nReport: {run_dir / 'report.md'}")
+  first = results["tests"][0]
+  scores = reproduction.scores_on(results, first)
+  return {f"{arm} {first}": reproduction.mean(some, "psnr").text(2) for arm, some in scores.items()}
