@@ -167,7 +167,6 @@ def _run(
   from sr_jax.training import profiling  # noqa: PLC0415
 
   _start_jax(execution)
-  started = time.monotonic() - BEGAN
   clock = profiling.CompileClock()
   rows = []
   failed = 0
@@ -178,12 +177,24 @@ def _run(
       say(f"\n[{i}/{len(points)}] " + " ".join(f"--{k}={v}" for k, v in at.items()))
     run_dir = run_folder.path_of(execution.workdir, name, config)
     try:
-      began = time.monotonic()
+      finished = (run_dir / "results.json").exists()
+      began, compiled = time.monotonic(), (clock.seconds, clock.programs)
       rows.append(at | experiment.main(config, execution, run_dir))
-      if execution.profile:
+      if execution.profile and not finished:
+        timing = run_folder.read_json(run_dir / "timing.json")
+        phases = timing.get("phase_seconds", {})
         whole = time.monotonic() - began
-        say("\n" + table(_profile(run_folder.read_json(run_dir / "timing.json"), whole, started)))
-        say(f"of which {clock.programs} programs took {clock.seconds:.2f} s to compile or to load")
+        profile = {
+          "seconds": {
+            "start and import": began - BEGAN if i == 1 else 0.0,
+            **phases,
+            "other": whole - sum(phases.values()),
+          },
+          "compile_seconds": clock.seconds - compiled[0],
+          "programs": clock.programs - compiled[1],
+        }
+        run_folder.write_json(run_dir / "profile.json", profile)
+        say("\n" + table(profiling.rows(profile)))
     except InputError as error:
       if not swept:
         raise
@@ -192,13 +203,6 @@ def _run(
   if swept and rows:
     say("\n" + table([list(rows[0]), *(list(row.values()) for row in rows)]))
   return 2 if failed else 0
-
-
-def _profile(timing: dict[str, Any], whole: float, started: float) -> list[list[str]]:
-  """Seconds of every phase of a run; what no phase claims is "other"."""
-  phases = timing.get("phase_seconds", {})
-  seconds = {"start and import": started, **phases, "other": whole - sum(phases.values())}
-  return [["phase", "seconds"], *([name, f"{value:.2f}"] for name, value in seconds.items())]
 
 
 def _start_jax(execution: Execution) -> None:

@@ -50,7 +50,8 @@ def main(about: dict[str, Any]) -> None:
   """Trains as often as it is told to."""
   torch.set_num_threads(about["threads"])
   device = about["device"]
-  torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
+  precision = about["precision"]
+  torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = precision == "tf32"
   torch.backends.cudnn.benchmark = True
   network = build(about)().to(device, memory_format=torch.channels_last)
   side, scale = about["patch"], about["scale"]
@@ -61,11 +62,14 @@ def main(about: dict[str, Any]) -> None:
 
   def step() -> None:
     adam.zero_grad()
-    functional.mse_loss(network(x), y).backward()
+    with torch.autocast(device, torch.bfloat16, enabled=precision == "bfloat16"):
+      loss = functional.mse_loss(network(x).float(), y)
+    loss.backward()
     adam.step()
 
   if device == "cuda":
     stream = torch.cuda.Stream()
+    stream.wait_stream(torch.cuda.current_stream())
     with torch.cuda.stream(stream):
       for _ in range(5):
         step()

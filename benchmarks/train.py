@@ -7,8 +7,9 @@ cut from resident photographs, schedule, Adam, all inside) against a PyTorch ste
 thread each, which is faster than one after the other with all threads. Both take turns; medians.
 HR is executed as `HRNetwork` does by default and, as a row of its own, lifted to LR space.
 
-"Peak" is what a large float32 matrix product reaches here in the same run, in JAX; a step counts
-3 x 2 x the network's MACs inside its declared budget, whatever is executed. Without PyTorch (extra
+PyTorch has no lifted network: that row computes the same function as HR by another algorithm.
+"Peak" is what a large matrix product reaches here in the same run, in JAX; a step counts 3 x 2 x
+the network's declared MACs, whatever is executed. Without PyTorch (extra
 `torch`) its columns are empty. On an accelerator members are batched, the form of the convolutions
 is chosen as in a run, TF32 and bfloat16 get rows, and PyTorch uses CUDA graphs, one run at a time.
 """
@@ -35,7 +36,7 @@ from sr_jax.networks import HRNetwork, LRNetwork, Network
 from sr_jax.networks.published import ESPCN
 from sr_jax.run_folder import describe_devices
 from sr_jax.training import autotune, population
-from sr_jax.training.sharding import make_mesh, replicate, shard_members, use_all_cores
+from sr_jax.training.sharding import cores, make_mesh, replicate, shard_members, use_all_cores
 
 ROUNDS, SECONDS = 5, 0.25  # a measurement, and how often it is taken
 WORKER = Path(__file__).parent / "torch_step.py"
@@ -98,6 +99,7 @@ class TorchRuns:
 
   def __init__(self, case: Case, cores: int, cuda: bool) -> None:
     workers = 1 if cuda else min(case.members, cores)
+    self.turns = [len(range(i, case.members, workers)) for i in range(workers)]
     network: Any = case.network
     layers = [
       {key: getattr(layer, key) for key in ("inputs", "outputs", "kernel_size", "padding")}
@@ -113,8 +115,8 @@ class TorchRuns:
       "batch": case.batch,
       "threads": max(1, cores // workers),
       "device": "cuda" if cuda else "cpu",
+      "precision": case.precision,
     }
-    self.rounds = case.members // workers  # every worker trains so many members in turn
     command = [sys.executable, str(WORKER), json.dumps(about)]
     self.processes = [
       subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
@@ -124,9 +126,9 @@ class TorchRuns:
 
   def __call__(self, steps: int) -> None:
     """Trains every member for some steps."""
-    for process in self.processes:
+    for process, turns in zip(self.processes, self.turns, strict=True):
       assert process.stdin
-      process.stdin.write(f"{steps * self.rounds}\n")
+      process.stdin.write(f"{steps * turns}\n")
       process.stdin.flush()
     self._wait_for("done")
 
@@ -144,12 +146,16 @@ class TorchRuns:
       process.wait()
 
 
-def peak(dtype: Any = jnp.float32, precision: str = "highest", size: int = 2048) -> float:
+def peak(dtype: Any = jnp.float32, precision: str = "highest") -> float:
   """FLOP/s of a large matrix product."""
-  a = jnp.ones((size, size), dtype)
+  size = 2048 if jax.default_backend() == "cpu" else 8192
+  a = jnp.zeros((size, size), dtype)
   product = jax.jit(lambda a: jnp.matmul(a, a, precision=precision))
-  call = {"peak": lambda steps: [jax.block_until_ready(product(a)) for _ in range(steps)]}
-  return 2 * size**3 / measure(call)["peak"]
+
+  def call(steps: int) -> None:
+    jax.block_until_ready([product(a) for _ in range(steps)][-1])
+
+  return 2 * size**3 / measure({"peak": call})["peak"]
 
 
 def measure(calls: dict[str, Callable[[int], Any]], rounds: int = ROUNDS) -> dict[str, float]:
@@ -175,7 +181,7 @@ def run(case: Case, photos: list[Any], with_torch: bool, top: float) -> dict[str
   calls = {"jax": call}
   cuda = jax.default_backend() == "gpu"
   # PyTorch has no lifted HR network; the row compares with the one it computes in HR space.
-  runs = TorchRuns(case, jax.device_count() if not cuda else 1, cuda) if with_torch else None
+  runs = TorchRuns(case, cores(), cuda) if with_torch else None
   if runs:
     calls["torch"] = runs
   seconds = {name: value / case.members for name, value in measure(calls).items()}
@@ -214,7 +220,8 @@ def main(out: Path | None, quick: bool) -> None:
   peaks = {"float32": peak()}
   if accelerator:
     peaks |= {"tf32": peak(precision="high"), "bfloat16": peak(jnp.bfloat16)}
-  say(f"{describe_devices()}; malloc settings: {os.environ.get('GLIBC_TUNABLES', 'none')}")
+  malloc = "set" if "malloc" in os.environ.get("GLIBC_TUNABLES", "") else "default"
+  say(f"{describe_devices()}; glibc's malloc: {malloc}")
   say(", ".join(f"{name} peak {value / 1e9:.0f} GFLOP/s" for name, value in peaks.items()))
   found = []
   for case in cases(accelerator):
@@ -223,13 +230,12 @@ def main(out: Path | None, quick: bool) -> None:
     photos = sources.load("sample_photos", case.network.scale, case.patch).train
     found.append(run(case, photos, with_torch, peaks[case.precision]))
     say(" | ".join(rows(found[-1:])[1]))
+    if out:
+      about: dict[str, Any] = {"benchmark": "train", "device": describe_devices(), "malloc": malloc}
+      about |= {"minutes": (time.monotonic() - began) / 60, "peak_flops": peaks, "rows": found}
+      out.write_text(json.dumps(about, indent=1) + "\n")
   say("\n" + table(rows(found)))
-  minutes = (time.monotonic() - began) / 60
-  say(f"({minutes:.1f} minutes)")
-  if out:
-    about = {"benchmark": "train", "device": describe_devices(), "minutes": minutes}
-    about |= {"peak_flops": peaks, "rows": found}
-    out.write_text(json.dumps(about, indent=1) + "\n")
+  say(f"({(time.monotonic() - began) / 60:.1f} minutes)")
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from typing import Any
 from sr_jax.analysis import report, verdict
 from sr_jax.console import markdown_table
 from sr_jax.run_folder import read_json
+from sr_jax.training import profiling
 
 DOCS = Path(__file__).parent
 PAGES = (DOCS.parent / "README.md", DOCS / "PERFORMANCE.md")
@@ -77,7 +78,10 @@ def train(data: dict[str, Any]) -> dict[str, str]:
     cells.append([*shown, f"{1e3 * ours:.3g}", *against, f"{row['share_of_peak']:.0%}"])
   default = [[row[0], *row[4:5], *row[6:]] for row in cells if row[1:4] == ["2", "17", "16"]]
   peaks = ", ".join(f"{name} {value / 1e9:.0f}" for name, value in data["peak_flops"].items())
-  about = f"({data['device']}, {data['minutes']:.1f} minutes; peak in GFLOP/s: {peaks}.)"
+  about = (
+    f"({data['device']}, {data['minutes']:.1f} minutes; peak in GFLOP/s: {peaks}; glibc's malloc: "
+    f"{data['malloc']}.)"
+  )
   return {
     "train": f"{markdown_table([[head[0], head[4], *head[6:]], *default])}\n\n{about}",
     "train_all": f"{markdown_table([head, *cells])}\n\n{about}",
@@ -107,11 +111,9 @@ def growth(data: dict[str, Any]) -> str:
   return "\n\n".join([*tables, f"({data['device']}.)"])
 
 
-def profile(timing: dict[str, Any]) -> str:
+def profile(data: dict[str, Any], device: str) -> str:
   """Where the seconds of a run went."""
-  phases = timing["phase_seconds"]
-  rows = [["phase", "seconds"], *([name, f"{value:.1f}"] for name, value in phases.items())]
-  return f"{markdown_table(rows)}\n\n({timing['device']}.)"
+  return f"{markdown_table(profiling.rows(data))}\n\n({device}.)"
 
 
 def blocks_of(source: Path) -> dict[str, str]:
@@ -123,7 +125,10 @@ def blocks_of(source: Path) -> dict[str, str]:
       shutil.copy(source / "figures" / f"{figure}.png", DOCS / "figures" / f"{figure}.png")
     if name == "equivalence":
       return {name: equivalence(results, timing)}
-    return {name: matched_flops(results, timing), "profile": profile(timing)}
+    blocks = {name: matched_flops(results, timing)}
+    if (source / "profile.json").exists():
+      blocks["profile"] = profile(read_json(source / "profile.json"), timing["device"])
+    return blocks
   data = read_json(source)
   benchmark = data["benchmark"]
   if benchmark == "train":

@@ -99,6 +99,8 @@ def conv(
     raise ValueError(f"conv: at most 3 spatial axes, not {len(padding)}")
   pairs = tuple((int(low), int(high)) for low, high in padding)
   computation = computation or _ambient.get()
+  if computation.form not in FORMS or computation.precision not in PRECISIONS:
+    raise ValueError(f"conv: {computation} is none of {FORMS} in {PRECISIONS}")
   if computation.form == "plain":
     return _correlate(x, kernel, pairs, computation)
   return _conv(x, kernel, pairs, computation)
@@ -108,8 +110,8 @@ def conv(
 def _conv(x: Array, kernel: Array, padding: Padding, how: Computation) -> Array:
   if how.form == "matrix_product":
     windows = _windows(x, kernel.shape[:-2], padding)
-    y = _product(windows.reshape(-1, windows.shape[-1]), _rows(kernel), how)
-    return y.reshape(*windows.shape[:-1], -1)
+    y = _product(_rows(windows), _rows(kernel), how)
+    return y.reshape(*windows.shape[:-1], kernel.shape[-1])
   return _correlate(x, kernel, padding, how)
 
 
@@ -128,8 +130,7 @@ def _backward(
   dx = _conv(dy, mirrored, _full(kernel.shape[:-2], padding), how)
   if how.form == "matrix_product":
     windows = _windows(x, kernel.shape[:-2], padding)
-    flat = windows.reshape(-1, windows.shape[-1]), _rows(dy)
-    return dx, _product(flat[0].T, flat[1], how).reshape(kernel.shape)
+    return dx, _product(_rows(windows).T, _rows(dy), how).reshape(kernel.shape)
   # The batch is summed over in parts, all equally large, unless channels are so few that XLA:CPU
   # does not take matrix products.
   parts, terms = 1, math.prod(dy.shape[:-1])
@@ -192,8 +193,8 @@ def _windows(x: Array, window: Sequence[int], padding: Padding) -> Array:
     length = x.shape[axis] - size + 1
     shifts = [lax.slice_in_dim(x, a, a + length, axis=axis) for a in range(size)]
     x = jnp.stack(shifts, axis=-2)
-    x = x.reshape(*x.shape[: len(window) + 1], -1, x.shape[-1])
-  return x.reshape(*x.shape[: len(window) + 1], -1)
+    x = x.reshape(*x.shape[: len(window) + 1], math.prod(window[:axis]), x.shape[-1])
+  return x.reshape(*x.shape[: len(window) + 1], math.prod(x.shape[len(window) + 1 :]))
 
 
 def _pad(x: Array, padding: Padding) -> Array:
@@ -202,7 +203,7 @@ def _pad(x: Array, padding: Padding) -> Array:
 
 
 def _rows(x: Array) -> Array:
-  return x.reshape(-1, x.shape[-1])
+  return x.reshape(math.prod(x.shape[:-1]), x.shape[-1])
 
 
 def _product(a: Array, b: Array, how: Computation) -> Array:

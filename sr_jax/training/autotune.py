@@ -14,11 +14,12 @@ from jax.sharding import Mesh
 
 from sr_jax.data.patches import Store
 from sr_jax.networks import Network
-from sr_jax.operators.conv import FORMS, Computation
+from sr_jax.operators.conv import Computation
 from sr_jax.run_folder import read_json, write_json
 from sr_jax.training.population import Members, State, make_train_steps
 from sr_jax.training.sharding import one_by_one
 
+BATCHED_FORMS = ("plain", "matrix_product")
 SECONDS = 0.3  # of measuring each form
 
 
@@ -34,10 +35,10 @@ def choose(
   store: Store,
   mesh: Mesh,
 ) -> Computation:
-  """The computation of an arm: as the run's folder says, else measured and written there.
+  """The computation of a population: as the run's folder says, else measured and written there.
 
   Args:
-    run_dir: the run's folder; `computation.json` in it holds the form of every arm.
+    run_dir: the run's folder; `computation.json` in it holds the form of every population.
     arm: name of the arm.
     precision: of products, from the recipe.
     network: its network.
@@ -52,9 +53,10 @@ def choose(
     return Computation("canonical", precision)
   file = run_dir / "computation.json"
   chosen = read_json(file) if file.exists() else {}
-  if arm not in chosen:
+  population = f"{arm}, {len(members.seed)} members"
+  if population not in chosen:
     seconds = {}
-    for form in FORMS:
+    for form in BATCHED_FORMS:
       computation = Computation(form, precision)
       train_steps = make_train_steps(network, batch, patch, mesh, computation)
 
@@ -64,11 +66,16 @@ def choose(
         jax.block_until_ready(train_steps(copy, members, store, 0, steps, steps))
         return time.perf_counter() - began
 
-      measure(1)  # compiles
-      once = measure(4) / 4
-      steps = max(4, int(SECONDS / once))
-      seconds[form] = measure(steps) / steps
+      try:
+        measure(1)  # compiles
+        once = measure(4) / 4
+        steps = max(4, int(SECONDS / once))
+        seconds[form] = measure(steps) / steps
+      except jax.errors.JaxRuntimeError as error:
+        failed = error  # say, windows that do not fit the memory
+    if not seconds:
+      raise failed
     best = min(seconds, key=lambda form: seconds[form])
-    chosen[arm] = {"form": best, "step_seconds": seconds}
+    chosen[population] = {"form": best, "step_seconds": seconds}
     write_json(file, chosen)
-  return Computation(chosen[arm]["form"], precision)
+  return Computation(chosen[population]["form"], precision)

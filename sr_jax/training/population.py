@@ -19,11 +19,12 @@ from jaxtyping import Array, Float32, Int32, PRNGKeyArray
 from sr_jax.data.patches import Crops, HostOrDevice, Store, cut, draw
 from sr_jax.networks import Network, apply, without_margin
 from sr_jax.operators.conv import DEFAULT, Computation, computing
-from sr_jax.training.sharding import DATA, each_member
+from sr_jax.training.sharding import DATA, each_member, one_by_one
 
 # Clipping only cuts early spikes, after which all ReLUs of a layer may be dead for good.
 ADAM = optax.chain(optax.clip_by_global_norm(0.05), optax.scale_by_adam(b1=0.9, b2=0.999, eps=1e-8))
 WARMUP = 0.1  # of all steps
+BLOCK = 20  # steps, see `_repeat`
 INITIALISATION, BATCHES = 0, 1  # the two uses of a seed
 
 
@@ -132,7 +133,7 @@ def make_train_steps(
     state, who = member
     body = functools.partial(train_step, member=who, store=store, steps=steps)
     nothing = who.learning_rate * 0  # rather than 0.0: sharded as the member is
-    state, total = jax.lax.fori_loop(start, stop, body, (state, nothing))
+    state, total = _repeat(body, start, stop, (state, nothing), one_by_one(mesh))
     return state, total / (stop - start)
 
   def train_steps(
@@ -141,6 +142,23 @@ def make_train_steps(
     return each_member(one, mesh)((state, members), store, start, stop, steps)
 
   return jax.jit(train_steps, donate_argnums=0)
+
+
+def _repeat(body: Callable, start: Array, stop: Array, carry: Any, on_cpu: bool) -> Any:
+  """`fori_loop`, on accelerators in blocks whose length the compiler knows.
+
+  Without it their host has to ask after every step whether there is another one.
+  """
+  if on_cpu:
+    return jax.lax.fori_loop(start, stop, body, carry)
+
+  def block(i: Array, carry: Any) -> Any:
+    first = start + i * BLOCK
+    return jax.lax.fori_loop(0, BLOCK, lambda j, carry: body(first + j, carry), carry)
+
+  blocks = (stop - start) // BLOCK
+  carry = jax.lax.fori_loop(0, blocks, block, carry)
+  return jax.lax.fori_loop(start + blocks * BLOCK, stop, body, carry)
 
 
 def _share_of(crops: Crops, share: int) -> Crops:

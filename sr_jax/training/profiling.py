@@ -1,5 +1,7 @@
 """Where the wall time of a run goes."""
 
+from typing import Any
+
 import jax
 
 # Lowering to StableHLO, and XLA's work or, with a warm cache, reading what it did before.
@@ -21,3 +23,10 @@ class CompileClock:
     if event in COMPILATION:
       self.seconds += duration_secs
       self.programs += event == COMPILATION[-1]
+
+
+def rows(profile: dict[str, Any]) -> list[list[str]]:
+  """A run's `profile.json` as a table: seconds of every phase, and of compiling within them."""
+  cells = [[name, f"{seconds:.2f}"] for name, seconds in profile["seconds"].items()]
+  compiling = f"of which {profile['programs']} programs are compiled or loaded"
+  return [["phase", "seconds"], *cells, [compiling, f"{profile['compile_seconds']:.2f}"]]

@@ -45,10 +45,13 @@ def use_all_cores() -> None:
   asked = "xla_force_host_platform_device_count" in os.environ.get("XLA_FLAGS", "")
   unset = jax.config.jax_num_cpu_devices < 1  # type: ignore[attr-defined]
   if unset and not asked:
-    # A process may be confined to fewer cores than there are; only Linux tells.
-    confined = getattr(os, "sched_getaffinity", None)
-    cores = len(confined(0)) if confined else os.cpu_count() or 1
-    jax.config.update("jax_num_cpu_devices", cores)
+    jax.config.update("jax_num_cpu_devices", cores())
+
+
+def cores() -> int:
+  """CPU cores that this process may use: it may be confined to fewer than there are, on Linux."""
+  confined = getattr(os, "sched_getaffinity", None)
+  return len(confined(0)) if confined else os.cpu_count() or 1
 
 
 def replicate(mesh: Mesh, tree: Any) -> Any:

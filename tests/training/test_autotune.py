@@ -5,7 +5,6 @@ import pytest
 from sr_jax.data import patches
 from sr_jax.data.images import make_photo
 from sr_jax.networks import LRNetwork
-from sr_jax.operators.conv import FORMS
 from sr_jax.run_folder import read_json
 from sr_jax.training import autotune, population, sharding
 
@@ -38,8 +37,8 @@ def test_the_fastest_form_is_measured_once_and_kept(choose, tmp_path, monkeypatc
   monkeypatch.setattr(autotune, "one_by_one", lambda mesh: False)
   monkeypatch.setattr(autotune, "SECONDS", 0.01)
   first = choose()
-  kept = read_json(tmp_path / "computation.json")["lr"]
-  assert set(kept["step_seconds"]) == set(FORMS)
+  kept = read_json(tmp_path / "computation.json")["lr, 1 members"]
+  assert set(kept["step_seconds"]) == set(autotune.BATCHED_FORMS)
   assert min(kept["step_seconds"], key=kept["step_seconds"].get) == kept["form"] == first.form
   monkeypatch.setattr(autotune, "make_train_steps", lambda *_: pytest.fail("measured again"))
   assert choose() == first

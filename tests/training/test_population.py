@@ -157,6 +157,8 @@ def test_batched_members_as_on_an_accelerator_compute_the_same(network, shape, f
   alone, loss = trained(network)
   state = initial(network, WHO)
   monkeypatch.setattr(sharding, "one_by_one", lambda mesh: False)
+  monkeypatch.setattr(population, "one_by_one", lambda mesh: False)
+  monkeypatch.setattr(population, "BLOCK", 3)
   uncached = population.make_train_steps.__wrapped__
   monkeypatch.setattr(population, "make_train_steps", uncached)
   batched, batched_loss = train(
