@@ -30,7 +30,7 @@ PAPER = {
   "srcnn": {"Set5": 32.39, "Set14": 29.00, "BSD100": 28.21},
 }
 PAPER_SCALE, PAPER_DATA = 3, "T91"
-NETWORKS = ("espcn", "espcn_relu", "srcnn", "fsrcnn")
+NETWORKS = ("espcn", "espcn_relu", "fsrcnn", "srcnn")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,8 +42,10 @@ class Config(Recipe):
   validation_data: str = "BSD200"
   test_data: tuple[str, ...] = ("Set5", "Set14", "BSD100")
   patch: int = 19
-  steps: int = 40_000
-  learning_rate: tuple[float, ...] = (3e-3,)
+  steps: int = 20_000
+  seeds: int = 4
+  learning_rate: tuple[float, ...] = (4e-3, 8e-3, 1.6e-2)
+  search_steps: int = 4_000
   networks: tuple[str, ...] = setting(NETWORKS, "which networks are trained", choices=NETWORKS)
   padding: str = setting(
     "valid", "valid: no patch is padded; same: zeros around every layer", choices=("valid", "same")
@@ -58,8 +60,8 @@ def arms(config: Config) -> list[Arm]:
   found: dict[str, tuple[Network, Fraction, str]] = {
     "espcn": (ESPCN(r, padding=padding), espcn, "ESPCN (tanh)"),
     "espcn_relu": (ESPCN(r, activation="relu", padding=padding), espcn, "ESPCN (relu)"),
-    "srcnn": (SRCNN(r, padding=padding), Fraction(8032), "SRCNN (9-1-5)"),
     "fsrcnn": (FSRCNN(r, padding=padding), 12464 * on_lr_pixels, "FSRCNN (56, 12, 4)"),
+    "srcnn": (SRCNN(r, padding=padding), Fraction(8032), "SRCNN (9-1-5)"),
   }
   return [
     Arm(name, network, macs, 0.0, note)
