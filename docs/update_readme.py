@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from sr_jax.analysis import report, verdict
+from sr_jax.analysis import report, reproduction, verdict
 from sr_jax.console import markdown_table
 from sr_jax.run_folder import read_json
 from sr_jax.training import profiling
@@ -20,6 +20,7 @@ PAGES = (DOCS.parent / "README.md", DOCS / "PERFORMANCE.md")
 FIGURES = {
   "matched_flops": ("example", "differences_by_image"),
   "equivalence": ("trained_layer",),
+  "espcn": (),
 }
 
 
@@ -41,6 +42,17 @@ def equivalence(results: dict[str, Any], timing: dict[str, Any]) -> str:
   for finding in [*results["sentences"], timing["speed"]]:
     rows.append([finding["sentence"], f"**{finding['verdict']}**", finding["evidence"]])
   return markdown_table(rows)
+
+
+def espcn(results: dict[str, Any], timing: dict[str, Any]) -> str:
+  """Published networks beside their papers."""
+  minutes = sum(timing["phase_seconds"].values()) / 60
+  config = results["config"]
+  return (
+    f"{markdown_table(reproduction.rows(results))}\n\n"
+    f"(Mean and 95 % interval over {config['seeds']} seeds of {config['steps']:,} steps at "
+    f"x{config['scale']}; {minutes:.0f} minutes on {timing['device']}.)"
+  )
 
 
 def upsampling(data: dict[str, Any]) -> str:
@@ -123,6 +135,8 @@ def blocks_of(source: Path) -> dict[str, str]:
     name = results["experiment"]
     for figure in FIGURES[name]:
       shutil.copy(source / "figures" / f"{figure}.png", DOCS / "figures" / f"{figure}.png")
+    if name == "espcn":
+      return {name: espcn(results, timing)}
     if name == "equivalence":
       return {name: equivalence(results, timing)}
     blocks = {name: matched_flops(results, timing)}
