@@ -42,13 +42,15 @@ class Config(Recipe):
   validation_data: str = "BSD200"
   test_data: tuple[str, ...] = ("Set5", "Set14", "BSD100")
   patch: int = 19
-  steps: int = 20_000
+  steps: int = 15_000
   seeds: int = 4
   learning_rate: tuple[float, ...] = (4e-3, 8e-3, 1.6e-2)
-  search_steps: int = 4_000
+  search_steps: int = 3_000
   networks: tuple[str, ...] = setting(NETWORKS, "which networks are trained", choices=NETWORKS)
   padding: str = setting(
-    "valid", "valid: no patch is padded; same: zeros around every layer", choices=("valid", "same")
+    "valid",
+    "valid: layers of ESPCN and SRCNN are not padded; same: with zeros",
+    choices=("valid", "same"),
   )
 
 
@@ -60,7 +62,11 @@ def arms(config: Config) -> list[Arm]:
   found: dict[str, tuple[Network, Fraction, str]] = {
     "espcn": (ESPCN(r, padding=padding), espcn, "ESPCN (tanh)"),
     "espcn_relu": (ESPCN(r, activation="relu", padding=padding), espcn, "ESPCN (relu)"),
-    "fsrcnn": (FSRCNN(r, padding=padding), 12464 * on_lr_pixels, "FSRCNN (56, 12, 4)"),
+    "fsrcnn": (
+      FSRCNN(r, padding="same"),  # without, 5 of a patch's 19 LR pixels would be left
+      12464 * on_lr_pixels,
+      "FSRCNN (56, 12, 4)",
+    ),
     "srcnn": (SRCNN(r, padding=padding), Fraction(8032), "SRCNN (9-1-5)"),
   }
   return [

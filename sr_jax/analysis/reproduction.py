@@ -42,14 +42,23 @@ def mean(scores: list[dict[str, Any]], measure: str) -> Mean:
 
 
 def scores_on(results: dict[str, Any], test_set: str) -> dict[str, list[dict[str, Any]]]:
-  """Every arm's scores on a test set, one a member; bicubic's first."""
+  """Every arm's scores on a test set, one a member, without values of diverged ones; bicubic's first."""
   if test_set == results["tests"][0]:
+    bicubic = results["bicubic"]["test"]
     arms = {
       name: [member["test"] for member in arm["members"]] for name, arm in results["arms"].items()
     }
-    return {"bicubic": [results["bicubic"]["test"]], **arms}
-  found = results["further_tests"][test_set]
-  return {"bicubic": [found["bicubic"]], **found["arms"]}
+  else:
+    bicubic, arms = (results["further_tests"][test_set][key] for key in ("bicubic", "arms"))
+  nothing = {"psnr": [None], "ssim": [None]}
+  alive = {
+    name: [
+      nothing if member["status"] == "diverged" else one
+      for member, one in zip(results["arms"][name]["members"], scores, strict=True)
+    ]
+    for name, scores in arms.items()
+  }
+  return {"bicubic": [bicubic], **alive}
 
 
 def rows(results: dict[str, Any], measure: str = "psnr") -> list[list[str]]:
@@ -84,10 +93,14 @@ def sentences(results: dict[str, Any]) -> Iterator[str]:
       if found.reach is not None:
         low, high = found.value - found.reach, found.value + found.reach
         interval = f"95 % interval over {found.members[0]} seeds {low:.2f} to {high:.2f}"
-      side = "above" if found.value >= number else "below"
+      off = round(found.value, 2) - number
+      side = "as" if abs(off) < 0.005 else f"{abs(off):.2f} dB {'above' if off > 0 else 'below'}"
+      yield f"{note} on {name}: {found.value:.2f} dB, {interval}; {side} the paper's {number:.2f}."
+  for arm in results["arms"].values():
+    if arm["rate_at_edge"]:
       yield (
-        f"{note} on {name}: {found.value:.2f} dB, {interval}; {abs(found.value - number):.2f} dB "
-        f"{side} the paper's {number:.2f}."
+        f"The best learning rate of {arm['note']}, {arm['learning_rate']:g}, is the "
+        f"{arm['rate_at_edge']} of the grid: a wider --learning_rate may change its scores."
       )
 
 

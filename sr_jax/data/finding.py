@@ -158,7 +158,11 @@ def images_in(folder: Path) -> list[Path]:
   """
   if not folder.is_dir():
     raise InputError(f"there is no folder {folder}")
-  files = sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES)
+  files = sorted(
+    path
+    for path in folder.iterdir()
+    if path.suffix.lower() in SUFFIXES and not path.name.startswith(".")  # as macOS leaves beside
+  )
   if not files:
     raise InputError(f"{folder} holds no image; put files there ending in {', '.join(SUFFIXES)}")
   return files

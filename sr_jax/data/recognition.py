@@ -81,6 +81,12 @@ def shared_photographs(sets: Mapping[str, Sequence[Photo]]) -> list[str]:
   return said
 
 
+def copies_in(photos: Sequence[Photo], others: Sequence[Photo]) -> list[int]:
+  """Which of `photos` are among `others`, though resized, re-encoded or cropped a little."""
+  similar = _thumbnails(photos) @ _thumbnails(others).T
+  return np.flatnonzero((similar > SAME).any(axis=1)).tolist()
+
+
 def _twins(photos: Sequence[Photo]) -> list[tuple[str, str]]:
   first: dict[str, str] = {}
   return [

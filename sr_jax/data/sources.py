@@ -13,7 +13,7 @@ from sr_jax.data import luminance_cache
 from sr_jax.data.finding import HELD_OUT, SPLITS, Found, find, same_set
 from sr_jax.data.images import Photo, make_photo
 from sr_jax.data.luminance_cache import Item, in_parallel
-from sr_jax.data.recognition import recognise, shared_photographs
+from sr_jax.data.recognition import copies_in, recognise, shared_photographs
 
 
 @dataclasses.dataclass(frozen=True)
@@ -89,7 +89,7 @@ def load(
   jobs = [(name, item) for name, items in found.sets.items() for item in items]
   photos = in_parallel(read, jobs, "Reading photographs")
   sets = {name: list(itertools.islice(photos, len(items))) for name, items in found.sets.items()}
-  notes = _recognise(found, sets) + _compare(sets)
+  notes = _recognise(found, sets) + _compare(sets) + _leave_out(sets)
   return Photos(sets.pop("train"), sets.pop("validation"), sets, notes)
 
 
@@ -134,6 +134,17 @@ def _recognise(found: Found, sets: dict[str, list[Photo]]) -> list[str]:
     digests.setdefault(origin, []).extend(photo.digest for photo in sets[name])
   said = [recognise(origin, some) for origin, some in digests.items()]
   return [sentence for sentence in said if sentence]
+
+
+def _leave_out(sets: dict[str, list[Photo]]) -> list[str]:
+  """Takes photographs of the test sets out of validation, which chooses learning rates."""
+  tests = [photo for name, photos in sets.items() if name not in SPLITS[:2] for photo in photos]
+  copies = set(copies_in(sets["validation"], tests))
+  if not copies or len(copies) == len(sets["validation"]):
+    return []
+  names = ", ".join(sets["validation"][i].name for i in sorted(copies))
+  sets["validation"] = [p for i, p in enumerate(sets["validation"]) if i not in copies]
+  return [f"Left out of validation, since a test set has them: {names}."]
 
 
 def _compare(sets: dict[str, list[Photo]]) -> list[str]:
