@@ -42,7 +42,7 @@ def mean(scores: list[dict[str, Any]], measure: str) -> Mean:
 
 
 def scores_on(results: dict[str, Any], test_set: str) -> dict[str, list[dict[str, Any]]]:
-  """Every arm's scores on a test set, one a member, without values of diverged ones; bicubic's first."""
+  """Every arm's scores on a test set, one a member (no values if diverged); bicubic's first."""
   if test_set == results["tests"][0]:
     bicubic = results["bicubic"]["test"]
     arms = {
