@@ -113,22 +113,28 @@ def correlate_valid(x, layer):
   return np.stack(maps, axis=-1) + np.asarray(layer["bias"], np.float64)
 
 
-def test_mid_gray_only_writes_the_biases_otherwise():
-  # The published network, which counts from black, has these biases; the same for the other two.
+def from_mid_gray(x):
+  """What the first layer sees; mid-gray is added again at the end."""
+  return 8 * (np.asarray(x, np.float64) - 0.5)
+
+
+def test_mid_gray_and_contrast_only_write_the_published_network_otherwise():
+  # Counting from black in units of 1, it has these parameters; the same for the other two.
   network = ESPCN(scale=2, features=(4, 3))
   params, x = random_params(network), image(12, 11)
   first, last = dict(params["first"]), dict(params["last"])
+  first["kernel"] = 8 * first["kernel"]
   first["bias"] = first["bias"] - 0.5 * first["kernel"].sum(axis=(0, 1, 2))
   last["bias"] = last["bias"] + 0.5
   published = {"first": first, "hidden_0": params["hidden_0"], "last": last}
-  from_black = apply(network, published, x + 0.5) - 0.5
-  np.testing.assert_allclose(apply(network, params, x), from_black, atol=1e-5)
+  from_black = apply(network, published, x / 8 + 0.5) - 0.5
+  np.testing.assert_allclose(apply(network, params, x), from_black, atol=1e-4)
 
 
 def test_espcn_is_three_convolutions_tanh_and_a_deconvolution():
   network = ESPCN(scale=3, features=(5, 4))
   params, x = random_params(network), image(15, 13)
-  y = np.asarray(x[0], np.float64) - 0.5  # mid-gray, added again at the end
+  y = from_mid_gray(x[0])
   for name in ("first", "hidden_0"):
     y = np.tanh(correlate_valid(y, params[name]))
   # The sub-pixel layer as the transposed convolution it is (the note, Section 2).
@@ -144,7 +150,7 @@ def test_espcn_is_three_convolutions_tanh_and_a_deconvolution():
 def test_srcnn_sharpens_bicubic_interpolation():
   network = SRCNN(scale=3, features=(5, 4), padding="valid")
   params, x = random_params(network), image(15, 13)
-  y = imresize(np.asarray(x[0, :, :, 0], np.float64) - 0.5, 3)[:, :, None]
+  y = imresize(from_mid_gray(x[0, :, :, 0]), 3)[:, :, None]
   for name in ("first", "hidden_0"):
     y = np.maximum(correlate_valid(y, params[name]), 0)
   expected = correlate_valid(y, params["last"])
@@ -158,7 +164,7 @@ def test_srcnn_sharpens_bicubic_interpolation():
 def test_fsrcnn_ends_in_a_transposed_convolution(scale):
   network = FSRCNN(scale=scale, features=(4, 3), depth=1, padding="same")
   params, x = random_params(network), image(9, 8)
-  y = np.asarray(x[0], np.float64) - 0.5
+  y = from_mid_gray(x[0])
   for name, edge in (("first", 2), ("shrink", 0), ("hidden_0", 1), ("expand", 0)):
     y = correlate_valid(np.pad(y, ((edge, edge), (edge, edge), (0, 0))), params[name])
     y = np.where(y > 0, y, np.asarray(params[name]["slope"]) * y)
