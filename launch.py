@@ -25,6 +25,7 @@ from sr_jax.training import interruption
 
 BEGAN = time.monotonic()
 EXPERIMENTS = Path(__file__).parent / "experiments"
+KINDS = {int: "a whole number", float: "a number", bool: "true or false", str: "text"}
 WORDS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 
 
@@ -45,7 +46,7 @@ class ValuesOf(flags.ArgumentParser):
         return WORDS[text.lower()]
       return self.kind(text)
     except (ValueError, KeyError) as error:
-      raise ValueError(f"{text!r} is not {self.kind.__name__}") from error
+      raise ValueError(f"{text!r} is not {KINDS[self.kind]}") from error
 
 
 def main(argv: Sequence[str]) -> int:

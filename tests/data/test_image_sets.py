@@ -156,6 +156,7 @@ def test_a_damaged_prepared_set_is_one_sentence(tmp_path, execution, damage):
 
 PREPARE = """
 import sys
+sys.path.insert(0, sys.argv[3])
 from sr_jax.config import Execution
 from sr_jax.data.finding import find
 execution = Execution(manual_dir=sys.argv[1], data_dir=sys.argv[2])
@@ -165,15 +166,17 @@ print(sum(item.read().size for item in items), "tensorflow" in sys.modules, "jax
 """
 
 
-def prepare(execution):
-  command = [sys.executable, "-c", PREPARE, execution.manual_dir, execution.data_dir]
+def prepare(execution, packages="."):
+  command = [sys.executable, "-c", PREPARE, execution.manual_dir, execution.data_dir, packages]
   return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
 def test_tensorflow_is_never_imported(tmp_path, execution):
   own(tmp_path)
+  (tmp_path / "packages" / "tensorflow").mkdir(parents=True)  # there is one to import
+  (tmp_path / "packages" / "tensorflow" / "__init__.py").write_text("")
   for _ in ("prepares", "reads"):
-    out, err = prepare(execution).communicate(timeout=120)
+    out, err = prepare(execution, str(tmp_path / "packages")).communicate(timeout=120)
     assert out.splitlines()[-1].split()[:2] == ["3000", "False"], out + err
 
 
