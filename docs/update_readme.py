@@ -136,7 +136,8 @@ def blocks_of(source: Path) -> dict[str, str]:
     for figure in FIGURES[name]:
       shutil.copy(source / "figures" / f"{figure}.png", DOCS / "figures" / f"{figure}.png")
     if name == "espcn":
-      return {name: espcn(results, timing)}
+      scale = results["config"]["scale"]
+      return {"espcn" if scale == 3 else f"espcn_x{scale}": espcn(results, timing)}
     if name == "equivalence":
       return {name: equivalence(results, timing)}
     blocks = {name: matched_flops(results, timing)}
