@@ -148,6 +148,9 @@ def blocks_of(source: Path) -> dict[str, str]:
   benchmark = data["benchmark"]
   if benchmark == "train":
     return train(data)
+  if benchmark == "startup":
+    rows = [["compile cache", "seconds"], *([k, f"{v:.1f}"] for k, v in data["seconds"].items())]
+    return {benchmark: f"{markdown_table(rows)}\n\n({data['device']}.)"}
   return {benchmark: {"upsampling": upsampling, "growth": growth}[benchmark](data)}
 
 
