@@ -21,8 +21,8 @@ What mattered, in trials of 6,000 steps of one seed, tanh, Set5 at x3, largest f
 - Contrast. Counting luminance from mid-gray and in eighths of its range, outputs starting near
   mid-gray: 32.3 dB where 0..1 gave 31.4. Tanh wants inputs of its own size, and Adam takes long to
   grow kernels that respond to faint detail. Mid-gray alone brings a fifth of that. Most of it is
-  speed: after 8,000 steps at 4e-3, clipped, two seeds reach 32.4 +- 0.2 without the factor of 8, and
-  32.2 +- 0.1 counting from black, too.
+  speed: after 8,000 steps at 4e-3, clipped, two seeds reach 32.4 +- 0.2 without the factor of 8,
+  and 32.2 +- 0.1 counting from black, too.
 - The rate. In units of 0..1, 1e-2 instead of 3e-3 brings 0.1 to 0.2 dB, and 3e-2 destroys most
   members unless gradients are clipped. A run that was thrown about early never recovers: 24,000
   steps without clipping ended below 6,000 calmer ones.
