@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import sr_jax.data
 from sr_jax.config import Execution, InputError
 from sr_jax.data.finding import HELD_OUT, find
 
@@ -138,6 +139,7 @@ def test_a_set_that_is_not_prepared_is_said_at_once(tmp_path, execution):
 def test_a_machine_without_tfds_is_told_so(tmp_path, execution, monkeypatch):
   fill(tmp_path / "manual" / "Set5", 2)
   monkeypatch.setitem(sys.modules, "sr_jax.data.image_sets", None)
+  monkeypatch.delattr(sr_jax.data, "image_sets", raising=False)  # if a test has imported it
   with pytest.raises(InputError, match=r"tfds:Set5 needs tensorflow-datasets .* give folder:PATH"):
     find("sample_photos", HELD_OUT, ["Set5"], execution)
 
