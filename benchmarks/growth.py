@@ -6,10 +6,7 @@ through its unit cost, so that one sees where it stops being linear. LR(32, 3x3)
 of 17, batches of 16; members as a run places them on the devices there are.
 """
 
-import json
-import sys
-import time
-from collections.abc import Callable
+import argparse
 from pathlib import Path
 from typing import Any
 
@@ -24,15 +21,15 @@ from sr_jax.data import patches
 from sr_jax.data.images import make_photo
 from sr_jax.evaluation import scoring
 from sr_jax.networks import LRNetwork
-from sr_jax.run_folder import describe_devices
+from sr_jax.run_folder import describe_devices, write_json
 from sr_jax.training import population
 from sr_jax.training.sharding import make_mesh, replicate, shard_members, use_all_cores
+from sr_jax.training.timing import seconds_a_step, training_call
 
 MEMBERS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64)
 IMAGES = (1, 10, 100, 1000)
 SIDES = (64, 128, 256, 512, 1024, 2048)
 NETWORK, BATCH, PATCH, SCALE = LRNetwork(), 16, 17, 2
-ROUNDS, SECONDS = 3, 0.3
 
 
 def picture(side: int) -> Any:
@@ -41,36 +38,18 @@ def picture(side: int) -> Any:
   return make_photo(f"noise {side}", noise, SCALE)
 
 
-def median_seconds(call: Callable[[int], Any]) -> float:
-  """Seconds of one of the steps that `call(steps)` does."""
-  call(1)
-  began = time.perf_counter()
-  call(1)
-  steps = max(1, int(SECONDS / (time.perf_counter() - began)))
-  seconds = []
-  for _ in range(ROUNDS):
-    began = time.perf_counter()
-    call(steps)
-    seconds.append((time.perf_counter() - began) / steps)
-  return float(np.median(seconds))
-
-
 def train(members: int, photos: list[Any]) -> dict[str, float]:
   """Seconds of a step of all members, and bytes: of a member, of the images, of scratch space."""
   mesh = make_mesh(members, BATCH)
   who = shard_members(mesh, population.make_members(range(members), [1e-4]))
   store = replicate(mesh, patches.make_store(photos, PATCH))
-  held = [population.initialise(NETWORK, "arm", who, mesh)]
+  state = population.initialise(NETWORK, "arm", who, mesh)
   train_steps: Any = population.make_train_steps(NETWORK, BATCH, PATCH, mesh)
-  scratch = train_steps.lower(held[0], who, store, 0, 1, 9).compile().memory_analysis()
-
-  def call(steps: int) -> None:
-    held[0], losses = train_steps(held[0], who, store, 0, steps, 10_000)
-    jax.block_until_ready(losses)
-
+  scratch = train_steps.lower(state, who, store, 0, 1, 9).compile().memory_analysis()
+  call = training_call(train_steps, state, who, store)
   return {
-    "seconds": median_seconds(call),
-    "bytes_a_member": sum(leaf.nbytes for leaf in jax.tree.leaves(held[0])) / members,
+    "seconds": seconds_a_step({"": call})[""],
+    "bytes_a_member": sum(leaf.nbytes for leaf in jax.tree.leaves(state)) / members,
     "bytes_of_images": sum(leaf.nbytes for leaf in jax.tree.leaves(store)),
     "scratch_bytes": getattr(scratch, "temp_size_in_bytes", 0) * mesh.size,
   }
@@ -87,7 +66,7 @@ def score(side: int) -> float:
     for _ in range(steps):
       scoring.score(NETWORK, params, photos, mesh)
 
-  return median_seconds(call)
+  return seconds_a_step({"": call})[""]
 
 
 def unit_costs(
@@ -153,13 +132,12 @@ def main(out: Path | None, figure: Path | None) -> None:
     draw(costs, figure)
   if out:
     about = {"benchmark": "growth", "device": describe_devices(), **found}
-    out.write_text(json.dumps(about, indent=1) + "\n")
+    write_json(out, about)
 
 
 if __name__ == "__main__":
-
-  def path(flag: str) -> Path | None:
-    """The value of a flag."""
-    return next((Path(a.split("=", 1)[1]) for a in sys.argv[1:] if a.startswith(f"{flag}=")), None)
-
-  main(path("--out"), path("--figure"))
+  parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+  parser.add_argument("--out", type=Path, help="JSON file to write")
+  parser.add_argument("--figure", type=Path, help="PNG file to write")
+  given = parser.parse_args()
+  main(given.out, given.figure)

@@ -4,7 +4,7 @@ Starts `launch.py --experiment=matched_flops` as a process, with an empty compil
 twice with the one that it left, and stops it when it reports the first 20 training steps done.
 """
 
-import json
+import argparse
 import subprocess
 import sys
 import tempfile
@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 
 from sr_jax.console import say
-from sr_jax.run_folder import describe_devices
+from sr_jax.run_folder import describe_devices, write_json
 
 LAUNCH = Path(__file__).parents[1] / "launch.py"
 
@@ -41,9 +41,10 @@ def main(out: Path | None) -> None:
     say(f"{run}: {seconds:.1f} s from the command to 20 steps done")
   if out:
     about = {"benchmark": "startup", "device": describe_devices(), "seconds": found}
-    out.write_text(json.dumps(about, indent=1) + "\n")
+    write_json(out, about)
 
 
 if __name__ == "__main__":
-  chosen = [flag.removeprefix("--out=") for flag in sys.argv[1:] if flag.startswith("--out=")]
-  main(Path(chosen[0]) if chosen else None)
+  parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+  parser.add_argument("--out", type=Path, help="JSON file to write")
+  main(parser.parse_args().out)

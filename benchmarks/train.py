@@ -14,6 +14,7 @@ the network's declared MACs, whatever is executed. Without PyTorch (extra
 is chosen as in a run, TF32 and bfloat16 get rows, and PyTorch uses CUDA graphs, one run at a time.
 """
 
+import argparse
 import importlib.util
 import json
 import os
@@ -27,18 +28,17 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from sr_jax.budget import budget
 from sr_jax.console import say, table
 from sr_jax.data import patches, sources
 from sr_jax.networks import HRNetwork, LRNetwork, Network
 from sr_jax.networks.published import ESPCN
-from sr_jax.run_folder import describe_devices
+from sr_jax.run_folder import describe_devices, write_json
 from sr_jax.training import autotune, population
 from sr_jax.training.sharding import cores, make_mesh, replicate, shard_members, use_all_cores
+from sr_jax.training.timing import seconds_a_step, training_call
 
-ROUNDS, SECONDS = 5, 0.25  # a measurement, and how often it is taken
 WORKER = Path(__file__).parent / "torch_step.py"
 
 
@@ -85,13 +85,7 @@ def jax_call(case: Case, photos: list[Any]) -> tuple[Callable[[int], None], str]
       Path(folder), "arm", case.precision, network, batch, patch, state, members, store, mesh
     )
   train_steps = population.make_train_steps(network, batch, patch, mesh, computation)
-  held = [state]
-
-  def call(steps: int) -> None:
-    held[0], losses = train_steps(held[0], members, store, 0, steps, 10_000)
-    jax.block_until_ready(losses)
-
-  return call, computation.form
+  return training_call(train_steps, state, members, store), computation.form
 
 
 class TorchRuns:
@@ -155,36 +149,19 @@ def peak(dtype: Any = jnp.float32, precision: str = "highest") -> float:
   def call(steps: int) -> None:
     jax.block_until_ready([product(a) for _ in range(steps)][-1])
 
-  return 2 * size**3 / measure({"peak": call})["peak"]
-
-
-def measure(calls: dict[str, Callable[[int], Any]], rounds: int = ROUNDS) -> dict[str, float]:
-  """Median seconds of a step of each, the calls taking turns."""
-  seconds: dict[str, list[float]] = {name: [] for name in calls}
-  steps = {}
-  for name, call in calls.items():
-    call(2)  # compiles, warms up
-    began = time.perf_counter()
-    call(2)
-    steps[name] = max(2, int(SECONDS * 2 / (time.perf_counter() - began)))
-  for _ in range(rounds):
-    for name, call in calls.items():
-      began = time.perf_counter()
-      call(steps[name])
-      seconds[name].append((time.perf_counter() - began) / steps[name])
-  return {name: float(np.median(each)) for name, each in seconds.items()}
+  return 2 * size**3 / seconds_a_step({"peak": call})["peak"]
 
 
 def run(case: Case, photos: list[Any], with_torch: bool, top: float) -> dict[str, Any]:
   """One row, measured."""
   call, form = jax_call(case, photos)
-  calls = {"jax": call}
+  calls: dict[str, Callable[[int], None]] = {"jax": call}
   cuda = jax.default_backend() == "gpu"
   # PyTorch has no lifted HR network; the row compares with the one it computes in HR space.
   runs = TorchRuns(case, cores(), cuda) if with_torch else None
   if runs:
     calls["torch"] = runs
-  seconds = {name: value / case.members for name, value in measure(calls).items()}
+  seconds = {name: value / case.members for name, value in seconds_a_step(calls).items()}
   if runs:
     runs.close()
   declared = HRNetwork(scale=case.network.scale) if "HR" in case.name else case.network
@@ -233,11 +210,14 @@ def main(out: Path | None, quick: bool) -> None:
     if out:
       about: dict[str, Any] = {"benchmark": "train", "device": describe_devices(), "malloc": malloc}
       about |= {"minutes": (time.monotonic() - began) / 60, "peak_flops": peaks, "rows": found}
-      out.write_text(json.dumps(about, indent=1) + "\n")
+      write_json(out, about)
   say("\n" + table(rows(found)))
   say(f"({(time.monotonic() - began) / 60:.1f} minutes)")
 
 
 if __name__ == "__main__":
-  chosen = [flag.removeprefix("--out=") for flag in sys.argv[1:] if flag.startswith("--out=")]
-  main(Path(chosen[0]) if chosen else None, "--quick" in sys.argv)
+  parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+  parser.add_argument("--out", type=Path, help="JSON file to write")
+  parser.add_argument("--quick", action="store_true", help="the shape of the default recipe only")
+  given = parser.parse_args()
+  main(given.out, given.quick)

@@ -8,23 +8,21 @@ ratios to the sub-pixel convolution, are printed. PyTorch's `Conv2d` with `Pixel
 `ConvTranspose2d` take part if it is installed; bfloat16 does on an accelerator.
 """
 
+import argparse
 import importlib.util
-import json
-import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from sr_jax.console import say, table
 from sr_jax.operators.upsampling import sub_pixel_conv, transposed_conv, zero_insertion_conv
-from sr_jax.run_folder import describe_devices
+from sr_jax.run_folder import describe_devices, write_json
+from sr_jax.training.timing import seconds_a_step
 
-SIDE, MAPS, KERNEL, ROUNDS = 512, 32, 3, 9
+SIDE, MAPS, KERNEL, ROUNDS = 512, 32, 3, 5
 EIGEN_CONVOLUTIONS = {"xla_cpu_experimental_ynn_fusion_type": "LIBRARY_FUSION_TYPE_INDIVIDUAL_DOT"}
 FORMS = {
   "sub-pixel": sub_pixel_conv,
@@ -60,8 +58,8 @@ def jax_calls(scale: int, dtype: Any) -> dict[str, Callable[[], Any]]:
       layer = jax.jit(lambda x, k: form(x, k, scale, padding), compiler_options=options)
       compiled = layer.lower(x, kernel).compile()
       calls.append(lambda compiled=compiled: jax.block_until_ready(compiled(x, kernel)))
-    seconds = measure(dict(enumerate(calls)), rounds=1)
-    return calls[min(seconds, key=lambda i: seconds[i])]
+    seconds = measure({str(i): call for i, call in enumerate(calls)}, rounds=1)
+    return calls[int(min(seconds, key=lambda i: seconds[i]))]
 
   return {f"{name} (JAX)": faster(form) for name, form in FORMS.items()}
 
@@ -88,16 +86,17 @@ def torch_calls(scale: int) -> dict[str, Callable[[], Any]]:
   return {name: call(layer) for name, layer in layers.items()}
 
 
-def measure(calls: dict[Any, Callable[[], Any]], rounds: int = ROUNDS) -> dict[Any, float]:
+def measure(calls: dict[str, Callable[[], Any]], rounds: int = ROUNDS) -> dict[str, float]:
   """Median seconds of each call, the calls taking turns."""
-  seconds: dict[Any, list[float]] = {name: [] for name in calls}
-  for i in range(rounds + 1):
-    for name, call in calls.items():
-      began = time.perf_counter()
-      call()
-      if i:
-        seconds[name].append(time.perf_counter() - began)
-  return {name: float(np.median(each)) for name, each in seconds.items()}
+
+  def repeated(call: Callable[[], Any]) -> Callable[[int], None]:
+    def run(times: int) -> None:
+      for _ in range(times):
+        call()
+
+    return run
+
+  return seconds_a_step({name: repeated(call) for name, call in calls.items()}, 0.1, rounds)
 
 
 def main(out: Path | None) -> None:
@@ -117,9 +116,10 @@ def main(out: Path | None) -> None:
   say(table(rows))
   if out:
     about = {"benchmark": "upsampling", "device": describe_devices(), "rows": records}
-    out.write_text(json.dumps(about, indent=1) + "\n")
+    write_json(out, about)
 
 
 if __name__ == "__main__":
-  chosen = [flag.removeprefix("--out=") for flag in sys.argv[1:] if flag.startswith("--out=")]
-  main(Path(chosen[0]) if chosen else None)
+  parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+  parser.add_argument("--out", type=Path, help="JSON file to write")
+  main(parser.parse_args().out)

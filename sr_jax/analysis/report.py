@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from sr_jax.analysis.reproduction import scores_on
 from sr_jax.analysis.verdict import time_sentence
 from sr_jax.config import as_flags
 from sr_jax.console import markdown_table
@@ -54,15 +55,11 @@ def score_rows(results: dict[str, Any]) -> list[list[str]]:
 
 def rows_by_set(results: dict[str, Any]) -> list[list[str]]:
   """Mean scores on every test set by itself as text cells, the header first."""
-  members = {
-    name: [member["test"] for member in arm["members"]] for name, arm in results["arms"].items()
-  }
-  first = {"images": results["images"]["test"], "bicubic": results["bicubic"]["test"]}
-  sets = {results["tests"][0]: {**first, "arms": members}, **results["further_tests"]}
   rows = [["test set", "", "PSNR (dB)", "seeds' sd", "SSIM"]]
-  for name, one in sets.items():
-    called = f"{name} ({len(one['images'])})"
-    for arm, scores in {"bicubic": [one["bicubic"]], **one["arms"]}.items():
+  for name in results["tests"]:
+    of_arms = scores_on(results, name)
+    called = f"{name} ({len(of_arms['bicubic'][0]['psnr'])})"
+    for arm, scores in of_arms.items():
       alive = [score for score in scores if None not in score["psnr"]]
       psnr = [np.mean(score["psnr"]) for score in alive]
       rows.append(

@@ -15,7 +15,7 @@ from types import ModuleType
 from typing import NamedTuple
 
 from sr_jax.config import Execution, InputError
-from sr_jax.data.images import SUFFIXES, read_luminance
+from sr_jax.data.images import images_in, read_luminance
 from sr_jax.data.luminance_cache import Item, short_names, stamp_of
 
 SPLITS = ("train", "validation", "test")
@@ -148,24 +148,6 @@ def _parts(source: str, execution: Execution) -> Parts:
   if kind == "tfds" and rest:
     return _tfds_parts(rest, execution)
   raise InputError(f"{source} is not supported; use sample_photos, folder:PATH or tfds:NAME")
-
-
-def images_in(folder: Path) -> list[Path]:
-  """The image files of a folder, by name.
-
-  Raises:
-    InputError: it is missing or holds none.
-  """
-  if not folder.is_dir():
-    raise InputError(f"there is no folder {folder}")
-  files = sorted(
-    path
-    for path in folder.iterdir()
-    if path.suffix.lower() in SUFFIXES and not path.name.startswith(".")  # as macOS leaves beside
-  )
-  if not files:
-    raise InputError(f"{folder} holds no image; put files there ending in {', '.join(SUFFIXES)}")
-  return files
 
 
 def _items(paths: Sequence[Path]) -> list[Item]:

@@ -41,6 +41,24 @@ def make_photo(name: str, luminance: UInt8[np.ndarray, "h w"], scale: int) -> Ph
   return Photo(name, hr, lr, digest_of(luminance))
 
 
+def images_in(folder: Path) -> list[Path]:
+  """The image files of a folder, by name.
+
+  Raises:
+    InputError: it is missing or holds none.
+  """
+  if not folder.is_dir():
+    raise InputError(f"there is no folder {folder}")
+  files = sorted(
+    path
+    for path in folder.iterdir()
+    if path.suffix.lower() in SUFFIXES and not path.name.startswith(".")  # as macOS leaves beside
+  )
+  if not files:
+    raise InputError(f"{folder} holds no image, that is no file ending in {', '.join(SUFFIXES)}")
+  return files
+
+
 def digest_of(luminance: UInt8[np.ndarray, "h w"]) -> str:
   """What tells images apart by their pixels: 32 hexadecimal digits of shape and luminance."""
   digest = hashlib.blake2b("{}x{}".format(*luminance.shape).encode(), digest_size=16)

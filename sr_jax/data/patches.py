@@ -84,7 +84,12 @@ def make_store(photos: Sequence[Photo], patch: int) -> Store:
 def device_memory(device: jax.Device) -> int:
   """Bytes of memory that a device has; on CPU, the machine's."""
   limit = (device.memory_stats() or {}).get("bytes_limit")
-  return limit or os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+  return limit or machine_memory()
+
+
+def machine_memory() -> int:
+  """Bytes of this machine's memory."""
+  return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
 def check_memory(store: Store, there: int) -> None:

@@ -1,6 +1,7 @@
 """What photographs are: the field's own sets, by their pixels, and copies of one another."""
 
 import functools
+import itertools
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -59,32 +60,32 @@ def _plain(name: str) -> str:
   return ALIASES.get(plain, plain)
 
 
-def shared_photographs(sets: Mapping[str, Sequence[Photo]]) -> list[str]:
-  """Says which photographs are in two sets, though resized, re-encoded or cropped a little.
+def copies(sets: Mapping[str, Sequence[Photo]]) -> dict[tuple[str, str], list[tuple[str, str]]]:
+  """Photographs that are in two sets, though resized, re-encoded or cropped a little.
 
   Within one set only equal pixels are found.
 
   Returns:
-    a sentence for each set, and each pair of sets, that share a photograph.
+    for each pair of sets (or of a set and itself) that share photographs, their names in both.
   """
-  said = []
+  found = {}
   thumbnails = {name: _thumbnails(photos) for name, photos in sets.items()}
-  names = list(sets)
-  for i, name in enumerate(names):
-    if twins := _twins(sets[name]):
-      said.append(f"{name} holds photographs twice: {_pairs(twins)}.")
-    for other in names[i + 1 :]:
-      same = np.argwhere(thumbnails[name] @ thumbnails[other].T > SAME)
-      if len(same):
-        pairs = [(sets[name][a].name, sets[other][b].name) for a, b in same.tolist()]
-        said.append(f"{name} and {other} share photographs: {_pairs(pairs)}.")
-  return said
+  for one, other in itertools.combinations_with_replacement(sets, 2):
+    same = np.argwhere(thumbnails[one] @ thumbnails[other].T > SAME).tolist()
+    named = [(sets[one][a].name, sets[other][b].name) for a, b in same]
+    if pairs := _twins(sets[one]) if one == other else named:
+      found[one, other] = pairs
+  return found
 
 
-def copies_in(photos: Sequence[Photo], others: Sequence[Photo]) -> list[int]:
-  """Which of `photos` are among `others`, though resized, re-encoded or cropped a little."""
-  similar = _thumbnails(photos) @ _thumbnails(others).T
-  return np.flatnonzero((similar > SAME).any(axis=1)).tolist()
+def describe(shared: Mapping[tuple[str, str], Sequence[tuple[str, str]]]) -> list[str]:
+  """A sentence for each entry of `copies`."""
+  return [
+    f"{one} holds photographs twice: {_pairs(pairs)}."
+    if one == other
+    else f"{one} and {other} share photographs: {_pairs(pairs)}."
+    for (one, other), pairs in shared.items()
+  ]
 
 
 def _twins(photos: Sequence[Photo]) -> list[tuple[str, str]]:

@@ -3,7 +3,6 @@
 import dataclasses
 import hashlib
 import itertools
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,7 +12,8 @@ from sr_jax.data import luminance_cache
 from sr_jax.data.finding import HELD_OUT, SPLITS, Found, find, same_set
 from sr_jax.data.images import Photo, make_photo
 from sr_jax.data.luminance_cache import Item, in_parallel
-from sr_jax.data.recognition import copies_in, recognise, shared_photographs
+from sr_jax.data.patches import machine_memory
+from sr_jax.data.recognition import copies, describe, recognise
 
 
 @dataclasses.dataclass(frozen=True)
@@ -89,7 +89,7 @@ def load(
   jobs = [(name, item) for name, items in found.sets.items() for item in items]
   photos = in_parallel(read, jobs, "Reading photographs")
   sets = {name: list(itertools.islice(photos, len(items))) for name, items in found.sets.items()}
-  notes = _recognise(found, sets) + _compare(sets) + _leave_out(sets)
+  notes = _recognise(found, sets) + _compare(sets)
   return Photos(sets.pop("train"), sets.pop("validation"), sets, notes)
 
 
@@ -103,7 +103,7 @@ def _decode(found: Found, scale: int, cache: Path) -> None:
   a_pixel = 1 + 4 / scale**2  # bytes: HR as uint8 and LR as float32
   store = a_pixel * pixels["train"] / 2**30
   needed = a_pixel * sum(pixels.values()) / 2**30 + store  # which is a copy, end to end
-  there = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+  there = machine_memory() / 2**30
   count = sum(map(len, found.sets.values()))
   if needed > there:
     raise InputError(
@@ -136,19 +136,8 @@ def _recognise(found: Found, sets: dict[str, list[Photo]]) -> list[str]:
   return [sentence for sentence in said if sentence]
 
 
-def _leave_out(sets: dict[str, list[Photo]]) -> list[str]:
-  """Takes photographs of the test sets out of validation, which chooses learning rates."""
-  tests = [photo for name, photos in sets.items() if name not in SPLITS[:2] for photo in photos]
-  copies = set(copies_in(sets["validation"], tests))
-  if not copies or len(copies) == len(sets["validation"]):
-    return []
-  names = ", ".join(sets["validation"][i].name for i in sorted(copies))
-  sets["validation"] = [p for i, p in enumerate(sets["validation"]) if i not in copies]
-  return [f"Left out of validation, since a test set has them: {names}."]
-
-
 def _compare(sets: dict[str, list[Photo]]) -> list[str]:
-  """Says which photographs the sets share.
+  """Says which photographs the sets share; takes those of test sets out of validation.
 
   Raises:
     InputError: all those of a set are in another one.
@@ -157,4 +146,16 @@ def _compare(sets: dict[str, list[Photo]]) -> list[str]:
   for one, other in itertools.combinations(sets, 2):
     if digests[one] <= digests[other] or digests[other] <= digests[one]:
       raise same_set(one, other)
-  return [f"WARNING: {sentence}" for sentence in shared_photographs(sets)]
+  shared = copies(sets)
+  notes = [f"WARNING: {sentence}" for sentence in describe(shared)]
+  tested = {
+    name
+    for (one, other), pairs in shared.items()
+    for name, _ in pairs
+    if one == "validation" and other != "validation"
+  }
+  kept = [photo for photo in sets["validation"] if photo.name not in tested]
+  if kept and tested:  # or nothing would be left to choose rates by
+    sets["validation"] = kept
+    notes.append(f"Left out of validation, since a test set has them: {', '.join(sorted(tested))}.")
+  return notes

@@ -10,7 +10,7 @@ from jaxtyping import UInt8
 from PIL import Image
 
 from sr_jax.config import InputError
-from sr_jax.data.images import SUFFIXES, decode
+from sr_jax.data.images import decode, images_in
 from sr_jax.evaluation.metrics import SSIM_WINDOW, score_image
 from sr_jax.evaluation.variants import errors
 from sr_jax.operators.colour import luminance
@@ -52,7 +52,7 @@ def pair(reference: Path, restored: Path) -> list[tuple[Path, Path]]:
   Raises:
     InputError: a folder is missing or empty, or an image has no partner or several.
   """
-  references, results = _images_in(reference, "reference"), _images_in(restored, "restored")
+  references, results = images_in(reference), images_in(restored)
   if reference.resolve() == restored.resolve():
     raise InputError(f"--reference and --restored are the same folder, {reference}")
   references = [path for path in references if _MARKED.search(_name(path))] or references
@@ -83,19 +83,6 @@ def pair(reference: Path, restored: Path) -> list[tuple[Path, Path]]:
       f"would begin with {bare[missing[0]]!r} for {missing[0].name}"
     )
   return [(path, found[path]) for path in references]
-
-
-def _images_in(folder: Path, flag: str) -> list[Path]:
-  if not folder.is_dir():
-    raise InputError(f"--{flag}={folder} is no folder")
-  files = sorted(
-    path
-    for path in folder.iterdir()
-    if path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
-  )
-  if not files:
-    raise InputError(f"--{flag}={folder} holds no image ending in {', '.join(SUFFIXES)}")
-  return files
 
 
 def _name(path: Path) -> str:

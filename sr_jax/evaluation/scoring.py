@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
 from jaxtyping import Array, Float32, UInt8
@@ -14,7 +13,7 @@ from jaxtyping import Array, Float32, UInt8
 from sr_jax.data.images import Photo
 from sr_jax.data.patches import Crops, Store, cut
 from sr_jax.evaluation.metrics import mse, score_image, shave, to_db
-from sr_jax.networks import Network, apply, upscale, without_margin
+from sr_jax.networks import Network, squared_error, upscale
 from sr_jax.operators.resize import imresize, upscale_bicubic
 from sr_jax.training.sharding import each_member
 
@@ -114,11 +113,11 @@ def fit(
   images = int(store.lr_start.shape[0])
 
   def one(params: Any, store: Store, crops: Crops) -> Array:
-    def squared_error(crop: Crops) -> Array:
+    def error(crop: Crops) -> Array:
       lr, hr = cut(store, jax.tree.map(lambda x: x[None], crop), patch, network.scale)
-      return jnp.mean((apply(network, params, lr) - without_margin(network, hr)) ** 2)
+      return squared_error(network, params, lr, hr)
 
-    return jax.lax.map(squared_error, crops, batch_size=64)
+    return jax.lax.map(error, crops, batch_size=64)
 
   errors = np.asarray(jax.jit(each_member(one, mesh))(params, store, crops), np.float64)
   return [_by_image(member, images) for member in errors]

@@ -4,7 +4,7 @@ import numpy as np
 from jaxtyping import Num, UInt8
 
 from sr_jax.evaluation.metrics import shave
-from sr_jax.operators.colour import luminance
+from sr_jax.operators.colour import luminance, unrounded_luminance
 
 PROTOCOL = "as the protocol says"
 NOT_SHAVED = "no pixels shaved off"
@@ -59,8 +59,7 @@ def _miscopied(pixels: np.ndarray) -> np.ndarray:
 
 
 def _unrounded(pixels: np.ndarray) -> np.ndarray:
-  weights = np.array([65.481, 128.553, 24.966]) / 255
-  return pixels if pixels.ndim == 2 else 16 + pixels @ weights
+  return pixels if pixels.ndim == 2 else unrounded_luminance(pixels)
 
 
 def _round(values: np.ndarray) -> np.ndarray:

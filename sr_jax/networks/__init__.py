@@ -9,7 +9,7 @@ from typing import Any
 from jax import numpy as jnp
 from jaxtyping import Array, Float
 
-from sr_jax.networks.layers import Layer
+from sr_jax.networks.layers import Layer, without_border
 from sr_jax.networks.pair import HRNetwork, LiftedNetwork, LRNetwork, lift_network
 from sr_jax.networks.published import ESPCN, FSRCNN, SRCNN
 
@@ -22,10 +22,9 @@ __all__ = [
   "Layer",
   "LiftedNetwork",
   "Network",
-  "apply",
   "lift_network",
+  "squared_error",
   "upscale",
-  "without_margin",
 ]
 
 Network = LRNetwork | HRNetwork | LiftedNetwork | ESPCN | SRCNN | FSRCNN
@@ -39,19 +38,14 @@ def upscale(
   Where a network has no output within its `margin`, the image is first extended by its edge pixels.
   """
   around = (network.margin, network.margin)
-  output: Any = apply(network, params, jnp.pad(lr, ((0, 0), around, around, (0, 0)), mode="edge"))
+  extended = jnp.pad(lr, ((0, 0), around, around, (0, 0)), mode="edge")
+  output: Any = network.apply({"params": params}, extended)
   return output
 
 
-def apply(
-  network: Network, params: Any, lr: Float[Array, "b h w 1"]
-) -> Float[Array, "b rh2 rw2 1"]:
-  """The network's output for LR patches, less `margin` on each side."""
+def squared_error(
+  network: Network, params: Any, lr: Float[Array, "b h w 1"], hr: Float[Array, "b rh rw 1"]
+) -> Float[Array, ""]:
+  """The training loss: mean squared error over patches, less the `margin` around them."""
   output: Any = network.apply({"params": params}, lr)
-  return output
-
-
-def without_margin(network: Network, hr: Float[Array, "b rh rw 1"]) -> Float[Array, "b rh2 rw2 1"]:
-  """The part of HR patches that the network's output is to equal."""
-  border = network.scale * network.margin
-  return hr[:, border : hr.shape[1] - border, border : hr.shape[2] - border]
+  return jnp.mean((output - without_border(hr, network.scale * network.margin)) ** 2)

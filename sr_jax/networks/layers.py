@@ -94,3 +94,9 @@ class Conv(nn.Module):
       return y
     slope = self.param("slope", nn.initializers.constant(PRELU_SLOPE), (layer.slopes,))
     return jnp.where(y > 0, y, slope.reshape(1, 1, 1, -1) * y)
+
+
+def without_border(x: Float[Array, "b h w c"], pixels: int) -> Float[Array, "b h2 w2 c"]:
+  """The images without so many pixels on each side."""
+  _, height, width, _ = x.shape
+  return x[:, pixels : height - pixels, pixels : width - pixels]

@@ -14,7 +14,7 @@ from typing import ClassVar
 from flax import linen as nn
 from jaxtyping import Array, Float
 
-from sr_jax.networks.layers import ACTIVATIONS, MID_GRAY, Conv, Layer
+from sr_jax.networks.layers import ACTIVATIONS, MID_GRAY, Conv, Layer, without_border
 from sr_jax.operators.resize import BICUBIC_REACH, upscale_bicubic
 from sr_jax.operators.shuffle import depth_to_space
 from sr_jax.operators.upsampling import sub_pixel_conv
@@ -106,7 +106,7 @@ class SRCNN(nn.Module):
     *body, last = self.layers
     y = upscale_bicubic(CONTRAST * (x - MID_GRAY), self.scale)
     if valid:  # 6 HR pixels more than the margin: what the two kernels take off
-      y = _without_border(y, self.margin * self.scale - 6)
+      y = without_border(y, self.margin * self.scale - 6)
     for layer in body:
       y = nn.relu(Conv(layer, 2.0, valid=valid, name=layer.name)(y))
     return Conv(last, LAST_GAIN, valid=valid, name=last.name)(y) + MID_GRAY
@@ -164,7 +164,7 @@ class FSRCNN(nn.Module):
     for layer in body:
       y = Conv(layer, 2.0, valid=valid, name=layer.name)(y)
     y = TransposedConv(last, name=last.name)(y) + MID_GRAY
-    return _without_border(y, self.scale * self._reach) if valid else y
+    return without_border(y, self.scale * self._reach) if valid else y
 
 
 class TransposedConv(nn.Module):
@@ -188,9 +188,3 @@ def _is_valid(padding: str) -> bool:
   if padding not in ("same", "valid"):
     raise ValueError(f"padding must be same or valid, not {padding!r}")
   return padding == "valid"
-
-
-def _without_border(x: Float[Array, "b h w c"], pixels: int) -> Float[Array, "b h2 w2 c"]:
-  """The image without so many pixels on each side."""
-  _, height, width, _ = x.shape
-  return x[:, pixels : height - pixels, pixels : width - pixels]

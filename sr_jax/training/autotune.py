@@ -5,11 +5,9 @@ faster depends on shapes and device, so that it is measured, once, and kept with
 where members are taken one by one, the canonical form has won at every shape that was measured.
 """
 
-import time
 from pathlib import Path
 
 import jax
-import jax.numpy as jnp
 from jax.sharding import Mesh
 
 from sr_jax.data.patches import Store
@@ -18,6 +16,7 @@ from sr_jax.operators.conv import Computation
 from sr_jax.run_folder import read_json, write_json
 from sr_jax.training.population import Members, State, make_train_steps
 from sr_jax.training.sharding import one_by_one
+from sr_jax.training.timing import seconds_a_step, training_call
 
 BATCHED_FORMS = ("plain", "matrix_product")
 SECONDS = 0.3  # of measuring each form
@@ -55,22 +54,13 @@ def choose(
   chosen = read_json(file) if file.exists() else {}
   population = f"{arm}, {len(members.seed)} members"
   if population not in chosen:
-    seconds = {}
+    seconds: dict[str, float] = {}
     for form in BATCHED_FORMS:
       computation = Computation(form, precision)
       train_steps = make_train_steps(network, batch, patch, mesh, computation)
-
-      def measure(steps: int, train_steps=train_steps) -> float:  # type: ignore[no-untyped-def]
-        copy = jax.block_until_ready(jax.tree.map(jnp.copy, state))  # it will be donated
-        began = time.perf_counter()
-        jax.block_until_ready(train_steps(copy, members, store, 0, steps, steps))
-        return time.perf_counter() - began
-
+      call = training_call(train_steps, state, members, store)
       try:
-        measure(1)  # compiles
-        once = measure(4) / 4
-        steps = max(4, int(SECONDS / once))
-        seconds[form] = measure(steps) / steps
+        seconds |= seconds_a_step({form: call}, SECONDS, rounds=1)
       except jax.errors.JaxRuntimeError as error:
         failed = error  # say, windows that do not fit the memory
     if not seconds:

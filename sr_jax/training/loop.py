@@ -18,16 +18,16 @@ from sr_jax.training.checkpoints import Checkpoints
 from sr_jax.training.metrics import MetricsLog
 from sr_jax.training.population import Members, State
 
-# The host hears from the device this often: seldom enough that an accelerator, with steps of a
-# tenth of a millisecond, never waits for it; often enough that a CPU is stopped within a second.
-STEPS_PER_DISPATCH = {"cpu": 20}
-STEPS_PER_DISPATCH_OF_OTHERS = 200
 TRACED_DISPATCH = 3  # the first ones compile
 
 
 def steps_per_dispatch() -> int:
-  """Steps that the device takes on its own between two messages from the host."""
-  return STEPS_PER_DISPATCH.get(jax.default_backend(), STEPS_PER_DISPATCH_OF_OTHERS)
+  """Steps that the device takes on its own between two messages from the host.
+
+  Many for accelerators, whose steps of a tenth of a millisecond would else wait for the host; few
+  on CPU, so that it stops soon.
+  """
+  return 20 if jax.default_backend() == "cpu" else 200
 
 
 @dataclasses.dataclass(frozen=True)

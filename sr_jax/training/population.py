@@ -17,7 +17,7 @@ from jax.sharding import Mesh
 from jaxtyping import Array, Float32, Int32, PRNGKeyArray
 
 from sr_jax.data.patches import Crops, HostOrDevice, Store, cut, draw
-from sr_jax.networks import Network, apply, without_margin
+from sr_jax.networks import Network, squared_error
 from sr_jax.operators.conv import DEFAULT, Computation, computing
 from sr_jax.training.sharding import DATA, each_member, one_by_one
 
@@ -109,7 +109,7 @@ def make_train_steps(
 
   def loss(params: Any, lr: Array, hr: Array) -> Array:
     with computing(computation):
-      return jnp.mean((apply(network, params, lr) - without_margin(network, hr)) ** 2)
+      return squared_error(network, params, lr, hr)
 
   def train_step(
     step: Array, carry: tuple[State, Array], member: Members, store: Store, steps: Array

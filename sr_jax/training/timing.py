@@ -1,7 +1,8 @@
 """Measured time of a training step; networks take turns, so that a drifting machine is fair."""
 
 import time
-from typing import NamedTuple
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -11,9 +12,10 @@ from jax.sharding import Mesh
 from sr_jax.data.patches import Store
 from sr_jax.networks import HRNetwork, Network
 from sr_jax.operators.conv import DEFAULT, Computation
-from sr_jax.training.loop import steps_per_dispatch
 from sr_jax.training.population import Members, State, make_train_steps
 from sr_jax.training.sharding import replicate
+
+SCHEDULE = 10_000  # steps: rates are in warm-up while something is timed
 
 
 class Timed(NamedTuple):
@@ -39,20 +41,56 @@ def in_both_executions(timed: dict[str, Timed]) -> dict[str, Timed]:
   return both
 
 
-def step_seconds(
-  timed: dict[str, Timed], store: Store, batch: int, patch: int, rounds: int = 5
+def training_call(
+  train_steps: Callable, state: State, members: Members, store: Store
+) -> Callable[[int], None]:
+  """What trains a copy of a population for some steps and waits for it; `state` is kept."""
+  held = [jax.tree.map(jnp.copy, state)]
+
+  def call(steps: int) -> None:
+    held[0], losses = train_steps(held[0], members, store, 0, steps, SCHEDULE)
+    jax.block_until_ready(losses)
+
+  return call
+
+
+def seconds_a_step(
+  calls: Mapping[str, Callable[[int], Any]], seconds: int | float = 0.25, rounds: int = 5
 ) -> dict[str, float]:
-  """Seconds a training step takes one member: the median over rounds. No state is changed."""
-  seconds: dict[str, list[float]] = {name: [] for name in timed}
-  resident = {one.mesh: jax.block_until_ready(replicate(one.mesh, store)) for one in timed.values()}
-  steps = steps_per_dispatch()
-  for i in range(rounds + 1):
-    for name, (network, state, members, mesh, computation) in timed.items():
-      train_steps = make_train_steps(network, batch, patch, mesh, computation)
-      copy = jax.block_until_ready(jax.tree.map(jnp.copy, state))  # it will be donated
+  """Median seconds of one of the steps that each `call(steps)` does, the calls taking turns.
+
+  Args:
+    calls: what is timed, by name; the first of their steps may compile.
+    seconds: about how long each one takes in a round.
+    rounds: over which the median is taken.
+  """
+  steps = {}
+  for name, call in calls.items():
+    call(2)
+    began = time.perf_counter()
+    call(2)
+    steps[name] = max(2, int(2 * seconds / (time.perf_counter() - began)))
+  found: dict[str, list[float]] = {name: [] for name in calls}
+  for _ in range(rounds):
+    for name, call in calls.items():
       began = time.perf_counter()
-      jax.block_until_ready(train_steps(copy, members, resident[mesh], 0, steps, 1000))
-      if i:  # the first round may compile
-        work = steps * len(members.seed)
-        seconds[name].append((time.perf_counter() - began) / work)
-  return {name: float(np.median(each)) for name, each in seconds.items()}
+      call(steps[name])
+      found[name].append((time.perf_counter() - began) / steps[name])
+  return {name: float(np.median(each)) for name, each in found.items()}
+
+
+def step_seconds(timed: dict[str, Timed], store: Store, batch: int, patch: int) -> dict[str, float]:
+  """Seconds a training step takes one member of each population. No state is changed."""
+  resident = {one.mesh: jax.block_until_ready(replicate(one.mesh, store)) for one in timed.values()}
+  calls = {
+    name: training_call(
+      make_train_steps(one.network, batch, patch, one.mesh, one.computation),
+      one.state,
+      one.members,
+      resident[one.mesh],
+    )
+    for name, one in timed.items()
+  }
+  return {
+    name: seconds / len(timed[name].members.seed) for name, seconds in seconds_a_step(calls).items()
+  }

@@ -3,10 +3,14 @@ import pytest
 from PIL import Image
 
 from sr_jax.data.images import digest_of, make_photo, read_luminance
-from sr_jax.data.recognition import recognise, shared_photographs
+from sr_jax.data.recognition import copies, describe, recognise
 from sr_jax.data.sources import load
 
 SETS = ("Set5", "Set14", "BSD100", "BSD200", "T91")
+
+
+def describe_copies(sets):
+  return describe(copies(sets))
 
 
 def files(shared_data, name):
@@ -51,7 +55,7 @@ def test_no_pair_is_taken_for_one_photograph_that_is_not(shared_data):
   sets = {name: photos_of(files(shared_data, name)) for name in SETS}
   sample = load("sample_photos", 2, 17)
   sets["sample"] = [*sample.train, *sample.validation, *sample.test]
-  assert shared_photographs(sets) == [
+  assert describe_copies(sets) == [
     "Set5 and Set14 share photographs: head_GT = face.",
     "Set5 and BSD200 share photographs: woman_GT = 302003.",
     "T91 holds photographs twice: t36 = t65.",
@@ -67,7 +71,7 @@ def test_changed_copies_are_found():
     image = image.crop((3, 3, width - 5, height - 2)).resize((width * 2 // 3, height * 2 // 3))
     return make_photo("copy of " + photo.name, np.asarray(image) // 2 + 40, 2)
 
-  (said,) = shared_photographs({"train": original, "test": [changed(one) for one in original]})
+  (said,) = describe_copies({"train": original, "test": [changed(one) for one in original]})
   for photo in original[:5]:
     assert f"{photo.name} = copy of {photo.name}" in said
   assert said.endswith(" and 3 more.")
@@ -75,4 +79,4 @@ def test_changed_copies_are_found():
 
 def test_flat_photographs_are_like_no_other():
   flat = [make_photo(name, np.full((20, 20), 7, np.uint8), 2) for name in "ab"]
-  assert shared_photographs({"one": flat[:1], "other": flat[1:]}) == []
+  assert describe_copies({"one": flat[:1], "other": flat[1:]}) == []

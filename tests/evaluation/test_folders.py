@@ -64,8 +64,8 @@ def test_the_longest_name_wins_and_other_files_are_passed_over(folders):
 
 
 BAD_NAMES = [
-  (["a.png"], [], "restored holds no image ending in .bmp"),
-  ([], ["a.png"], "reference holds no image ending in .bmp"),
+  (["a.png"], [], "restored holds no image, that is no file ending in .bmp"),
+  ([], ["a.png"], "reference holds no image, that is no file ending in .bmp"),
   (["a.png"], ["b.png"], "b.png begins with that of no image in"),
   (["3096.png"], ["30961.png"], "30961.png begins with that of no image in"),
   (["ab.png", "a.png"], ["ab.png"], "1 of 2 references have no image in"),
@@ -84,9 +84,9 @@ def test_images_without_one_partner_are_named(folders, references, results, says
 def test_folders_must_be_two_that_exist(folders):
   reference, restored, put = folders
   put("reference", a=RGB)
-  with pytest.raises(InputError, match=r"--restored=.*nowhere is no folder"):
+  with pytest.raises(InputError, match=r"there is no folder .*nowhere"):
     pair(reference, restored / "nowhere")
-  with pytest.raises(InputError, match=r"--reference=.*png is no folder"):
+  with pytest.raises(InputError, match=r"there is no folder .*png"):
     pair(reference / "a.png", reference)
   with pytest.raises(InputError, match="are the same folder"):
     pair(reference, restored / ".." / "reference")

@@ -9,8 +9,7 @@ from PIL import Image
 
 from sr_jax.data.images import make_photo, read_luminance
 from sr_jax.evaluation.__main__ import main
-from sr_jax.evaluation.scoring import bicubic, score_bicubic
-from sr_jax.operators.colour import upscale_rgb
+from sr_jax.evaluation.scoring import bicubic, score_bicubic, to_uint8
 from sr_jax.operators.resize import imresize
 
 ROOT = Path(__file__).parents[2]
@@ -38,7 +37,7 @@ BAD = [
   (["--scale=two"], "--scale=two must be a whole number"),
   (["--scale=8"], "SSIM's window needs at least 27 x 27"),
   (["--scale=2", "--restored="], "--restored is missing"),
-  (["--scale=2", "--restored=nowhere"], "--restored=nowhere is no folder"),
+  (["--scale=2", "--restored=nowhere"], "there is no folder nowhere"),
   (["--scale=2", "--jason=scores.json"], "Did you mean: json"),
   (["--scale=2", "extra"], "flags look like --name=value; found 'extra'"),
   (["--scale=2", "--json=a.png"], "--json=a.png must end in .json"),
@@ -93,7 +92,7 @@ def restore(shared_data, scale, protocol, folder):
       image = bicubic(photo, scale)
     else:
       lr = np.asarray(Image.open(shared_data / "Set5_matlab_lr" / f"x{scale}" / path.name))
-      image = upscale_rgb(lr, scale, lambda y: imresize(y, scale))
+      image = to_uint8(imresize(lr / 255.0, scale))
     Image.fromarray(image).save(folder / f"{path.stem.removesuffix('_GT')}_x{scale}.png")
 
 

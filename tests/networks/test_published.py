@@ -7,7 +7,7 @@ import pytest
 from scipy.signal import correlate
 
 from sr_jax.budget import budget
-from sr_jax.networks import ESPCN, FSRCNN, SRCNN, apply, upscale
+from sr_jax.networks import ESPCN, FSRCNN, SRCNN, upscale
 from sr_jax.operators.conversion import deconv_to_lr, lr_to_deconv
 from sr_jax.operators.resize import imresize
 from sr_jax.operators.upsampling import transposed_conv
@@ -29,6 +29,10 @@ def random_params(network):
   params = jax.jit(network.init)(jax.random.key(0), jnp.zeros((1, side, side, 1)))["params"]
   rng = np.random.default_rng(0)
   return jax.tree.map(lambda p: p + 0.1 * rng.standard_normal(p.shape).astype("f"), params)
+
+
+def apply(network, params, x):
+  return network.apply({"params": params}, x)
 
 
 def image(height, width):
