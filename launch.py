@@ -2,7 +2,7 @@
 
 The experiment is a file under experiments/, found by its name. Every field of its `Config` is a
 flag; a scalar field's flag takes a comma list and then sweeps the product of all lists, one run
-folder a point.
+folder a point. `--preset` starts from a config that the file names, and flags override it.
 """
 
 import ast
@@ -19,7 +19,16 @@ from typing import Any
 
 from absl import flags
 
-from sr_jax.config import Execution, InputError, accepts, check, is_tuple, scalar_type
+from sr_jax.config import (
+  Execution,
+  InputError,
+  accepts,
+  as_flags,
+  changes,
+  check,
+  is_tuple,
+  scalar_type,
+)
 from sr_jax.console import say, table
 from sr_jax.training import interruption
 
@@ -71,6 +80,7 @@ def _one_line(error: Exception) -> str:
 def _launch(argv: Sequence[str]) -> int:
   asked = flags.FlagValues()
   flags.DEFINE_string("experiment", None, "name of a file in experiments/", asked)
+  flags.DEFINE_string("preset", None, "name of a config in the experiment's PRESETS", asked)
   flags.DEFINE_boolean("list", False, "list the experiments", asked)
   flags.DEFINE_boolean("help", False, "explain the flags of the experiment", asked, short_name="h")
   rest = asked(list(argv), known_only=True)
@@ -87,7 +97,7 @@ def _launch(argv: Sequence[str]) -> int:
     Execution(), **{name: given.pop(name)[0] for name in _names(Execution) if name in given}
   )
   check(execution)
-  points = list(_points(experiment, given))
+  points = list(_points(_preset(asked, experiment), given))
   swept = [name for name, values in given.items() if len(values) > 1]
   return _run(asked.experiment, experiment, points, swept, execution)
 
@@ -136,10 +146,21 @@ def _parse(argv: Sequence[str], experiment: ModuleType) -> dict[str, list[Any]]:
   }
 
 
-def _points(experiment: ModuleType, given: dict[str, list[Any]]) -> Iterator[Any]:
+def _preset(asked: flags.FlagValues, experiment: ModuleType) -> Any:
+  """The config that flags override: the preset's, or the experiment's defaults."""
+  presets = getattr(experiment, "PRESETS", {})
+  if asked.preset is None:
+    return experiment.Config()
+  if asked.preset not in presets:
+    known = f"choose from {', '.join(presets)}" if presets else "this experiment has none"
+    raise InputError(f"--preset={asked.preset} is not known; {known}")
+  return presets[asked.preset]
+
+
+def _points(base: Any, given: dict[str, list[Any]]) -> Iterator[Any]:
   """The config of every point of the sweep; each is checked before the first one runs."""
   for values in itertools.product(*given.values()):
-    yield experiment.Config(**dict(zip(given, values, strict=True)))
+    yield dataclasses.replace(base, **dict(zip(given, values, strict=True)))
 
 
 def _help(name: str, experiment: ModuleType) -> str:
@@ -152,6 +173,8 @@ def _help(name: str, experiment: ModuleType) -> str:
       limits = accepts(cls, field.name)
       choices = f" ({', '.join(map(str, limits['choices']))})" if limits["choices"] else ""
       lines.append(f"  --{field.name}={shown}\n      {limits['help']}{choices}")
+  for preset, config in getattr(experiment, "PRESETS", {}).items():
+    lines.append(f"--preset={preset} is {as_flags(changes(experiment.Config(), config))}")
   lines.append("A flag of a scalar field takes a comma list: the product of all lists is run.")
   return "\n".join(lines)
 

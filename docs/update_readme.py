@@ -26,7 +26,8 @@ FIGURES = {
 
 def matched_flops(results: dict[str, Any], timing: dict[str, Any]) -> str:
   """Scores, verdict and time."""
-  sentences = [*results["verdict"]["sentences"], verdict.time_sentence(timing)]
+  spoken = verdict.time_sentence(timing, results["verdict"]["contrast"])
+  sentences = [*results["verdict"]["sentences"], spoken]
   minutes = sum(timing["phase_seconds"].values()) / 60
   listed = "\n".join(f"- {sentence}" for sentence in sentences)
   device = timing["device"]

@@ -4,32 +4,85 @@ The claim of Shi et al. (2016, arXiv 1609.07009, Section 3): with n = 32 maps of
 against n / r^2 = 8 maps of 6x6 in HR space, both networks cost the same, and the LR network has
 r^2 times the parameters and "thus more representation power".
 
-The test: both networks get the same photographs, batches, steps, seeds and learning rates to
+The test: all networks get the same photographs, batches, steps, seeds and learning rates to
 choose from. The verdict is the mean over test photographs of the paired PSNR difference LR - HR,
 with an interval over seeds and photographs; the fit of training patches is compared likewise.
 
   python launch.py --experiment=matched_flops
+
+The same question asked with controls, of the field's sets in the folder SETS: the other HR shapes
+at these MACs, LR with its phases tied, HR with its phases untied, and matches in parameters, in
+receptive field and in time (about two hours on two cores):
+
+  python launch.py --experiment=matched_flops --preset=confirmatory --manual_dir=SETS
 """
 
 import dataclasses
+import re
+from collections.abc import Mapping
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+from sr_jax.analysis.contrasts import Comparison, Contrast
 from sr_jax.arm_run import Recipe
 from sr_jax.budget import Arm, budget, check_budgets, note_pair
 from sr_jax.config import Execution, InputError, setting
 from sr_jax.networks import HRNetwork, LRNetwork
 from sr_jax.runner import compare
+from sr_jax.training import equal_time
 
+Shape = LRNetwork | HRNetwork
 # The note's pair costs exactly the same. Other HR shapes match in every hidden layer; their first
 # and last layers differ a little.
 TOLERANCE = 0.022
+WIDEST_LIFT = 3  # times the MACs: lifting pays on CPU at 2.25 times, and no longer at 4
+
+ARMS = {
+  "lr": "the LR network",
+  "hr": "the HR network of the note",
+  "hr_learned": "with learned upsampling",
+  "hr_kK": "HR with kernels K at these MACs, as hr_k3",
+  "hr_kK_learned": "likewise, upsampling learned",
+  "lr_tied": "LR with one kernel for all phases: an HR network of smaller kernels",
+  "hr_untied": "HR, learned upsampling, with a kernel for each phase",
+  "lr_deeper": "one hidden layer more",
+  "hr_deeper": "one hidden layer more, at an even number of even kernels",
+  "lr_narrow": "LR with the parameters of hr",
+  "hr_wide": "HR with the parameters of lr",
+  "lr_far": "LR with a first kernel of 9x9, for the receptive field of hr",
+  "lr_timed": "the widest LR that takes no longer than hr",
+  "hr_timed": "the widest HR that takes no longer than lr",
+}
+
+# Fixed before the run: the verdict, the opponents, and what takes the verdict apart.
+FAMILY = tuple(
+  f"hr{kernel}{front}" for kernel in ("", "_k4", "_k3", "_k2") for front in ("", "_learned")
+)
+PRIMARY = Contrast("lr", "hr", "the note's own pair")
+MECHANISMS = (
+  Contrast("lr", "lr_tied", "untying the phases, on windows aligned to blocks"),
+  Contrast("hr_untied", "hr_learned", "untying the phases, on sliding windows"),
+  Contrast("lr", "hr_untied", "aligned instead of sliding windows, phases untied"),
+  Contrast("lr_tied", "hr_learned", "aligned (5x5) instead of sliding (6x6) windows, phases tied"),
+  Contrast("hr_learned", "hr", "learned instead of bicubic upsampling, in HR space"),
+  Contrast("lr_deeper", "hr_deeper", "LR - HR one layer deeper, with no half-pixel shift"),
+  Contrast("lr_narrow", "hr", "LR - HR at equal parameters, LR at a quarter of the MACs"),
+  Contrast("lr", "hr_wide", "LR - HR at equal parameters, HR at four times the MACs"),
+  Contrast("lr_far", "hr", "LR - HR at equal receptive fields"),
+  Contrast("lr", "hr_timed", "LR - HR at the measured time of LR"),
+  Contrast("lr_timed", "hr", "LR - HR at the measured time of HR"),
+)
 
 
 @dataclasses.dataclass(frozen=True)
 class Config(Recipe):
-  """The recipe and the two networks."""
+  """The recipe and the networks."""
 
+  arms: tuple[str, ...] = setting(
+    ("lr", "hr"),
+    "networks to compare, as lr,hr: " + "; ".join(f"{k}, {v}" for k, v in ARMS.items()),
+  )
   features: int = setting(32, "maps of the LR network, n", at_least=1)
   depth: int = setting(4, "hidden layers of both networks", at_least=0)
   kernel_size: int = setting(3, "hidden kernel of the LR network, k", choices=(1, 3, 5, 7))
@@ -40,41 +93,116 @@ class Config(Recipe):
     "bicubic", "what the HR network begins with", choices=("bicubic", "transposed_conv")
   )
   hr_execution: str = setting(
-    "hr_space", "how the HR network is computed", choices=("hr_space", "lr_space")
+    "hr_space",
+    f"where HR networks are computed; fewer: in LR space if under {WIDEST_LIFT} times the MACs",
+    choices=("hr_space", "lr_space", "fewer"),
   )
-  activation: str = setting("relu", "of both networks", choices=("relu", "tanh"))
-  bicubic_skip: bool = setting(True, "both networks predict what bicubic interpolation misses")
+  activation: str = setting("relu", "of all networks", choices=("relu", "tanh"))
+  bicubic_skip: bool = setting(True, "all networks predict what bicubic interpolation misses")
 
   def __post_init__(self) -> None:
     """Refuses what cannot be run before anything else happens."""
     super().__post_init__()
-    check_budgets(arms(self))
+    if len(self.arms) < 2:
+      raise InputError(f"--arms={self.arms[0]}: a comparison needs two arms, as lr,hr")
+    check_budgets(arms(self, widths=None))
 
 
-def arms(config: Config) -> tuple[Arm, Arm]:
-  """The LR network, and the HR network that its compute buys."""
-  common: dict[str, Any] = {
-    "scale": config.scale,
-    "depth": config.depth,
-    "activation": config.activation,
-    "bicubic_skip": config.bicubic_skip,
+def arms(config: Config, widths: Mapping[str, int] | None) -> tuple[Arm, ...]:
+  """The networks of a run.
+
+  Args:
+    config: names them.
+    widths: of the arms that match in time; without it these arms are left out.
+  """
+  timed = ("lr_timed", "hr_timed")
+  return tuple(
+    _arm(name, config, (widths or {}).get(name, 0))
+    for name in config.arms
+    if name not in timed or widths is not None
+  )
+
+
+def _arm(name: str, config: Config, width: int) -> Arm:
+  """The arm of a name; the MACs it declares are those of LR where it is to match them."""
+  lr = _lr(config)
+  macs = budget(lr).macs
+  maps, size = _hr_shape(lr, config.hr_features)
+  tolerance = TOLERANCE if config.hr_features else 0.0
+  hr = _hr(config, maps, size)
+  learned = _hr(config, maps, size, upsampling="transposed_conv")
+  deeper = lr.clone(depth=config.depth + 1)
+  n, k, r = lr.features, lr.kernel_size, lr.scale
+  tied = r * (k - 1) + 1  # the largest HR kernel that lifts to k LR pixels
+
+  matched: dict[str, tuple[Shape, Fraction, float]] = {
+    "lr": (lr, macs, 0.0),
+    "hr": (hr, macs, tolerance),
+    "hr_learned": (learned, macs, tolerance),
+    "hr_untied": (learned.clone(untied=True, execution="lr_space"), macs, tolerance),
+    "hr_deeper": (hr.clone(depth=config.depth + 1), budget(deeper).macs, tolerance),
   }
-  lr = LRNetwork(features=config.features, kernel_size=config.kernel_size, **common)
-  maps, kernel_size = _hr_shape(lr, config.hr_features)
-  hr = HRNetwork(
+  others: dict[str, Shape] = {
+    "lr_tied": _hr(config, maps, tied, upsampling="transposed_conv"),
+    "lr_deeper": deeper,
+    "lr_narrow": lr.clone(features=max(1, n // r)),
+    "hr_wide": hr.clone(features=maps * r),
+    "lr_far": lr.clone(first_kernel_size=9),
+    "lr_timed": lr.clone(features=max(1, width)),
+    "hr_timed": hr.clone(features=max(1, width)),
+  }
+  if kernel := re.fullmatch(r"hr_k([1-9]\d*)(_learned)?", name):
+    size = int(kernel[1])
+    if n * k % (r * size):
+      raise InputError(
+        f"--arms={name}: no whole number of maps makes kernels of {size}x{size} cost what the LR "
+        f"network costs: kernel_size x features / scale = {n * k / r:g} must be a multiple of K"
+      )
+    upsampling = "transposed_conv" if kernel[2] else "bicubic"
+    matched[name] = (_hr(config, n * k // (r * size), size, upsampling), macs, TOLERANCE)
+  if name in matched:
+    network, declared, allowed = matched[name]
+    return Arm(name, network, declared, allowed, _note(network))
+  if name in others:
+    return Arm(name, others[name], budget(others[name]).macs, 0.0, _note(others[name]))
+  raise InputError(f"--arms={name} is not known; choose from {', '.join(ARMS)}")
+
+
+def _lr(config: Config) -> LRNetwork:
+  return LRNetwork(features=config.features, kernel_size=config.kernel_size, **_common(config))
+
+
+def _hr(config: Config, maps: int, kernel_size: int, upsampling: str = "") -> HRNetwork:
+  """An HR network; computed in LR space where that is asked for or, by rule, pays."""
+  network = HRNetwork(
     features=maps,
     kernel_size=kernel_size,
-    upsampling=config.upsampling,
-    execution=config.hr_execution,
-    **common,
+    upsampling=upsampling or config.upsampling,
+    execution="lr_space",
+    **_common(config),
   )
-  macs = budget(lr).macs
-  tolerance = TOLERANCE if config.hr_features else 0.0
-  k = config.kernel_size
-  return (
-    Arm("lr", lr, macs, 0.0, f"{config.features} maps of {k}x{k} in LR space"),
-    Arm("hr", hr, macs, tolerance, f"{maps} maps of {kernel_size}x{kernel_size} in HR space"),
-  )
+  cost = budget(network)
+  if config.hr_execution == "hr_space" or (
+    config.hr_execution == "fewer" and cost.executed_macs >= WIDEST_LIFT * cost.macs
+  ):
+    return network.clone(execution="hr_space")
+  return network
+
+
+def _common(config: Config) -> dict[str, Any]:
+  names = ("scale", "depth", "activation", "bicubic_skip")
+  return {name: getattr(config, name) for name in names}
+
+
+def _note(network: Shape) -> str:
+  """What an arm is, in words."""
+  k, depth = network.kernel_size, network.depth
+  shape = f"{network.features} maps of {k}x{k}"
+  if isinstance(network, LRNetwork):
+    first = ", the first 9x9" * (network.first_kernel_size == 9)
+    return f"{shape} in LR space{first}, depth {depth}"
+  front = "bicubic first" if network.bicubic_first else "learned upsampling"
+  return f"{shape} in HR space{', phases untied' * network.untied}, {front}, depth {depth}"
 
 
 def _hr_shape(lr: LRNetwork, hr_features: int) -> tuple[int, int]:
@@ -90,6 +218,71 @@ def _hr_shape(lr: LRNetwork, hr_features: int) -> tuple[int, int]:
   return hr_features, kernel_size
 
 
+def _equal_time_widths(config: Config, run_dir: Path) -> dict[str, int]:
+  """Widths of the arms that match in time, measured where the run has none yet."""
+  lr = _lr(config)
+  maps, kernel_size = _hr_shape(lr, config.hr_features)
+  hr = _hr(config, maps, kernel_size)
+  step = max(1, lr.features // 8)
+  choices: dict[str, tuple[Shape, Mapping[int, Shape]]] = {
+    "lr_timed": (
+      hr,
+      {n: lr.clone(features=n) for n in range(step, 2 * lr.features + 1, step)},
+    ),
+    "hr_timed": (lr, {n: hr.clone(features=n) for n in range(1, 2 * maps + 1)}),
+  }
+  shape = config.batch, config.patch, config.seeds
+  return {
+    name: equal_time.width_of(name, target, candidates, *shape, run_dir)
+    for name, (target, candidates) in choices.items()
+    if name in config.arms
+  }
+
+
+def comparison(config: Config) -> Comparison:
+  """The contrasts of a run; without the note's pair, its first two arms are the verdict."""
+  first, second = config.arms[:2]
+  own = Contrast(first, second, "the first two arms")
+  primary = PRIMARY if {"lr", "hr"} <= set(config.arms) else own
+  return Comparison(primary, FAMILY, "lr_tied", MECHANISMS)
+
+
+def run(experiment: str, config: Config, execution: Execution, run_dir: Path) -> dict[str, str]:
+  """Compares the networks; returns the headline."""
+  chosen = arms(config, _equal_time_widths(config, run_dir))
+  return compare(experiment, chosen, comparison(config), config, execution, run_dir)
+
+
 def main(config: Config, execution: Execution, run_dir: Path) -> dict[str, str]:
-  """Compares the two networks; returns the headline."""
-  return compare("matched_flops", arms(config), config, execution, run_dir)
+  """Runs this experiment."""
+  return run("matched_flops", config, execution, run_dir)
+
+
+PRESETS = {
+  "confirmatory": Config(
+    arms=(
+      "lr",
+      *FAMILY,
+      "lr_tied",
+      "hr_untied",
+      "lr_deeper",
+      "hr_deeper",
+      "lr_narrow",
+      "lr_far",
+      "lr_timed",
+      "hr_timed",
+    ),
+    hr_execution="fewer",
+    data="tfds:T91",
+    distinct=True,
+    validation_data="BSD200",
+    validation_images=12,
+    test_data=("BSD100", "Set5", "Set14"),
+    steps=3000,
+    seeds=8,
+    learning_rate=(2e-3, 4e-3, 8e-3),
+    search_steps=600,
+    search_seeds=2,
+    extend_grid=True,
+  )
+}

@@ -10,7 +10,6 @@ from pathlib import Path
 
 from experiments import matched_flops
 from sr_jax.config import Execution
-from sr_jax.runner import compare
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,4 +26,4 @@ class Config(matched_flops.Config):
 
 def main(config: Config, execution: Execution, run_dir: Path) -> dict[str, str]:
   """Runs the small comparison."""
-  return compare("smoke", matched_flops.arms(config), config, execution, run_dir)
+  return matched_flops.run("smoke", config, execution, run_dir)

@@ -10,7 +10,8 @@ import numpy as np
 from jax.sharding import Mesh
 
 from sr_jax.budget import Arm
-from sr_jax.config import Execution, check, setting, to_dict
+from sr_jax.config import Execution, InputError, check, setting, to_dict
+from sr_jax.console import say
 from sr_jax.data import patches
 from sr_jax.data.patches import Store
 from sr_jax.data.sources import Photos
@@ -39,6 +40,11 @@ class Recipe:
   test_data: tuple[str, ...] = setting(
     ("held_out",), "held_out likewise, or sets, as Set5,Set14 (each tfds:NAME); the first decides"
   )
+  distinct: bool = setting(False, "train on one of each photograph that --data holds twice")
+  data_fraction: float = setting(1.0, "of the training photographs to use, by their names", above=0)
+  validation_images: int = setting(
+    0, "validation photographs to use at most, by their names; 0: all", at_least=0
+  )
   patch: int = setting(17, "side of a training patch in LR pixels", at_least=4)
   batch: int = setting(16, "patches in a batch", at_least=1)
   steps: int = setting(1500, "training steps of every member", at_least=1)
@@ -48,6 +54,9 @@ class Recipe:
   )
   search_steps: int = setting(600, "steps of each run in the search for a rate", at_least=1)
   search_seeds: int = setting(1, "seeds in the search for a rate", at_least=1)
+  extend_grid: bool = setting(
+    False, "while an arm's best rate is the lowest or highest, try one more, at most two, on all"
+  )
   precision: str = setting(
     "float32", "of products in training; scores are always float32", choices=PRECISIONS
   )
@@ -55,6 +64,10 @@ class Recipe:
   def __post_init__(self) -> None:
     """Checks every field; the order of the rates means nothing, and names no other run."""
     check(self)
+    if self.data_fraction > 1:
+      raise InputError(f"--data_fraction={self.data_fraction:g} must be at most 1")
+    if self.extend_grid and len(self.learning_rate) < 2:
+      raise InputError("--extend_grid needs at least two rates in --learning_rate to go on from")
     object.__setattr__(self, "learning_rate", tuple(sorted(self.learning_rate)))
 
 
@@ -89,26 +102,67 @@ class Trained:
   chosen: dict[str, Any]
 
 
-def train_arm(arm: Arm, bench: Bench) -> Trained:
-  """Chooses a learning rate on the validation photographs, then trains every seed at it."""
+Search = list[dict[str, Any]]  # of every seed x rate: seed, learning_rate, validation_psnr
+MOST_ADDED = 2  # rates, to the grid
+
+
+def search_rates(arms: Sequence[Arm], bench: Bench) -> tuple[dict[str, Search], tuple[float, ...]]:
+  """Trains every arm briefly at every rate, and scores it on validation photographs.
+
+  With `extend_grid`, one rate is added to the grid of all arms, next to the end at which most of
+  the arms that want to go on are, until none is or `MOST_ADDED` rates were.
+
+  Returns:
+    the searches by arm, empty where there is one rate only, and the grid.
+  """
   recipe = bench.recipe
   rates = recipe.learning_rate
-  search: list[dict[str, Any]] = []
-  if len(rates) > 1:
-    who = population.make_members(range(recipe.search_seeds), rates)
-    found = _train_population(arm, "search", recipe.search_steps, who, bench)
-    scores = _validate(arm, found[0], bench)
-    runs = [(seed, rate) for seed in range(recipe.search_seeds) for rate in rates]
-    search = [
-      {"seed": seed, "learning_rate": rate, "validation_psnr": psnr}
-      for (seed, rate), psnr in zip(runs, scores, strict=True)
-    ]
+  if len(rates) == 1:
+    return {arm.name: [] for arm in arms}, rates
+  searches = {arm.name: _search(arm, "search", rates, bench) for arm in arms}
+  for added in range(1, MOST_ADDED + 1 if recipe.extend_grid else 1):
+    edges = [edge_of(choose_rate(search, rates), rates) for search in searches.values()]
+    if not any(edges):
+      break
+    if edges.count("lowest") > edges.count("highest"):
+      rate = rates[0] ** 2 / rates[1]
+    else:
+      rate = rates[-1] ** 2 / rates[-2]
+    rate = float(f"{rate:.3g}")
+    say(f"A best rate is at the edge of the grid: {rate:g} is added to it for every arm")
+    rates = tuple(sorted((*rates, rate)))
+    for arm in arms:
+      searches[arm.name] += _search(arm, f"search_{added}", [rate], bench)
+  return searches, rates
+
+
+def edge_of(rate: float, rates: Sequence[float]) -> str | None:
+  """At which end of the grid a rate is, "lowest" or "highest"; None inside."""
+  return {rates[0]: "lowest", rates[-1]: "highest"}.get(rate)
+
+
+def _search(arm: Arm, stage: str, rates: Sequence[float], bench: Bench) -> Search:
+  seeds = range(bench.recipe.search_seeds)
+  who = population.make_members(seeds, rates)
+  state, *_ = _train_population(arm, stage, bench.recipe.search_steps, who, bench)
+  runs = [(seed, rate) for seed in seeds for rate in rates]
+  return [
+    {"seed": seed, "learning_rate": rate, "validation_psnr": psnr}
+    for (seed, rate), psnr in zip(runs, _validate(arm, state, bench), strict=True)
+  ]
+
+
+def train_arm(arm: Arm, search: Search, rates: Sequence[float], bench: Bench) -> Trained:
+  """Trains every seed at the rate that was best in the search."""
   best = choose_rate(search, rates)
-  edge = {rates[0]: "lowest", rates[-1]: "highest"}.get(best) if search else None
-  who = population.make_members(range(recipe.seeds), [best])
-  state, members, mesh, computation = _train_population(arm, "final", recipe.steps, who, bench)
-  chosen = {"learning_rate": best, "rate_at_edge": edge, "search": search}
-  return Trained(state, members, mesh, computation, chosen)
+  who = population.make_members(range(bench.recipe.seeds), [best])
+  final = _train_population(arm, "final", bench.recipe.steps, who, bench)
+  chosen = {
+    "learning_rate": best,
+    "rate_at_edge": edge_of(best, rates) if search else None,
+    "search": search,
+  }
+  return Trained(*final, chosen)
 
 
 def choose_rate(search: Sequence[dict[str, Any]], rates: Sequence[float]) -> float:

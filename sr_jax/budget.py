@@ -71,7 +71,10 @@ def budget(network: Network) -> Budget:
       budget(LiftedNetwork(network)).macs if _is_lifted(network) else macs + _idle(network.layers)
     ),
     bicubic_macs=upscale_taps(network.scale).shape[0] ** 2 if has_bicubic else 0,
-    parameters=sum(weights) + sum(layer.biases + layer.slopes for layer in network.layers),
+    parameters=sum(
+      w * layer.kernels + layer.biases + layer.slopes
+      for w, layer in zip(weights, network.layers, strict=True)
+    ),
     activations=sum(
       (
         layer.outputs * layer.stride**2 * p

@@ -123,6 +123,12 @@ def to_dict(config: Any) -> dict[str, Any]:
   }
 
 
+def changes(base: Any, config: Any) -> dict[str, Any]:
+  """The fields of a config, as JSON data, that are not those of `base`."""
+  plain = to_dict(base)
+  return {name: value for name, value in to_dict(config).items() if value != plain[name]}
+
+
 def as_flags(data: dict[str, Any]) -> str:
   """A config (as JSON data) as the flags that make it."""
   return " ".join(

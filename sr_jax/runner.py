@@ -9,6 +9,7 @@ import jax
 
 from sr_jax import budget
 from sr_jax.analysis import report, verdict
+from sr_jax.analysis.contrasts import Comparison
 from sr_jax.arm_run import (
   Bench,
   Recipe,
@@ -16,6 +17,7 @@ from sr_jax.arm_run import (
   score_arm,
   score_bicubic,
   score_further,
+  search_rates,
   to_score,
   train_arm,
 )
@@ -48,13 +50,19 @@ class Outcome(NamedTuple):
 
 
 def compare(
-  experiment: str, arms: Sequence[Arm], recipe: Recipe, execution: Execution, run_dir: Path
+  experiment: str,
+  arms: Sequence[Arm],
+  comparison: Comparison,
+  recipe: Recipe,
+  execution: Execution,
+  run_dir: Path,
 ) -> dict[str, str]:
-  """Runs a comparison of two arms, from whatever is done of it to its report.
+  """Runs a comparison, from whatever is done of it to its report.
 
   Args:
     experiment: name of the experiment, kept in the run's folder.
-    arms: two; an effect is the first minus the second.
+    arms: two or more.
+    comparison: which of them are compared with which.
     recipe: how they are trained and on what.
     execution: where and how.
     run_dir: the run's folder.
@@ -70,8 +78,7 @@ def compare(
   if done is None:
     return _tell(read_json(run_dir / "results.json"), read_json(run_dir / "timing.json"), run_dir)
   results, trained, bench, seconds = done
-  results["verdict"] = verdict.compare_arms(results)
-  results["verdict"]["sentences"] = verdict.sentences(results)
+  results["verdict"] = verdict.decide(results, comparison)
 
   began = time.monotonic()
   timing: dict[str, Any] = {
@@ -105,6 +112,7 @@ def train_and_score(
   photos = sources.load(
     recipe.data, recipe.scale, recipe.patch, recipe.validation_data, recipe.test_data, execution
   )
+  photos = sources.select(photos, recipe.distinct, recipe.data_fraction, recipe.validation_images)
   store = patches.make_store(photos.train, recipe.patch)
   patches.check_memory(store, patches.device_memory(jax.devices()[0]))
   about = {"arms": _describe(arms, budgets), "pixels": photos.fingerprint()}
@@ -117,11 +125,14 @@ def train_and_score(
   bench = Bench(recipe, execution, run_dir, photos, store, MetricsLog(run_dir / "metrics.jsonl"))
   seconds = {"load": time.monotonic() - began}
 
+  began = time.monotonic()
+  searches, rates = search_rates(arms, bench)
+  seconds["search rates"] = time.monotonic() - began
   trained: dict[str, Trained] = {}
   for arm in arms:
     interruption.raise_if_requested()
     began = time.monotonic()
-    trained[arm.name] = train_arm(arm, bench)
+    trained[arm.name] = train_arm(arm, searches[arm.name], rates, bench)
     seconds[f"train {arm.name}"] = time.monotonic() - began
 
   began = time.monotonic()
@@ -130,6 +141,7 @@ def train_and_score(
     "experiment": experiment,
     "config": to_dict(recipe),
     "images": {split: [photo.name for photo in getattr(photos, split)] for split in sources.SPLITS},
+    "learning_rates": list(rates),
     "bicubic": score_bicubic(bench),
     "arms": {},
     "tests": list(photos.tests),
@@ -204,7 +216,8 @@ def _tell(results: dict[str, Any], timing: dict[str, Any], run_dir: Path) -> dic
   say()
   if results["further_tests"]:
     say(table(report.rows_by_set(results)) + "\n")
-  for sentence in [*results["verdict"]["sentences"], verdict.time_sentence(timing)]:
+  spoken = verdict.time_sentence(timing, results["verdict"]["contrast"])
+  for sentence in [*results["verdict"]["sentences"], spoken]:
     say(sentence)
   say(f"\nReport: {run_dir / 'report.md'}")
   return verdict.headline(results)

@@ -85,6 +85,13 @@ def test_execution_in_lr_space_costs_more_macs_and_says_so():
   assert budget(HRNetwork()).executed_macs == 9704
 
 
+def test_untied_phases_cost_no_macs_but_the_parameters_of_the_lr_network():
+  tied = HRNetwork(upsampling="transposed_conv", execution="lr_space")
+  found = budget(tied.clone(untied=True))
+  assert (found.macs, found.parameters) == (9704, budget(LRNetwork()).parameters)
+  assert found.executed_macs == budget(tied).executed_macs
+
+
 def test_the_tied_subset_of_the_lr_family_executes_at_its_cost():
   hr = HRNetwork(kernel_size=5, upsampling="transposed_conv", execution="lr_space")
   assert budget(hr).macs == 6800

@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from sr_jax.analysis.statistics import SESOI, reach_of_mean
+from sr_jax.analysis.verdict import titled
 from sr_jax.data.images import Photo
 from sr_jax.evaluation.scoring import bicubic
 
@@ -41,8 +42,8 @@ def learning_curves(metrics: Sequence[dict[str, Any]], results: dict[str, Any]) 
     left, right = figure.subplots(1, 2)
     for name, colour in zip(results["arms"], COLOURS, strict=False):
       final = [line for line in metrics if line["arm"] == name and line["stage"] == "final"]
-      _curve(left, final, "training_psnr", colour, name.upper(), window=7)
-      _curve(right, final, "validation_psnr", colour, name.upper())
+      _curve(left, final, "training_psnr", colour, titled(name), window=7)
+      _curve(right, final, "validation_psnr", colour, titled(name))
     left.set(title="Training batches (running median)", xlabel="step", ylabel="PSNR (dB)")
     right.set(title="Validation photographs", xlabel="step", ylabel="PSNR of the pooled error (dB)")
     if left.get_legend_handles_labels()[0]:
@@ -72,8 +73,9 @@ def _curve(
 
 def differences_by_image(results: dict[str, Any]) -> Figure | None:
   """The paired difference on every test photograph, every seed, and the mean with its interval."""
-  first, second = results["arms"].values()
-  names = [name.upper() for name in results["arms"]]
+  contrast = results["verdict"]["contrast"]
+  first, second = (results["arms"][name] for name in contrast)
+  names = [titled(name) for name in contrast]
   left_out = results["verdict"]["left_out_seeds"]
   pairs = [
     np.subtract(a["test"]["psnr"], b["test"]["psnr"])
@@ -118,7 +120,7 @@ def example(photo: Photo, pictures: dict[str, np.ndarray], scale: int) -> Figure
     pictures: 8-bit HR luminance by arm.
     scale: upscaling factor.
   """
-  shown = {"bicubic": bicubic(photo, scale)} | {k.upper(): v for k, v in pictures.items()}
+  shown = {"bicubic": bicubic(photo, scale)} | {titled(k): v for k, v in pictures.items()}
   errors = {name: np.abs(image.astype(float) - photo.hr) for name, image in shown.items()}
   gain = errors["bicubic"] ** 2 - np.mean([error**2 for error in errors.values()], axis=0)
   top, left, side = _best_detail(gain, scale)

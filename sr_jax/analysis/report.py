@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from sr_jax.analysis.reproduction import scores_on
-from sr_jax.analysis.verdict import time_sentence
+from sr_jax.analysis.verdict import time_sentence, titled
 from sr_jax.config import as_flags
 from sr_jax.console import markdown_table
 from sr_jax.data.images import Photo
@@ -37,12 +37,12 @@ def score_rows(results: dict[str, Any]) -> list[list[str]]:
     count = f" ({len(alive)} of {len(arm['members'])})" if missing else ""
     rate = f"{arm['learning_rate']:g}"
     if not alive:
-      rows.append([name.upper(), rate, "diverged" + count, "-", "-", "-"])
+      rows.append([titled(name), rate, "diverged" + count, "-", "-", "-"])
       continue
     psnr = [np.mean(member["test"]["psnr"]) for member in alive]
     rows.append(
       [
-        name.upper(),
+        titled(name),
         rate,
         f"{np.mean(psnr):.2f}{count}",
         f"{np.std(psnr, ddof=1):.3f}" if len(psnr) > 1 else "-",
@@ -65,7 +65,7 @@ def rows_by_set(results: dict[str, Any]) -> list[list[str]]:
       rows.append(
         [
           called,
-          arm if arm == "bicubic" else arm.upper(),
+          arm if arm == "bicubic" else titled(arm),
           f"{np.mean(psnr):.2f}" if alive else "diverged",
           f"{np.std(psnr, ddof=1):.3f}" if len(psnr) > 1 else "-",
           f"{np.mean([score['ssim'] for score in alive]):.4f}" if alive else "-",
@@ -110,15 +110,15 @@ def markdown(results: dict[str, Any], timing: dict[str, Any], about: dict[str, A
   verdict, arms = results["verdict"], results["arms"]
   header = ["arm", *next(iter(arms.values()))["budget"]]
   budgets = [
-    [name.upper(), *(f"{v:g}" for v in arm["budget"].values())] for name, arm in arms.items()
+    [titled(name), *(f"{v:g}" for v in arm["budget"].values())] for name, arm in arms.items()
   ]
   searches = [["arm", "learning rate", "seed", "validation PSNR (dB)"]]
   for name, arm in arms.items():
     for one in arm["search"]:
       psnr = one["validation_psnr"]
       shown = "diverged" if psnr is None else f"{psnr:.3f}"
-      searches.append([name.upper(), f"{one['learning_rate']:g}", str(one["seed"]), shown])
-  images = [["test photograph", "bicubic", *(name.upper() for name in arms)]]
+      searches.append([titled(name), f"{one['learning_rate']:g}", str(one["seed"]), shown])
+  images = [["test photograph", "bicubic", *(titled(name) for name in arms)]]
   for i, image in enumerate(results["images"]["test"]):
     row = [image, f"{results['bicubic']['test']['psnr'][i]:.2f}"]
     for arm in arms.values():
@@ -134,7 +134,7 @@ def markdown(results: dict[str, Any], timing: dict[str, Any], about: dict[str, A
   compared = verdict["test"]["mean"] is not None
   parts = [
     f"# {results['experiment']}",
-    "\n\n".join([*verdict["sentences"], time_sentence(timing)]),
+    "\n\n".join([*verdict["sentences"], time_sentence(timing, verdict["contrast"])]),
     markdown_table(score_rows(results)),
     markdown_table(rows_by_set(results)) if results["further_tests"] else "",
     "\n\n".join(results["notes"]),

@@ -7,11 +7,12 @@ new seeds on new images would give.
 
 import dataclasses
 import math
+from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
 from jaxtyping import Float
-from scipy.special import stdtrit
+from scipy.special import stdtr, stdtrit
 
 SESOI = 0.05  # dB, the smallest effect size of interest: what seeds alone can move a good recipe by
 LEVEL = 0.95
@@ -31,6 +32,9 @@ class Effect:
     low: lower end of the two-way random-effects t interval; None for less than two seeds or images.
     high: its upper end.
     degrees_of_freedom: of the t distribution.
+    p: two-sided p-value of "the difference is zero" by the same t test.
+    seed_low: lower end of the t interval over seeds alone: of these images, whatever others give.
+    seed_high: its upper end.
     bootstrap_low: lower end of the crossed percentile bootstrap, for comparison.
     bootstrap_high: its upper end.
     decision: what the t interval says of the claim "the difference is above SESOI".
@@ -39,29 +43,57 @@ class Effect:
   mean: float | None
   seeds: int
   images: int
-  low: float | None
-  high: float | None
-  degrees_of_freedom: float | None
-  bootstrap_low: float | None
-  bootstrap_high: float | None
-  decision: Decision
+  low: float | None = None
+  high: float | None = None
+  degrees_of_freedom: float | None = None
+  p: float | None = None
+  seed_low: float | None = None
+  seed_high: float | None = None
+  bootstrap_low: float | None = None
+  bootstrap_high: float | None = None
+  decision: Decision = "undecided"
 
 
 def effect(differences: Float[np.ndarray, "s i"]) -> Effect:
   """Summarises a table of paired differences in dB, `(seeds, images)`, all finite."""
   seeds, images = differences.shape
   if not differences.size:
-    return Effect(None, seeds, images, None, None, None, None, None, "undecided")
+    return Effect(None, seeds, images)
   mean = float(differences.mean())
   if min(seeds, images) < 2:
-    return Effect(mean, seeds, images, None, None, None, None, None, "undecided")
+    return Effect(mean, seeds, images)
   error, freedom = two_way_standard_error(differences)
   reach = float(stdtrit(freedom, 0.5 + LEVEL / 2)) * error
-  low, high = mean - reach, mean + reach
+  over_seeds = reach_of_mean(differences.mean(axis=1)) or 0.0
   bootstrap_low, bootstrap_high = crossed_bootstrap(differences)
   return Effect(
-    mean, seeds, images, low, high, freedom, bootstrap_low, bootstrap_high, decide(low, high)
+    mean=mean,
+    seeds=seeds,
+    images=images,
+    low=mean - reach,
+    high=mean + reach,
+    degrees_of_freedom=freedom,
+    p=2 * float(stdtr(freedom, -abs(mean) / error)) if error else float(mean == 0),
+    seed_low=mean - over_seeds,
+    seed_high=mean + over_seeds,
+    bootstrap_low=bootstrap_low,
+    bootstrap_high=bootstrap_high,
+    decision=decide(mean - reach, mean + reach),
   )
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+  """Holm's (1979) adjusted p-values: below 0.05 together, the chance of one false claim is 5 %.
+
+  The smallest is multiplied by their number, the next by one less, and so on; none may fall below
+  the one before it.
+  """
+  adjusted = [0.0] * len(p_values)
+  least = 0.0
+  for rank, i in enumerate(sorted(range(len(p_values)), key=lambda i: p_values[i])):
+    least = max(least, min(1.0, (len(p_values) - rank) * p_values[i]))
+    adjusted[i] = least
+  return adjusted
 
 
 def reach_of_mean(values: Float[np.ndarray, " s"]) -> float | None:

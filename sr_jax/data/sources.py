@@ -93,6 +93,36 @@ def load(
   return Photos(sets.pop("train"), sets.pop("validation"), sets, notes)
 
 
+def select(photos: Photos, distinct: bool, fraction: float, validation_images: int) -> Photos:
+  """Fewer photographs, chosen by their names alone.
+
+  Args:
+    photos: from `load`.
+    distinct: keep one of each training photograph that is there twice, pixel for pixel.
+    fraction: of the training photographs to keep, at least one.
+    validation_images: how many validation photographs to keep at most; 0 for all.
+  """
+  train, notes = photos.train, list(photos.notes)
+  if distinct:
+    train = list({photo.digest: photo for photo in reversed(train)}.values())[::-1]
+    if twice := len(photos.train) - len(train):
+      notes.append(f"Trained on {len(train)} distinct photographs: {twice} were there twice.")
+  if fraction < 1:
+    train = _pick(train, max(1, round(fraction * len(train))))
+    notes.append(f"Trained on a part of the photographs: {len(train)}.")
+  validation = photos.validation
+  if validation_images and validation_images < len(validation):
+    validation = _pick(validation, validation_images)
+    notes.append(f"Validated on {validation_images} photographs of {len(photos.validation)}.")
+  return Photos(train, validation, photos.tests, notes)
+
+
+def _pick(photos: list[Photo], count: int) -> list[Photo]:
+  shuffled = sorted(photos, key=lambda photo: hashlib.sha256(photo.name.encode()).digest())
+  chosen = {id(photo) for photo in shuffled[:count]}
+  return [photo for photo in photos if id(photo) in chosen]
+
+
 def _decode(found: Found, scale: int, cache: Path) -> None:
   """Decodes what is not in the cache, then says what memory all images will take.
 

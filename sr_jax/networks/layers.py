@@ -8,7 +8,7 @@ from jax import numpy as jnp
 from jaxtyping import Array, Float
 
 from sr_jax.operators.conv import Padding, conv, same_padding
-from sr_jax.operators.lifting import lift_conv
+from sr_jax.operators.lifting import lift_conv, lift_untied_conv
 
 # The activation, and the variance its layer's kernel is initialised with (times 1 / fan-in): He et
 # al. (2015) for ReLU, LeCun's for tanh.
@@ -40,6 +40,7 @@ class Layer:
     stride: HR pixels from one LR pixel to the next, of a transposed convolution, whose kernel spans
       HR pixels; 1 for a convolution.
     rate: its learning rate, as a multiple of the network's.
+    kernels: kernels to take turns, one for each phase of an HR output, or 1 for all.
   """
 
   name: str
@@ -52,6 +53,7 @@ class Layer:
   slopes: int = 0
   stride: int = 1
   rate: float = 1.0
+  kernels: int = 1
 
   @property
   def padding(self) -> tuple[int, int]:
@@ -62,6 +64,13 @@ class Layer:
     if self.stride > 1:
       return (self.kernel_size - self.stride) // 2, (self.kernel_size - self.stride + 1) // 2
     return same_padding(self.kernel_size, extra_at_start=self.extra_at_start)
+
+  def lift(
+    self, kernel: Float[Array, "k k i o"], scale: int
+  ) -> tuple[Float[Array, "lk lk ri ro"], Padding]:
+    """Kernel and padding of the LR convolution that this HR layer is."""
+    lift_any = lift_conv if self.kernels == 1 else lift_untied_conv
+    return lift_any(kernel, scale, (self.padding, self.padding))
 
 
 class Conv(nn.Module):
@@ -83,11 +92,12 @@ class Conv(nn.Module):
     layer = self.layer
     size = layer.kernel_size
     init = nn.initializers.variance_scaling(self.gain, "fan_in", "normal")
-    kernel = self.param("kernel", init, (size, size, layer.inputs, layer.outputs))
+    outputs = layer.kernels * layer.outputs
+    kernel = self.param("kernel", init, (size, size, layer.inputs, outputs))
     bias = self.param("bias", nn.initializers.zeros_init(), (layer.biases,))
     padding: Padding = ((0, 0), (0, 0)) if self.valid else (layer.padding, layer.padding)
     if self.lift > 1 and layer.grid == "hr":
-      kernel, padding = lift_conv(kernel, self.lift, padding)
+      kernel, padding = layer.lift(kernel, self.lift)
     bias = jnp.tile(bias, kernel.shape[-1] // layer.biases).reshape(1, 1, 1, -1)
     y = conv(x, kernel, padding) + bias
     if not layer.slopes:

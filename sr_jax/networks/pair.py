@@ -7,7 +7,7 @@ from flax import linen as nn
 from jaxtyping import Array, Float
 
 from sr_jax.networks.layers import ACTIVATIONS, MID_GRAY, Conv, Layer
-from sr_jax.operators.lifting import lift_bias, lift_conv
+from sr_jax.operators.lifting import lift_bias
 from sr_jax.operators.resize import bicubic_phases, upscale_bicubic
 from sr_jax.operators.shuffle import depth_to_space
 
@@ -65,7 +65,9 @@ class HRNetwork(nn.Module):
   `scale**2 * features` channels and `depth_to_space`, one bias a map, and so costs no more MACs.
 
   `execution="lr_space"` computes the same from the same parameters in LR space, its convolutions
-  lifted there: more MACs, wider maps with fewer pixels, on CPU less time.
+  lifted there: more MACs, wider maps with fewer pixels, on CPU less time for large kernels.
+  `untied`, in LR space only, gives each phase of every HR map kernels and biases of its own, on the
+  same windows.
 
   Even kernels take turns in which side gets the odd zero, the first one at the end.
   """
@@ -79,20 +81,27 @@ class HRNetwork(nn.Module):
   bicubic_skip: bool = True
   upsampling: str = "bicubic"
   execution: str = "hr_space"
+  untied: bool = False
   margin: ClassVar[int] = 0
 
   @property
   def layers(self) -> tuple[Layer, ...]:
     """The convolutions in order."""
     n, k, phases = self.features, self.kernel_size, self.scale**2
+    own = phases if self.untied else 1
+
+    def hr(name: str, size: int, inputs: int, outputs: int, extra_at_start: bool = False) -> Layer:
+      biases = own * outputs
+      return Layer(name, "hr", size, inputs, outputs, biases, extra_at_start, kernels=own)
+
     if self.upsampling == "transposed_conv":
-      first = Layer("transposed", "lr", self.first_kernel_size, 1, phases * n, n)
+      first = Layer("transposed", "lr", self.first_kernel_size, 1, phases * n, own * n)
     else:
-      first = Layer("first", "hr", self.first_kernel_size, 1, n, n)
+      first = hr("first", self.first_kernel_size, 1, n)
     return (
       first,
-      *(Layer(f"hidden_{i}", "hr", k, n, n, n, i % 2 == 1) for i in range(self.depth)),
-      Layer("last", "hr", k, n, 1, 1, self.depth % 2 == 1),
+      *(hr(f"hidden_{i}", k, n, n, i % 2 == 1) for i in range(self.depth)),
+      hr("last", k, n, 1, self.depth % 2 == 1),
     )
 
   @property
@@ -107,6 +116,8 @@ class HRNetwork(nn.Module):
     first, *hidden, last = self.layers
     if self.execution not in ("hr_space", "lr_space"):
       raise ValueError(f"execution must be hr_space or lr_space, not {self.execution!r}")
+    if self.untied and self.execution == "hr_space":
+      raise ValueError("an untied network is executed in lr_space")
     lifted = self.execution == "lr_space"
     lift = self.scale if lifted else 1
 
@@ -202,8 +213,9 @@ def lift_network(network: HRNetwork, params: Any) -> tuple[LiftedNetwork, Any]:
   for layer, lr_layer in zip(network.layers, lifted.layers, strict=True):
     kernel, bias = params[layer.name]["kernel"], params[layer.name]["bias"]
     if layer.grid == "hr":
-      kernel, _ = lift_conv(kernel, network.scale, (layer.padding, layer.padding))
-    bias = lift_bias(bias, network.scale, axes=2)
+      kernel, _ = layer.lift(kernel, network.scale)
+    if layer.biases < lr_layer.biases:
+      bias = lift_bias(bias, network.scale, axes=2)
     lr_params[lr_layer.name] = {"kernel": kernel, "bias": bias}
   return lifted, lr_params
 

@@ -69,6 +69,25 @@ def lift_conv(
   ), lr_padding
 
 
+def lift_untied_conv(
+  kernel: Float[AnyArray, "*kernel i ro"], scale: int, padding: Sequence
+) -> tuple[Float[Array, "*lr_kernel ri ro"], Padding]:
+  """The LR convolution that gives each phase of the output from an HR kernel of its own.
+
+  With equal kernels it is that of `lift_conv`, whose arguments, padding and errors are the same.
+
+  Args:
+    kernel: `(*K, in, scale**d * out)`, phase-major: the kernel of the first phase, the next one's.
+    scale: r >= 1.
+    padding: as for `lift_conv`.
+  """
+  phases = scale ** len(padding)
+  lifted = [lift_conv(one, scale, padding) for one in jnp.split(kernel, phases, axis=-1)]
+  outputs = kernel.shape[-1] // phases
+  own = [w[..., phi * outputs : (phi + 1) * outputs] for phi, (w, _) in enumerate(lifted)]
+  return jnp.concatenate(own, axis=-1), lifted[0][1]
+
+
 def lift_bias(bias: Float[AnyArray, " o"], scale: int, axes: int) -> Float[Array, " ro"]:
   """The bias of a lifted convolution (or deconvolution): repeated for each of the r^d phases.
 

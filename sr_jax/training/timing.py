@@ -33,7 +33,7 @@ def in_both_executions(timed: dict[str, Timed]) -> dict[str, Timed]:
   both: dict[str, Timed] = {}
   for name, one in timed.items():
     if isinstance(one.network, HRNetwork):
-      for execution in ("hr_space", "lr_space"):
+      for execution in ("lr_space",) if one.network.untied else ("hr_space", "lr_space"):
         network = one.network.clone(execution=execution)
         both[f"{name} ({execution})"] = one._replace(network=network)
     else:

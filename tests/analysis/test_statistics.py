@@ -1,8 +1,15 @@
 import numpy as np
 import pytest
 from scipy.special import stdtrit
+from scipy.stats import t
 
-from sr_jax.analysis.statistics import crossed_bootstrap, decide, effect, two_way_standard_error
+from sr_jax.analysis.statistics import (
+  crossed_bootstrap,
+  decide,
+  effect,
+  holm,
+  two_way_standard_error,
+)
 
 
 def simulate(rng, seeds, images, spread=(0.05, 0.2, 0.03)):
@@ -46,7 +53,31 @@ def test_the_interval_covers_the_truth_nineteen_times_in_twenty(seeds, images, s
     table = simulate(rng, seeds, images, spread)
     error, freedom = two_way_standard_error(table)
     covered += abs(table.mean()) <= stdtrit(freedom, 0.975) * error
-  assert 0.93 <= covered / trials <= 0.985
+  assert 0.93 <= covered / trials <= 0.97
+
+
+def test_the_p_value_and_the_interval_agree():
+  rng = np.random.default_rng(2)
+  for _ in range(50):
+    found = effect(simulate(rng, 4, 8) + 0.2)
+    assert (found.p < 0.05) == (found.low > 0 or found.high < 0)
+  table = simulate(rng, 4, 8)
+  assert effect(table - effect(table).low).p == pytest.approx(0.05)
+
+
+def test_the_interval_over_seeds_is_the_t_interval_of_their_means():
+  table = simulate(np.random.default_rng(4), 5, 7)
+  found = effect(table)
+  low, high = t.interval(0.95, 4, table.mean(), table.mean(axis=1).std(ddof=1) / np.sqrt(5))
+  assert (found.seed_low, found.seed_high) == (pytest.approx(low), pytest.approx(high))
+  assert found.seed_high - found.seed_low < found.high - found.low
+
+
+def test_holm_multiplies_the_smallest_most_and_keeps_the_order():
+  # By hand: 0.01 * 4, 0.02 * 3, 0.03 * 2 = 0.06 again, 0.9 * 1.
+  assert holm([0.03, 0.01, 0.9, 0.02]) == pytest.approx([0.06, 0.04, 0.9, 0.06])
+  assert holm([0.5, 0.6]) == pytest.approx([1.0, 1.0])
+  assert holm([]) == []
 
 
 def test_the_bootstrap_is_narrower_with_few_samples():

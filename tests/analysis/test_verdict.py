@@ -4,7 +4,10 @@ import numpy as np
 import pytest
 
 from sr_jax.analysis import report, verdict
+from sr_jax.analysis.contrasts import Comparison, Contrast
 from sr_jax.arm_run import choose_rate
+
+PAIR = Comparison(Contrast("lr", "hr", "the pair"))
 
 
 def member(seed, psnr, status="ok"):
@@ -35,8 +38,7 @@ def results(lr, hr, edge=None):
     "bicubic": {"test": {"psnr": [29.0] * 4, "ssim": [0.8] * 4}, "training": {"psnr": [29.0]}},
     "arms": {"lr": arm(lr), "hr": arm(hr)},
   }
-  data["verdict"] = verdict.compare_arms(data)
-  data["verdict"]["sentences"] = verdict.sentences(data)
+  data["verdict"] = verdict.decide(data, PAIR)
   json.dumps(data, allow_nan=False)
   return data
 
@@ -56,7 +58,7 @@ def test_every_further_test_set_is_judged_by_itself():
     },
     "notes": [],
   }
-  data["verdict"] = verdict.compare_arms(data)
+  data["verdict"] = verdict.decide(data, PAIR)
   on_set14 = data["verdict"]["further_tests"]["Set14"]
   assert (on_set14["mean"], on_set14["seeds"], on_set14["images"]) == (1.125, 2, 2)
   said = verdict.sentences(data)
@@ -115,9 +117,10 @@ def test_time_is_said_beside_the_macs_it_was_spent_on():
   said = verdict.time_sentence(
     {
       "device": "1 x cpu",
-      "step_seconds": {"lr": 0.004, "hr (hr_space)": 0.009, "hr (lr_space)": 0.005},
-      "executed_macs": {"lr": 100.0, "hr (hr_space)": 100.0, "hr (lr_space)": 177.0},
-    }
+      "step_seconds": {"lr": 0.004, "hr (hr_space)": 0.009, "hr (lr_space)": 0.005, "x": 9.0},
+      "executed_macs": {"lr": 100.0, "hr (hr_space)": 100.0, "hr (lr_space)": 177.0, "x": 1.0},
+    },
+    ["lr", "hr"],
   )
   assert "takes 4.00 ms for LR on 1 x cpu, 2.25 times as long for HR (9.00 ms), at 1.00" in said
   assert said.endswith(

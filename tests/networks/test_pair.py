@@ -199,3 +199,26 @@ def test_a_learned_front_shares_its_bias_between_phases():
   params = traced(network)
   assert params["transposed"]["kernel"].shape == (5, 5, 1, 4 * 8)
   assert params["transposed"]["bias"].shape == (8,)
+
+
+UNTIED = HRNetwork(depth=2, upsampling="transposed_conv", execution="lr_space", untied=True)
+
+
+def test_an_untied_network_with_equal_kernels_is_the_tied_one():
+  for untied in (UNTIED, UNTIED.clone(upsampling="bicubic", scale=3, kernel_size=4, depth=1)):
+    tied = untied.clone(untied=False)
+    with jax.enable_x64():
+      params, x = double(tied)
+      shapes = traced(untied)
+      repeated = jax.tree.map(lambda p, s: jnp.tile(p, s.shape[-1] // p.shape[-1]), params, shapes)
+      if untied.upsampling == "transposed_conv":  # its kernel has all phases, tied or not
+        repeated["transposed"]["kernel"] = params["transposed"]["kernel"]
+      expected = upscale(tied, params, x)
+      np.testing.assert_allclose(upscale(untied, repeated, x), expected, atol=1e-10)
+      lifted, lr_params = lift_network(untied, repeated)
+      np.testing.assert_allclose(upscale(lifted, lr_params, x), expected, atol=1e-10)
+
+
+def test_an_untied_network_cannot_be_computed_in_hr_space():
+  with pytest.raises(ValueError, match="executed in lr_space"):
+    traced(UNTIED.clone(execution="hr_space"))

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from jax import numpy as jnp
 
 from sr_jax.operators.conv import conv, same_padding
-from sr_jax.operators.lifting import fits, lift_bias, lift_conv
+from sr_jax.operators.lifting import fits, lift_bias, lift_conv, lift_untied_conv
 from sr_jax.operators.shuffle import depth_to_space, space_to_depth
 
 
@@ -51,6 +51,20 @@ def test_a_lifted_conv_computes_the_same_and_passes_the_gradient_to_the_hr_kerne
 
   with jax.enable_x64():
     same()
+
+
+def test_an_untied_conv_gives_each_phase_what_its_own_kernel_gives():
+  scale, padding = 2, ((1, 2), (2, 1))
+  rng = np.random.default_rng(0)
+  h = jnp.asarray(rng.normal(size=(1, 6, 8, 3)), jnp.float32)
+  kernels = jnp.asarray(rng.normal(size=(4, 4, 3, 4 * 2)), jnp.float32)
+  lr_kernel, lr_padding = lift_untied_conv(kernels, scale, padding)
+  found = depth_to_space(conv(space_to_depth(h, scale), lr_kernel, lr_padding), scale)
+  for row, column in itertools.product(range(scale), repeat=2):
+    phase = 2 * (scale * row + column)
+    expected = conv(h, kernels[..., phase : phase + 2], padding)
+    at = np.s_[:, row::scale, column::scale]
+    np.testing.assert_allclose(found[at], expected[at], atol=1e-4)
 
 
 @pytest.mark.parametrize(("size", "q", "scale"), [(6, 2, 2), (6, 3, 2), (5, 2, 3), (1, 0, 3)])
