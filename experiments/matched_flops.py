@@ -20,7 +20,6 @@ receptive field and in time (about two hours on two cores):
 import dataclasses
 import re
 from collections.abc import Mapping
-from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +27,7 @@ from sr_jax.analysis.contrasts import Comparison, Contrast
 from sr_jax.arm_run import Recipe
 from sr_jax.budget import Arm, budget, check_budgets, note_pair
 from sr_jax.config import Execution, InputError, setting
+from sr_jax.data.finding import find
 from sr_jax.networks import HRNetwork, LRNetwork
 from sr_jax.runner import compare
 from sr_jax.training import equal_time
@@ -115,32 +115,29 @@ def arms(config: Config, widths: Mapping[str, int] | None) -> tuple[Arm, ...]:
     config: names them.
     widths: of the arms that match in time; without it these arms are left out.
   """
-  timed = ("lr_timed", "hr_timed")
+  known = _known_arms(config, widths or {})
+  timed = () if widths is not None else ("lr_timed", "hr_timed")
   return tuple(
-    _arm(name, config, (widths or {}).get(name, 0))
-    for name in config.arms
-    if name not in timed or widths is not None
+    known.get(name) or _arm_of_kernel(name, config) for name in config.arms if name not in timed
   )
 
 
-def _arm(name: str, config: Config, width: int) -> Arm:
-  """The arm of a name; the MACs it declares are those of LR where it is to match them."""
+def _known_arms(config: Config, widths: Mapping[str, int]) -> dict[str, Arm]:
+  """The arms by name; the MACs that one declares are those of LR where it is to match them."""
   lr = _lr(config)
-  macs = budget(lr).macs
+  n, k, r = lr.features, lr.kernel_size, lr.scale
   maps, size = _hr_shape(lr, config.hr_features)
-  tolerance = TOLERANCE if config.hr_features else 0.0
   hr = _hr(config, maps, size)
   learned = _hr(config, maps, size, upsampling="transposed_conv")
   deeper = lr.clone(depth=config.depth + 1)
-  n, k, r = lr.features, lr.kernel_size, lr.scale
   tied = r * (k - 1) + 1  # the largest HR kernel that lifts to k LR pixels
 
-  matched: dict[str, tuple[Shape, Fraction, float]] = {
-    "lr": (lr, macs, 0.0),
-    "hr": (hr, macs, tolerance),
-    "hr_learned": (learned, macs, tolerance),
-    "hr_untied": (learned.clone(untied=True, execution="lr_space"), macs, tolerance),
-    "hr_deeper": (hr.clone(depth=config.depth + 1), budget(deeper).macs, tolerance),
+  matched: dict[str, tuple[Shape, Shape]] = {
+    "lr": (lr, lr),
+    "hr": (hr, lr),
+    "hr_learned": (learned, lr),
+    "hr_untied": (learned.clone(untied=True, execution="lr_space"), lr),
+    "hr_deeper": (hr.clone(depth=config.depth + 1), deeper),
   }
   others: dict[str, Shape] = {
     "lr_tied": _hr(config, maps, tied, upsampling="transposed_conv"),
@@ -148,24 +145,35 @@ def _arm(name: str, config: Config, width: int) -> Arm:
     "lr_narrow": lr.clone(features=max(1, n // r)),
     "hr_wide": hr.clone(features=maps * r),
     "lr_far": lr.clone(first_kernel_size=9),
-    "lr_timed": lr.clone(features=max(1, width)),
-    "hr_timed": hr.clone(features=max(1, width)),
+    "lr_timed": lr.clone(features=widths.get("lr_timed", 1)),
+    "hr_timed": hr.clone(features=widths.get("hr_timed", 1)),
   }
-  if kernel := re.fullmatch(r"hr_k([1-9]\d*)(_learned)?", name):
-    size = int(kernel[1])
-    if n * k % (r * size):
-      raise InputError(
-        f"--arms={name}: no whole number of maps makes kernels of {size}x{size} cost what the LR "
-        f"network costs: kernel_size x features / scale = {n * k / r:g} must be a multiple of K"
-      )
-    upsampling = "transposed_conv" if kernel[2] else "bicubic"
-    matched[name] = (_hr(config, n * k // (r * size), size, upsampling), macs, TOLERANCE)
-  if name in matched:
-    network, declared, allowed = matched[name]
-    return Arm(name, network, declared, allowed, _note(network))
-  if name in others:
-    return Arm(name, others[name], budget(others[name]).macs, 0.0, _note(others[name]))
-  raise InputError(f"--arms={name} is not known; choose from {', '.join(ARMS)}")
+  tolerance = TOLERANCE if config.hr_features else 0.0
+  return {
+    **{
+      name: Arm(name, one, budget(like).macs, tolerance, _note(one))
+      for name, (one, like) in matched.items()
+    },
+    **{name: Arm(name, one, budget(one).macs, 0.0, _note(one)) for name, one in others.items()},
+  }
+
+
+def _arm_of_kernel(name: str, config: Config) -> Arm:
+  """The arm "hr_kK" or "hr_kK_learned": as many maps with kernels K x K as cost what LR costs."""
+  lr = _lr(config)
+  parts = re.fullmatch(r"hr_k([1-9]\d*)(_learned)?", name)
+  if parts is None:
+    raise InputError(f"--arms={name} is not known; choose from {', '.join(ARMS)}")
+  size = int(parts[1])
+  maps, rest = divmod(lr.kernel_size * lr.features, lr.scale * size)
+  if rest or not maps:
+    raise InputError(
+      f"--arms={name}: no whole number of maps makes kernels of {size}x{size} cost what the LR "
+      f"network costs: kernel_size x features / scale = "
+      f"{lr.kernel_size * lr.features / lr.scale:g} must be a multiple of K"
+    )
+  network = _hr(config, maps, size, upsampling="transposed_conv" if parts[2] else "bicubic")
+  return Arm(name, network, budget(lr).macs, TOLERANCE, _note(network))
 
 
 def _lr(config: Config) -> LRNetwork:
@@ -190,8 +198,12 @@ def _hr(config: Config, maps: int, kernel_size: int, upsampling: str = "") -> HR
 
 
 def _common(config: Config) -> dict[str, Any]:
-  names = ("scale", "depth", "activation", "bicubic_skip")
-  return {name: getattr(config, name) for name in names}
+  return {
+    "scale": config.scale,
+    "depth": config.depth,
+    "activation": config.activation,
+    "bicubic_skip": config.bicubic_skip,
+  }
 
 
 def _note(network: Shape) -> str:
@@ -249,6 +261,7 @@ def comparison(config: Config) -> Comparison:
 
 def run(experiment: str, config: Config, execution: Execution, run_dir: Path) -> dict[str, str]:
   """Compares the networks; returns the headline."""
+  find(config.data, config.validation_data, config.test_data, execution)  # refuses before it times
   chosen = arms(config, _equal_time_widths(config, run_dir))
   return compare(experiment, chosen, comparison(config), config, execution, run_dir)
 

@@ -1,6 +1,7 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ from PIL import Image
 
 import launch
 from experiments import smoke
+from experiments.matched_flops import PRESETS, Config
 from sr_jax.run_folder import open_run, path_of
 
 ROOT = Path(__file__).parents[1]
@@ -29,6 +31,22 @@ def test_help_shows_every_field_with_its_default(capsys):
   out = capsys.readouterr().out
   for words in ("--features=32", "--learning_rate=", "--workdir=runs", "arXiv 1609.07009"):
     assert words in out
+
+
+def test_a_preset_is_what_flags_override(monkeypatch):
+  seen = []
+  monkeypatch.setattr(launch, "_run", lambda name, module, points, *rest: seen.extend(points) or 0)
+  flags = ("--experiment=matched_flops", "--preset=confirmatory", "--scale=3,4", "--features=144")
+  assert run(*flags) == 0
+  expected = [replace(PRESETS["confirmatory"], scale=scale, features=144) for scale in (3, 4)]
+  assert seen == expected
+  assert run("--experiment=matched_flops") == 0
+  assert seen[-1] == Config()
+
+
+def test_help_says_what_a_preset_is(capsys):
+  run("--experiment=matched_flops", "--help")
+  assert "--preset=confirmatory is --data=tfds:T91 --val" in capsys.readouterr().out
 
 
 BAD = [
@@ -52,6 +70,18 @@ BAD = [
   (["--experiment=matched_flops", "--hr_features=12,2"], "arm hr costs 10418 MACs"),
   (["--experiment=smoke", "features=8"], "flags look like --name=value; found 'features=8'"),
   (["--experiment=smoke", "--nobicubic_skip=true"], "bicubic_skip"),
+  (
+    ["--experiment=matched_flops", "--preset=quick"],
+    "--preset=quick is not known; choose from conf",
+  ),
+  (
+    ["--experiment=espcn", "--preset=quick"],
+    "--preset=quick is not known; this experiment has none",
+  ),
+  (["--experiment=smoke", "--arms=lr"], "--arms=lr: a comparison needs two arms"),
+  (["--experiment=smoke", "--arms=lr,hr_k5"], "must be a multiple of K"),
+  (["--experiment=smoke", "--data_fraction=1.5"], "--data_fraction=1.5 must be at most 1"),
+  (["--experiment=smoke", "--extend_grid", "--learning_rate=1e-3"], "--extend_grid needs at least"),
   (["--experiment=smoke", "--checkpoint_every_seconds=0"], "must be greater than 0"),
 ]
 

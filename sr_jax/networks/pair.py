@@ -89,19 +89,17 @@ class HRNetwork(nn.Module):
     """The convolutions in order."""
     n, k, phases = self.features, self.kernel_size, self.scale**2
     own = phases if self.untied else 1
-
-    def hr(name: str, size: int, inputs: int, outputs: int, extra_at_start: bool = False) -> Layer:
-      biases = own * outputs
-      return Layer(name, "hr", size, inputs, outputs, biases, extra_at_start, kernels=own)
-
     if self.upsampling == "transposed_conv":
       first = Layer("transposed", "lr", self.first_kernel_size, 1, phases * n, own * n)
     else:
-      first = hr("first", self.first_kernel_size, 1, n)
+      first = Layer("first", "hr", self.first_kernel_size, 1, n, own * n, kernels=own)
     return (
       first,
-      *(hr(f"hidden_{i}", k, n, n, i % 2 == 1) for i in range(self.depth)),
-      hr("last", k, n, 1, self.depth % 2 == 1),
+      *(
+        Layer(f"hidden_{i}", "hr", k, n, n, own * n, i % 2 == 1, kernels=own)
+        for i in range(self.depth)
+      ),
+      Layer("last", "hr", k, n, 1, own, self.depth % 2 == 1, kernels=own),
     )
 
   @property

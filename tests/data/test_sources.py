@@ -1,3 +1,4 @@
+import dataclasses
 import hashlib
 import itertools
 import json
@@ -134,3 +135,30 @@ def test_the_known_leaks_are_warned_of_and_the_sets_are_genuine(shared_data, exe
     "WARNING: Set5 and Set14 share photographs: head_GT = face.",
     "Left out of validation, since a test set has them: 302003.",
   ]
+
+
+def test_fewer_photographs_are_chosen_by_their_names(execution):
+  photos = sources.load("sample_photos", 2, 17, execution=execution)
+  assert sources.select(photos, False, 1.0, 0) == photos
+  fewer = sources.select(photos, False, 0.5, 2)
+  assert (len(fewer.train), len(fewer.validation)) == (6, 2)
+  assert fewer.tests == photos.tests
+  assert fewer.notes == [
+    "Trained on a part of the photographs: 6.",
+    "Validated on 2 photographs of 3.",
+  ]
+  backwards = dataclasses.replace(photos, train=photos.train[::-1])
+  names = {photo.name for photo in fewer.train}
+  assert {photo.name for photo in sources.select(backwards, False, 0.5, 2).train} == names
+  # A smaller part lies within a larger one, so that data is added and not changed.
+  assert {photo.name for photo in sources.select(photos, False, 0.2, 0).train} < names
+  assert len(sources.select(photos, False, 1e-9, 0).train) == 1
+
+
+def test_a_photograph_that_is_there_twice_is_kept_once(execution):
+  photos = sources.load("sample_photos", 2, 17, execution=execution)
+  twin = dataclasses.replace(photos.train[3], name="twin")
+  twice = dataclasses.replace(photos, train=[*photos.train, twin])
+  found = sources.select(twice, True, 1.0, 0)
+  assert {photo.name for photo in found.train} == {photo.name for photo in photos.train}
+  assert found.notes == ["Trained on 11 distinct photographs: 1 were there twice."]

@@ -1,0 +1,115 @@
+import pytest
+
+from experiments.matched_flops import FAMILY, MECHANISMS, PRESETS, Config, arms, comparison
+from sr_jax.budget import budget
+from sr_jax.config import InputError
+from sr_jax.networks import HRNetwork
+
+
+def named(*names, **more):
+  widths = {"lr_timed": 36, "hr_timed": 6}
+  return {arm.name: arm for arm in arms(Config(arms=names, **more), widths)}
+
+
+def test_the_default_is_the_pair_of_the_note():
+  lr, hr = arms(Config(), None)
+  assert (lr.name, hr.name, lr.macs, hr.macs) == ("lr", "hr", 9704, 9704)
+  assert (hr.network.features, hr.network.kernel_size) == (8, 6)
+
+
+def test_the_family_costs_what_lr_costs_within_tolerance():
+  family = named("lr", *FAMILY)
+  assert {name: float(budget(arm.network).macs) for name, arm in family.items()} == {
+    "lr": 9704,
+    "hr": 9704,
+    "hr_learned": 9704,
+    "hr_k4": 9708,
+    "hr_k4_learned": 9708,
+    "hr_k3": 9760,
+    "hr_k3_learned": 9760,
+    "hr_k2": 9912,
+    "hr_k2_learned": 9912,
+  }
+  assert {arm.macs for arm in family.values()} == {9704}
+  assert [arm.network.upsampling for name, arm in family.items() if name != "lr"] == [
+    "bicubic",
+    "transposed_conv",
+  ] * 4
+
+
+def test_the_controls_are_what_they_are_called():
+  names = ("lr", "hr", "lr_tied", "hr_untied", "lr_deeper", "hr_deeper", "lr_narrow", "hr_wide")
+  found = {
+    name: budget(arm.network)
+    for name, arm in named(*names, "lr_far", hr_execution="lr_space").items()
+  }
+  assert (found["lr_tied"].macs, found["lr_tied"].executed_macs) == (6800, 9704)
+  assert found["hr_untied"].macs == 9704
+  assert found["hr_untied"].parameters == found["lr"].parameters
+  assert found["lr_deeper"].macs == found["hr_deeper"].macs
+  assert found["hr_deeper"].shift == 0
+  assert abs(found["lr_narrow"].parameters / found["hr"].parameters - 1) < 0.06
+  assert abs(found["hr_wide"].parameters / found["lr"].parameters - 1) < 0.06
+  assert found["lr_far"].receptive_field == found["hr"].receptive_field
+
+
+def test_arms_of_equal_time_take_the_width_they_are_given():
+  found = named("lr", "hr", "lr_timed", "hr_timed")
+  assert (found["lr_timed"].network.features, found["hr_timed"].network.features) == (36, 6)
+
+
+@pytest.mark.parametrize(
+  ("execution", "in_lr_space"),
+  [("hr_space", []), ("lr_space", ["hr", "hr_k4", "hr_k3"]), ("fewer", ["hr", "hr_k4"])],
+)
+def test_hr_networks_are_lifted_where_that_is_asked_for_or_pays(execution, in_lr_space):
+  found = named("lr", "hr", "hr_k4", "hr_k3", hr_execution=execution)
+  lifted = [
+    name
+    for name, arm in found.items()
+    if isinstance(arm.network, HRNetwork) and arm.network.execution == "lr_space"
+  ]
+  assert lifted == in_lr_space
+
+
+@pytest.mark.parametrize(
+  ("names", "says"),
+  [
+    (("lr",), "--arms=lr: a comparison needs two arms"),
+    (("lr", "lr"), "--arms=lr,lr names a value twice"),
+    (("lr", "hr_k5"), r"kernels of 5x5 cost .* = 48 must be a multiple of K"),
+    (("lr", "hr_k0"), "--arms=hr_k0 is not known; choose from lr, hr,"),
+    (("lr", "HR"), "--arms=HR is not known"),
+  ],
+)
+def test_arms_that_cannot_be_are_refused(names, says):
+  with pytest.raises(InputError, match=says):
+    Config(arms=names)
+
+
+@pytest.mark.parametrize(("scale", "features", "kernels"), [(3, 36, (9, 6, 4)), (4, 64, (12, 8))])
+def test_every_arm_exists_at_other_scales(scale, features, kernels):
+  names = ["lr", "hr", "hr_learned", "lr_tied", "hr_untied", "lr_deeper", "hr_deeper", "lr_narrow"]
+  family = [f"hr_k{kernel}" for kernel in kernels]
+  found = named(*names, "hr_wide", *family, scale=scale, features=features)
+  lr = budget(found["lr"].network)
+  assert budget(found["hr"].network).macs == budget(found["hr_untied"].network).macs == lr.macs
+  assert budget(found["lr_tied"].network.clone(execution="lr_space")).executed_macs == lr.macs
+  for of_parameters, like in (("lr_narrow", "hr"), ("hr_wide", "lr")):
+    ratio = budget(found[of_parameters].network).parameters / budget(found[like].network).parameters
+    assert abs(ratio - 1) < 0.22  # first and last layers, with few maps, do not match
+
+
+def test_the_confirmatory_run_asks_every_question_it_announces():
+  config = PRESETS["confirmatory"]
+  asked = comparison(config)
+  assert {*FAMILY, asked.subset, asked.primary.first} <= set(config.arms)
+  missing = [one for one in MECHANISMS if not {one.first, one.second} <= set(config.arms)]
+  assert [one.second for one in missing] == ["hr_wide"]  # whose training takes six times as long
+  assert config.seeds >= 8
+  assert config.test_data[0] == "BSD100"
+
+
+def test_without_the_pair_the_first_two_arms_are_the_verdict():
+  asked = comparison(Config(arms=("hr_k3", "lr", "hr_k4"))).primary
+  assert (asked.first, asked.second) == ("hr_k3", "lr")
