@@ -21,7 +21,7 @@ LOOKS = {
 }
 
 
-def _draw(axes: Axes, effect: dict[str, Any], row: float, colour: str, marker: str) -> None:
+def _draw(axes: Axes, effect: dict[str, Any], row: int, colour: str, marker: str) -> None:
   """An effect: its mean, a thin bar for seeds and images, a thick one for seeds alone."""
   if effect["low"] is not None:
     axes.plot([effect["low"], effect["high"]], [row, row], color=colour, linewidth=1.2, marker="|")

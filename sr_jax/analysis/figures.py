@@ -47,9 +47,12 @@ def learning_curves(metrics: Sequence[dict[str, Any]], results: dict[str, Any]) 
       _curve(below, final, "validation_psnr", colour, marker, titled(name))
     above.set(title="Training batches (running median)", xlabel="step", ylabel="PSNR (dB)")
     below.set(title="Validation photographs", xlabel="step", ylabel="PSNR of pooled error (dB)")
-    for axes in (above, below):
-      if axes.get_legend_handles_labels()[0]:
-        axes.legend(frameon=False, title="mean and range of seeds", loc="lower right")
+    handles, labels = below.get_legend_handles_labels()
+    if handles:
+      title = "mean and range of seeds"
+      figure.legend(
+        handles, labels, title=title, frameon=False, loc="outside upper center", ncols=2
+      )
   return figure
 
 
@@ -152,6 +155,7 @@ def arms(results: dict[str, Any]) -> Figure | None:
         "bicubic", (bicubic, 1), xycoords=("data", "axes fraction"), ha="center", va="bottom"
       )
     axes.set_yticks(range(len(order)), [titled(name) for name in order])
+    axes.set_ylim(-0.6, len(order) - 0.4)
     axes.set_xlabel("mean test PSNR (dB)")
   return figure
 
@@ -192,6 +196,7 @@ def _against(cost: dict[str, float], label: str, results: dict[str, Any]) -> Fig
       axes.plot(cost[name], values.mean(), **look(name))
     axes.set_xlim(0, 1.06 * max(cost[name] for name in psnr))
     axes.set(xlabel=label, ylabel="mean test PSNR (dB)")
+    axes.locator_params(axis="x", nbins=5)
     _name_in_margin(axes, {name: (cost[name], float(psnr[name].mean())) for name in psnr})
   return figure
 

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 
 from sr_jax.analysis import html_report, tables, verdict
-from sr_jax.config import as_flags
 from sr_jax.console import markdown_table
 from sr_jax.data.images import Photo
 from sr_jax.run_folder import read_json
@@ -92,7 +91,6 @@ def markdown(
     for key, where in (("test", "test photographs"), ("training", "training patches"))
     if said[key]["bootstrap_low"] is not None
   )
-  command = f"python launch.py --experiment={results['experiment']} {as_flags(results['config'])}"
   searches = tables.search_rows(results)
 
   def figure(name: str, title: str) -> str:
@@ -129,7 +127,7 @@ def markdown(
     "## Wall time of the session that finished the run",
     markdown_table(tables.time_rows(timing)),
     "## To reproduce",
-    f"```\n{command}\n```",
+    f"```\n{tables.command(results)}\n```",
     markdown_table(tables.version_rows(about)),
   ]
   return "\n\n".join(part for part in parts if part) + "\n"

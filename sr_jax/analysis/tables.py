@@ -6,6 +6,7 @@ import numpy as np
 
 from sr_jax.analysis.reproduction import scores_on
 from sr_jax.analysis.verdict import titled
+from sr_jax.config import as_flags
 
 Rows = list[list[str]]
 
@@ -126,20 +127,20 @@ def _deviation(values: list[Any]) -> str:
 
 def contrast_rows(results: dict[str, Any]) -> Rows:
   """Every contrast on the test photographs: effect, both intervals, p-values and decision."""
-  rows = [["kind", "contrast", "question", "effect (dB)", "95 % interval", "over seeds alone"]]
-  rows[0] += ["p", "p (Holm)", "decision"]
+  rows = [["contrast", "kind", "effect (dB)", "95 % interval", "decision", "over seeds alone"]]
+  rows[0] += ["p", "p (Holm)", "question"]
   for one in contrasts(results):
     test = one["test"]
     rows.append(
       [
-        KINDS[one["kind"]],
         between(one["contrast"]),
-        one["question"],
+        one["kind"],
         "-" if test["mean"] is None else f"{test['mean']:+.3f}",
         _interval(test["low"], test["high"]),
+        test["decision"],
         _interval(test["seed_low"], test["seed_high"]),
         *("-" if p is None else f"{p:.2g}" for p in (test["p"], one.get("p_holm"))),
-        test["decision"],
+        one["question"],
       ]
     )
   return rows
@@ -233,3 +234,8 @@ def time_rows(timing: dict[str, Any]) -> Rows:
 def version_rows(about: dict[str, Any]) -> Rows:
   """Revision, versions and device."""
   return [["", "version"], *([k, str(v)] for k, v in about["provenance"].items())]
+
+
+def command(results: dict[str, Any]) -> str:
+  """The command that makes the run."""
+  return f"python launch.py --experiment={results['experiment']} {as_flags(results['config'])}"
