@@ -46,8 +46,8 @@ td { white-space: nowrap; }
 .n { text-align: right; }
 td.prose { min-width: 12rem; white-space: normal; }
 td:first-child { position: sticky; left: 0; background: #fff; }
-pre { background: #f4f4f4; padding: 0.75rem; white-space: pre-wrap; overflow-wrap: anywhere;
-  font-size: 0.875rem; }
+pre { background: #f4f4f4; padding: 0.75rem; overflow-x: auto; font-size: 0.875rem; }
+details { margin: 1rem 0; }
 @media (max-width: 30rem) {
   h1 { font-size: 1.4rem; }
   .effect { font-size: 1.8rem; }

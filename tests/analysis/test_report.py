@@ -202,7 +202,7 @@ def test_two_arms(tmp_path):
   for name in re.findall(r"\(figures/(\w+\.png)\)", text):
     assert len(np.unique(np.asarray(Image.open(tmp_path / "figures" / name).convert("L")))) > 20
   assert "figures/example.png" in text
-  assert "- data" not in text
+  assert "| a\\|b | " in text
 
 
 def test_many_arms(tmp_path):
