@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from sr_jax.analysis import report, reproduction, verdict
+from sr_jax.analysis import reproduction, tables, verdict
 from sr_jax.console import markdown_table
 from sr_jax.run_folder import read_json
 from sr_jax.training import profiling
@@ -32,7 +32,7 @@ def matched_flops(results: dict[str, Any], timing: dict[str, Any]) -> str:
   listed = "\n".join(f"- {sentence}" for sentence in sentences)
   device = timing["device"]
   return (
-    f"{markdown_table(report.score_rows(results))}\n\n{listed}\n\n"
+    f"{markdown_table(tables.score_rows(results))}\n\n{listed}\n\n"
     f"(Written by this command in {minutes:.1f} minutes on {device}.)"
   )
 

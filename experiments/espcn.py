@@ -43,6 +43,7 @@ from sr_jax.arm_run import Recipe
 from sr_jax.budget import Arm
 from sr_jax.config import Execution, setting
 from sr_jax.console import say, table
+from sr_jax.data.sources import Photos
 from sr_jax.networks import ESPCN, FSRCNN, SRCNN, Network
 from sr_jax.run_folder import describe_devices, read_json, write_json
 from sr_jax.runner import train_and_score
@@ -104,7 +105,7 @@ def arms(config: Config) -> list[Arm]:
 def main(config: Config, execution: Execution, run_dir: Path) -> dict[str, str]:
   """Trains and scores the networks; returns the headline."""
   done = train_and_score("espcn", arms(config), config, execution, run_dir)
-  if done is None:
+  if isinstance(done, Photos):
     return _tell(read_json(run_dir / "results.json"), run_dir)
   results = done.results | {"paper": _paper(done.results)}
   timing = {"device": describe_devices(), "phase_seconds": done.seconds}

@@ -39,7 +39,7 @@ def table(rows: Sequence[Sequence[str]]) -> str:
 
 def markdown_table(rows: Sequence[Sequence[str]]) -> str:
   """Rows of text cells (the header first) as a Markdown table."""
-  lines = ["| " + " | ".join(row) + " |" for row in rows]
+  lines = ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows]
   return "\n".join([lines[0], "|" + " --- |" * len(rows[0]), *lines[1:]])
 
 

@@ -86,12 +86,12 @@ def _member_rows(arm: dict[str, Any]) -> Iterator[list[str]]:
 
 
 def _draw_kernels(arm: str, params: dict[str, dict[str, np.ndarray]], path: Path) -> None:
-  from sr_jax.analysis import figures  # noqa: PLC0415  # Matplotlib takes seconds to import
+  from sr_jax.analysis import figures, pictures  # noqa: PLC0415  # Matplotlib takes seconds to import
 
   names = [name for name in params if not name.startswith("hidden")]
   path.parent.mkdir(exist_ok=True)
   kernels = {f"{arm} {name}": params[name]["kernel"][0] for name in sorted(names)}
-  figures.save(figures.kernels(kernels), path)
+  figures.save(pictures.kernels(kernels), path)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Trains and scores arms: budget, data, training, scores; of two arms also verdict and report."""
+"""Trains and scores arms: budget, data, training, scores; of a comparison also its report."""
 
 import time
 from collections.abc import Sequence
@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
+import numpy as np
 
 from sr_jax import budget
-from sr_jax.analysis import report, verdict
+from sr_jax.analysis import report, tables, verdict
 from sr_jax.analysis.contrasts import Comparison
 from sr_jax.arm_run import (
   Bench,
@@ -25,6 +26,7 @@ from sr_jax.budget import Arm, Budget
 from sr_jax.config import Execution, to_dict
 from sr_jax.console import say, table
 from sr_jax.data import patches, sources
+from sr_jax.data.images import Photo
 from sr_jax.data.sources import Photos
 from sr_jax.evaluation import scoring
 from sr_jax.run_folder import describe_devices, open_run, read_json, write_json
@@ -75,8 +77,9 @@ def compare(
     Interrupted: a signal asked to stop; the same command continues.
   """
   done = train_and_score(experiment, arms, recipe, execution, run_dir)
-  if done is None:
-    return _tell(read_json(run_dir / "results.json"), read_json(run_dir / "timing.json"), run_dir)
+  if isinstance(done, Photos):
+    report.draw_photographs(read_json(run_dir / "results.json"), done.test, None, run_dir)
+    return _tell(run_dir)
   results, trained, bench, seconds = done
   results["verdict"] = verdict.decide(results, comparison)
 
@@ -88,23 +91,25 @@ def compare(
   }
   seconds["time steps"] = time.monotonic() - began
   began = time.monotonic()
-  report.write(results, timing, bench.photos.test, _upscaler(arms, trained), run_dir)
-  seconds["report"] = time.monotonic() - began
+  test = bench.photos.test
+  upscaled = _upscale(test[report.typical(results)], arms, trained, tables.main_arms(results))
+  report.draw_photographs(results, test, upscaled, run_dir)
+  seconds["draw photographs"] = time.monotonic() - began
   interruption.raise_if_requested()
   write_json(run_dir / "timing.json", timing)
   write_json(run_dir / "results.json", results)  # last: it says that the run is finished
-  return _tell(results, timing, run_dir)
+  return _tell(run_dir)
 
 
 def train_and_score(
   experiment: str, arms: Sequence[Arm], recipe: Recipe, execution: Execution, run_dir: Path
-) -> Outcome | None:
+) -> Outcome | Photos:
   """Trains and scores any number of arms, from whatever is done of it.
 
   Arguments and errors are those of `compare`.
 
   Returns:
-    the outcome; None if the run is finished, that is if it has its results.json.
+    the outcome; the photographs alone if the run is finished, that is has its results.json.
   """
   budgets = budget.check_budgets(arms)
   say(table(budget.rows(arms, budgets)))
@@ -120,7 +125,7 @@ def train_and_score(
     say(f"WARNING: since this run was begun, {change}; its bits may differ")
   if (run_dir / "results.json").exists():
     say(f"\nThis run is finished; nothing is trained again. {run_dir}")
-    return None
+    return photos
   say("\n" + "\n".join([_describe_photos(photos), *photos.notes, f"Run folder: {run_dir}\n"]))
   bench = Bench(recipe, execution, run_dir, photos, store, MetricsLog(run_dir / "metrics.jsonl"))
   seconds = {"load": time.monotonic() - began}
@@ -194,30 +199,30 @@ def _describe_photos(photos: Photos) -> str:
   return ", ".join(f"{len(some)} {name}" for name, some in sets.items()) + " photographs"
 
 
-def _upscaler(arms: Sequence[Arm], trained: dict[str, Trained]) -> report.Upscale:
-  """Upscales a photograph with the first finite seed of each arm, for the report's picture."""
-
-  def upscale(photo: Any) -> dict[str, Any]:
-    pictures = {}
-    for arm in arms:
-      one = trained[arm.name]
-      params, mesh = to_score(one.state)
+def _upscale(
+  photo: Photo, arms: Sequence[Arm], trained: dict[str, Trained], shown: Sequence[str]
+) -> dict[str, np.ndarray]:
+  """A photograph through the first finite seed of each arm shown that has one."""
+  pictures = {}
+  for arm in arms:
+    if arm.name in shown:
+      params, mesh = to_score(trained[arm.name].state)
       ((_, members),) = scoring.upscale_all(arm.network, params, [photo], mesh)
       pictures[arm.name] = next((sr for sr in members if sr is not None), None)
-    return pictures
-
-  return upscale
+  return {name: sr for name, sr in pictures.items() if sr is not None}
 
 
-def _tell(results: dict[str, Any], timing: dict[str, Any], run_dir: Path) -> dict[str, str]:
-  """Prints the scores and the verdict, and returns the headline."""
+def _tell(run_dir: Path) -> dict[str, str]:
+  """Writes the report, prints the scores and the verdict, and returns the headline."""
+  results, timing = read_json(run_dir / "results.json"), read_json(run_dir / "timing.json")
+  report.write(run_dir)
   say()
-  say(table(report.score_rows(results)))
+  say(table(tables.score_rows(results)))
   say()
   if results["further_tests"]:
-    say(table(report.rows_by_set(results)) + "\n")
+    say(table(tables.rows_by_set(results)) + "\n")
   spoken = verdict.time_sentence(timing, results["verdict"]["contrast"])
   for sentence in [*results["verdict"]["sentences"], spoken]:
     say(sentence)
-  say(f"\nReport: {run_dir / 'report.md'}")
+  say(f"\nReport: {run_dir / 'report.html'}, and report.md beside it")
   return verdict.headline(results)

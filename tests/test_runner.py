@@ -81,6 +81,7 @@ def test_a_run_explains_itself(finished, data):
     "config.json",
     "figures",
     "metrics.jsonl",
+    "report.html",
     "report.md",
     "results.json",
     "timing.json",
@@ -90,6 +91,9 @@ def test_a_run_explains_itself(finished, data):
   assert {"revision", "jax", "flax", "device"} <= about["provenance"].keys()
   report = (run_dir / "report.md").read_text()
   assert f"```\npython launch.py --experiment=smoke --scale=2 --data=folder:{data}" in report
+  page = (run_dir / "report.html").read_text()
+  assert page.startswith("<!DOCTYPE html>")
+  assert page.count('alt="Photograph ') == 2  # the most and the least helped of three
   for name in ("learning_curves", "differences_by_image", "example"):
     picture = Image.open(run_dir / "figures" / f"{name}.png")
     assert len(np.unique(np.asarray(picture.convert("L")))) > 20
@@ -191,7 +195,7 @@ def test_a_folder_of_photographs_trains_and_every_test_set_is_reported(data, tmp
   said = results["verdict"]["sentences"]
   assert said[0].startswith("On One, LR ")
   assert said[1].startswith("On Two, LR ")
-  assert "| Two (5) | LR |" in (run_dir / "report.md").read_text()
+  assert "| Two (5) PSNR (dB) |" in (run_dir / "report.md").read_text()
 
 
 def test_divergence_is_told_and_leaves_a_whole_report(data, tmp_path):

@@ -1,6 +1,7 @@
 """The figures of a report. Colours are Okabe and Ito's, told apart by every kind of eye."""
 
 from collections.abc import Sequence
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -9,50 +10,54 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.patches import Rectangle
 
-from sr_jax.analysis.statistics import SESOI, reach_of_mean
+from sr_jax.analysis.tables import alive, fastest, main_arms
 from sr_jax.analysis.verdict import titled
-from sr_jax.data.images import Photo
-from sr_jax.evaluation.scoring import bicubic
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
-WIDTH, TILES = 8, 16  # inches, and kernels in a row
-DETAIL = 96  # HR pixels on a side of the example
+MARKERS = "osD^vP"
+WIDTH = 6  # inches: with letters of 11 points, readable on a phone
 STYLE: Any = {
   "axes.spines.right": False,
   "axes.spines.top": False,
   "axes.grid": True,
   "grid.alpha": 0.25,
-  "font.size": 10,
+  "font.size": 11,
   "axes.titlesize": 11,
 }
 
 
 def save(figure: Figure, path: Path) -> None:
-  """Writes a figure as PNG."""
+  """Writes a figure as PNG; a file that has the same bytes already is left alone."""
   FigureCanvasAgg(figure)
-  figure.savefig(path, dpi=110)
+  buffer = BytesIO()
+  figure.savefig(buffer, format="png", dpi=150)
+  if not path.exists() or path.read_bytes() != buffer.getvalue():
+    path.write_bytes(buffer.getvalue())
 
 
 def learning_curves(metrics: Sequence[dict[str, Any]], results: dict[str, Any]) -> Figure:
-  """PSNR of both arms against the step: the seeds' mean, and a band from the least to the most."""
+  """PSNR of the main arms against the step: the seeds' mean, and a band from least to most."""
   with mpl.rc_context(STYLE):
-    figure = Figure(figsize=(10, 4), layout="constrained")
-    left, right = figure.subplots(1, 2)
-    for name, colour in zip(results["arms"], COLOURS, strict=False):
+    figure = Figure(figsize=(WIDTH, 7), layout="constrained")
+    above, below = figure.subplots(2, 1)
+    for name, colour, marker in zip(main_arms(results), COLOURS, MARKERS, strict=False):
       final = [line for line in metrics if line["arm"] == name and line["stage"] == "final"]
-      _curve(left, final, "training_psnr", colour, titled(name), window=7)
-      _curve(right, final, "validation_psnr", colour, titled(name))
-    left.set(title="Training batches (running median)", xlabel="step", ylabel="PSNR (dB)")
-    right.set(title="Validation photographs", xlabel="step", ylabel="PSNR of the pooled error (dB)")
-    if left.get_legend_handles_labels()[0]:
-      left.legend(frameon=False, title="mean and range of seeds")
+      _curve(above, final, "training_psnr", colour, "", titled(name), window=7)
+      _curve(below, final, "validation_psnr", colour, marker, titled(name))
+    above.set(title="Training batches (running median)", xlabel="step", ylabel="PSNR (dB)")
+    below.set(title="Validation photographs", xlabel="step", ylabel="PSNR of pooled error (dB)")
+    handles, labels = below.get_legend_handles_labels()
+    if handles:
+      title = "mean and range of seeds"
+      figure.legend(
+        handles, labels, title=title, frameon=False, loc="outside upper center", ncols=2
+      )
   return figure
 
 
 def _curve(
-  axes: Axes, lines: Sequence[dict], key: str, colour: str, label: str, window: int = 1
+  axes: Axes, lines: Sequence[dict], key: str, colour: str, marker: str, label: str, window: int = 1
 ) -> None:
   kept = [line for line in lines if key in line]
   if not kept:
@@ -66,119 +71,156 @@ def _curve(
   if not seen.any():
     return
   psnr, steps = np.ma.masked_invalid(psnr[seen]), steps[seen]
-  axes.plot(steps, psnr.mean(axis=1), color=colour, label=label, marker="o" * (window == 1))
+  axes.plot(steps, psnr.mean(axis=1), color=colour, label=label, marker=marker)
   low, high = (np.ma.filled(edge, np.nan) for edge in (psnr.min(axis=1), psnr.max(axis=1)))
   axes.fill_between(steps, low, high, color=colour, alpha=0.2, linewidth=0)
 
 
-def differences_by_image(results: dict[str, Any]) -> Figure | None:
-  """The paired difference on every test photograph, every seed, and the mean with its interval."""
-  contrast = results["verdict"]["contrast"]
-  first, second = (results["arms"][name] for name in contrast)
-  names = [titled(name) for name in contrast]
-  left_out = results["verdict"]["left_out_seeds"]
-  pairs = [
-    np.subtract(a["test"]["psnr"], b["test"]["psnr"])
-    for a, b in zip(first["members"], second["members"], strict=True)
-    if a["seed"] not in left_out
+def rates(results: dict[str, Any]) -> Figure | None:
+  """Validation PSNR against the learning rate, a panel an arm: seeds, mean, and the choice."""
+  searched = {name: arm for name, arm in results["arms"].items() if arm["search"]}
+  found = [
+    one["validation_psnr"]
+    for arm in searched.values()
+    for one in arm["search"]
+    if one["validation_psnr"] is not None
   ]
-  if not pairs:
+  if not found:
     return None
-  table, images = np.array(pairs), results["images"]["test"]
-  test = results["verdict"]["test"]
-  order = np.argsort(table.mean(axis=0))
+  grid = results["learning_rates"]
+  columns = min(3, len(searched))
+  rows = -(-len(searched) // columns)
+  with mpl.rc_context(STYLE | {"axes.titlesize": 10, "font.size": 10}):
+    figure = Figure(figsize=(WIDTH, 0.7 + 1.7 * rows), layout="constrained")
+    panels = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
+    for axes in panels.flat[len(searched) :]:
+      axes.set_axis_off()
+    for axes, (name, arm) in zip(panels.flat, searched.items(), strict=False):
+      _rate_panel(axes, arm, min(found))
+      axes.set_title(titled(name))
+      axes.set_xscale("log")
+      axes.set_xticks(grid[:: max(1, len(grid) // 2)], minor=False)
+      axes.set_xticks([], minor=True)
+      axes.xaxis.set_major_formatter("{x:g}")
+    figure.supxlabel("learning rate (log scale)")
+    figure.supylabel("validation PSNR (dB)")
+  return figure
+
+
+def _rate_panel(axes: Axes, arm: dict[str, Any], least: float) -> None:
+  by_rate: dict[float, list[float | None]] = {}
+  for one in arm["search"]:
+    by_rate.setdefault(one["learning_rate"], []).append(one["validation_psnr"])
+  means = {}
+  for rate, psnrs in sorted(by_rate.items()):
+    finite = [psnr for psnr in psnrs if psnr is not None]
+    axes.plot([rate] * len(finite), finite, ".", color=COLOURS[0], alpha=0.6)
+    if finite:
+      means[rate] = np.mean(finite)
+    if lost := len(psnrs) - len(finite):
+      said = f"{lost} diverged"
+      axes.text(rate, least, said, rotation=90, ha="center", va="bottom", color=COLOURS[1], size=8)
+  axes.plot(list(means), list(means.values()), color=COLOURS[0], linewidth=1)
+  if (chosen := arm["learning_rate"]) in means:
+    axes.plot(chosen, means[chosen], "*", color=COLOURS[1], markersize=12)
+
+
+def look(name: str) -> dict[str, Any]:
+  """Colour and marker of an arm: LR is a blue circle, HR an orange square; hollow if timed."""
+  kinds = {"lr": (COLOURS[0], "o"), "hr": (COLOURS[1], "s")}
+  colour, marker = kinds.get(name.partition("_")[0], (COLOURS[2], "D"))
+  face = "white" if name.endswith("_timed") else colour
+  return {"color": colour, "marker": marker, "markerfacecolor": face, "linestyle": ""}
+
+
+def arms(results: dict[str, Any]) -> Figure | None:
+  """Mean test PSNR of every arm, sorted, and of each of its seeds."""
+  psnr = _psnr_by_seed(results)
+  if not psnr:
+    return None
+  order = sorted(psnr, key=lambda name: float(np.mean(psnr[name])))
   with mpl.rc_context(STYLE):
-    figure = Figure(figsize=(10, 1.6 + 0.3 * min(len(images), 40)), layout="constrained")
+    figure = Figure(figsize=(WIDTH, 1 + 0.3 * len(order)), layout="constrained")
     axes = figure.subplots()
-    axes.axvspan(-SESOI, SESOI, color="0.9", label=f"less than\n{SESOI} dB")
-    axes.axvline(0, color="0.4", linewidth=0.8)
-    for row, image in enumerate(order, start=1):
-      mean, reach = table[:, image].mean(), reach_of_mean(table[:, image])
-      axes.plot(table[:, image], np.full(len(table), row), ".", color=COLOURS[0], alpha=0.5)
-      axes.errorbar(mean, row, xerr=reach, fmt="o", color=COLOURS[0], capsize=3)
-    if test["low"] is not None:
-      ends = [[test["mean"] - test["low"]], [test["high"] - test["mean"]]]
-      axes.errorbar(test["mean"], 0, xerr=ends, fmt="D", color="black", capsize=4, linewidth=2)
-    else:
-      axes.plot(test["mean"], 0, "D", color="black")
-    axes.set_yticks(range(len(images) + 1), ["mean of all", *(images[i] for i in order)])
-    axes.set(
-      xlabel=f"PSNR difference {' - '.join(names)} (dB)",
-      title="Points: seeds. Bars: 95 % intervals over seeds; over seeds and images for the mean.",
+    for row, name in enumerate(order):
+      style = look(name)
+      small = style | {"marker": ".", "alpha": 0.5}
+      axes.plot(psnr[name], [row] * len(psnr[name]), **small)
+      axes.plot(np.mean(psnr[name]), row, **style)
+    everyone = np.concatenate(list(psnr.values()))
+    bicubic = np.mean(results["bicubic"]["test"]["psnr"])
+    if bicubic > everyone.min() - np.ptp(everyone):
+      axes.axvline(bicubic, color="0.4", linestyle="--", linewidth=1)
+      axes.annotate(
+        "bicubic", (bicubic, 1), xycoords=("data", "axes fraction"), ha="center", va="bottom"
+      )
+    axes.set_yticks(range(len(order)), [titled(name) for name in order])
+    axes.set_ylim(-0.6, len(order) - 0.4)
+    axes.set_xlabel("mean test PSNR (dB)")
+  return figure
+
+
+def _psnr_by_seed(results: dict[str, Any]) -> dict[str, np.ndarray]:
+  """Mean test PSNR of every member that did not diverge, by arm."""
+  found = {
+    name: np.array([np.mean(member["test"]["psnr"]) for member in alive(arm)])
+    for name, arm in results["arms"].items()
+  }
+  return {name: values for name, values in found.items() if len(values)}
+
+
+def equal_flops(results: dict[str, Any]) -> Figure | None:
+  """Mean test PSNR of every arm against its MACs."""
+  cost = {name: float(arm["budget"]["macs"]) for name, arm in results["arms"].items()}
+  return _against(cost, "declared MACs per HR pixel", results)
+
+
+def equal_time(results: dict[str, Any], timing: dict[str, Any]) -> Figure | None:
+  """Mean test PSNR of every arm against the measured time of its training step."""
+  cost = {name: 1e3 * seconds for name, seconds in fastest(timing).items()}
+  return _against(cost, "training step (ms), the faster execution", results)
+
+
+def _against(cost: dict[str, float], label: str, results: dict[str, Any]) -> Figure | None:
+  psnr = {name: values for name, values in _psnr_by_seed(results).items() if name in cost}
+  if not psnr:
+    return None
+  first = results["verdict"]["contrast"][0]
+  with mpl.rc_context(STYLE):
+    figure = Figure(figsize=(5, max(3.2, 1.2 + 0.22 * len(psnr))), layout="constrained")
+    axes = figure.subplots()
+    if first in cost:
+      axes.axvline(cost[first], color="0.4", linestyle="--", linewidth=1)
+    for name, values in psnr.items():
+      axes.plot([cost[name]] * len(values), values, **look(name) | {"marker": ".", "alpha": 0.4})
+      axes.plot(cost[name], values.mean(), **look(name))
+    axes.set_xlim(0, 1.06 * max(cost[name] for name in psnr))
+    axes.set(xlabel=label, ylabel="mean test PSNR (dB)")
+    axes.locator_params(axis="x", nbins=5)
+    _name_in_margin(axes, {name: (cost[name], float(psnr[name].mean())) for name in psnr})
+  return figure
+
+
+def _name_in_margin(axes: Axes, points: dict[str, tuple[float, float]]) -> None:
+  """Names points in the right margin, in the order of their heights, with lines to them."""
+  low, high = axes.get_ylim()
+  order = sorted(points, key=lambda name: points[name][1])
+  gap = 1 / max(len(order), 12)
+  heights: list[float] = []
+  for name in order:  # upwards, each at its height or just above the one below
+    height = (points[name][1] - low) / (high - low)
+    heights.append(max(height, heights[-1] + gap) if heights else height)
+  for i in range(len(heights) - 1, -1, -1):  # and downwards, where that has left the axes
+    most = 1.0 if i == len(heights) - 1 else heights[i + 1] - gap
+    heights[i] = min(heights[i], most)
+  for name, height in zip(order, heights, strict=True):
+    axes.annotate(
+      titled(name),
+      points[name],
+      (1.04, height),
+      textcoords="axes fraction",
+      va="center",
+      color=look(name)["color"],
+      size=10,
+      arrowprops={"arrowstyle": "-", "color": "0.7", "linewidth": 0.6},
     )
-    axes.legend(frameon=False, loc="lower left", bbox_to_anchor=(1, 0))
-  return figure
-
-
-def example(photo: Photo, pictures: dict[str, np.ndarray], scale: int) -> Figure:
-  """A detail of one photograph through every arm, with error maps on one colour scale.
-
-  The detail is where the arms together take most off bicubic's squared error.
-
-  Args:
-    photo: a test photograph.
-    pictures: 8-bit HR luminance by arm.
-    scale: upscaling factor.
-  """
-  shown = {"bicubic": bicubic(photo, scale)} | {titled(k): v for k, v in pictures.items()}
-  errors = {name: np.abs(image.astype(float) - photo.hr) for name, image in shown.items()}
-  gain = errors["bicubic"] ** 2 - np.mean([error**2 for error in errors.values()], axis=0)
-  top, left, side = _best_detail(gain, scale)
-  crop = np.s_[top : top + side, left : left + side]
-  low = np.s_[top // scale : (top + side) // scale, left // scale : (left + side) // scale]
-  columns = [("LR input", photo.lr[low] * 255), *((n, i[crop]) for n, i in shown.items())]
-  columns.append(("truth", photo.hr[crop]))
-  brightest = max(np.percentile(error[crop], 99.5) for error in errors.values())
-
-  figure = Figure(figsize=(2.5 * len(columns), 5.6), layout="constrained")
-  axes = figure.subplots(2, len(columns))
-  for cell in axes.flat:
-    cell.set_axis_off()
-  for cell, (name, image) in zip(axes[0], columns, strict=True):
-    cell.imshow(image, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
-    cell.set_title(name)
-  axes[1, 0].imshow(photo.hr, cmap="gray", vmin=0, vmax=255)
-  axes[1, 0].add_patch(Rectangle((left, top), side, side, fill=False, color=COLOURS[4], lw=1.5))
-  axes[1, 0].set_title(photo.name)
-  for cell, (name, error) in zip(axes[1, 1:], errors.items(), strict=False):
-    drawn = cell.imshow(error[crop], cmap="magma", vmin=0, vmax=brightest, interpolation="nearest")
-    cell.set_title(f"error of {name}\nmean {error[crop].mean():.2f} in this detail", fontsize=9)
-  bar = axes[1, -1].inset_axes((0.05, 0.1, 0.08, 0.8))
-  figure.colorbar(drawn, cax=bar, label="error (of 255 levels)")
-  return figure
-
-
-def _best_detail(gain: np.ndarray, scale: int) -> tuple[int, int, int]:
-  """The square, on the LR grid, over which a map sums highest: its top, left and side."""
-  side = min(DETAIL, *gain.shape) // scale * scale
-  total = np.pad(gain.cumsum(axis=0).cumsum(axis=1), ((1, 0), (1, 0)))
-  sums = total[side:, side:] - total[:-side, side:] - total[side:, :-side] + total[:-side, :-side]
-  row, column = np.unravel_index(np.argmax(sums[::scale, ::scale]), sums[::scale, ::scale].shape)
-  return int(row) * scale, int(column) * scale, side
-
-
-def kernels(named: dict[str, np.ndarray]) -> Figure:
-  """Kernels `(height, width, in, out)` as tiles, one per pair of channels, zero being white."""
-  sheets = {name: _tile(kernel) for name, kernel in named.items()}
-  heights = [WIDTH * sheet.shape[0] / sheet.shape[1] for sheet in sheets.values()]
-  figure = Figure(figsize=(WIDTH + 1, sum(heights) + 0.6 * len(heights)), layout="constrained")
-  rows = figure.subplots(len(named), 1, squeeze=False, height_ratios=heights)[:, 0]
-  for axes, (name, sheet) in zip(rows, sheets.items(), strict=True):
-    height, width, inputs, outputs = named[name].shape
-    most = np.nanmax(np.abs(sheet), initial=1e-9)
-    drawn = axes.imshow(sheet, cmap="RdBu_r", vmin=-most, vmax=most, interpolation="nearest")
-    axes.set_title(f"{name}: {inputs} -> {outputs} channels, {height}x{width}")
-    axes.set_axis_off()
-    figure.colorbar(drawn, ax=axes)
-  return figure
-
-
-def _tile(kernel: np.ndarray) -> np.ndarray:
-  """Lays a kernel's planes out in rows, a gap of one pixel (NaN) between them."""
-  height, width, inputs, outputs = kernel.shape
-  columns = min(inputs * outputs, TILES)
-  rows = -(-inputs * outputs // columns)
-  sheet = np.full((rows, height + 1, columns, width + 1), np.nan)
-  for i, plane in enumerate(np.moveaxis(kernel.reshape(height, width, -1), -1, 0)):
-    sheet[i // columns, :height, i % columns, :width] = plane
-  return sheet.reshape(rows * (height + 1), columns * (width + 1))

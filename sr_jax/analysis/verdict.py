@@ -12,6 +12,7 @@ MEANING = {
   "equivalent": f"equivalent, within {SESOI} dB",
   "undecided": f"undecided, since the interval crosses +{SESOI} or -{SESOI} dB",
 }
+ALSO = {"best": "the best opponent on validation photographs", "subset": "its subset"}
 
 
 def decide(results: Results, comparison: Comparison) -> dict[str, Any]:
@@ -29,10 +30,20 @@ def titled(name: str) -> str:
 
 def sentences(results: Results) -> list[str]:
   """The verdict: test photographs, training patches, then what weakens or limits it."""
-  verdict, config = results["verdict"], results["config"]
+  return [
+    *answers(results),
+    *(also(one, results) for one in results["verdict"]["contrasts"] if one["kind"] in ALSO),
+    *cautions(results),
+    not_shown(results),
+  ]
+
+
+def answers(results: Results) -> list[str]:
+  """What the primary contrast says on every test set, and on the patches of the training."""
+  verdict = results["verdict"]
   first, second = (titled(name) for name in verdict["contrast"])
   test_set = results.get("tests", ["test"])[0]
-  said = [
+  return [
     f"On {'test photographs' if test_set == 'test' else test_set}, {first} "
     f"{describe(verdict['test'], second)}.",
     *(
@@ -40,8 +51,20 @@ def sentences(results: Results) -> list[str]:
       for name, one in verdict["further_tests"].items()
     ),
     f"On the patches it was trained on, {first} {describe(verdict['training'], second)}.",
-    *(_also(one, results) for one in verdict["contrasts"] if one["kind"] in ("best", "subset")),
   ]
+
+
+def also(one: dict[str, Any], results: Results) -> str:
+  """The sentence on the best opponent, or on the subset."""
+  first, second = one["contrast"]
+  note = results["arms"][second]["note"]
+  which = f"{titled(second)}, {ALSO[one['kind']]} ({note})"
+  return f"{titled(first)} {describe(one['test'], which)}."
+
+
+def cautions(results: Results) -> list[str]:
+  """What weakens the verdict: members that failed, and rates at the edge of the grid."""
+  said = []
   for name, arm in results["arms"].items():
     seeds = {
       status: [m["seed"] for m in arm["members"] if m["status"] == status]
@@ -64,21 +87,35 @@ def sentences(results: Results) -> list[str]:
         f"The best learning rate of {titled(name)}, {arm['learning_rate']:g}, is the "
         f"{arm['rate_at_edge']} of the grid: a wider --learning_rate may change the result."
       )
-  shapes = any(one["kind"] == "best" for one in verdict["contrasts"])
-  others = "" if shapes else f", or {second} networks of other shapes at the same MACs"
-  said.append(
-    f"Not shown: other data, depths, widths or scales, training beyond {config['steps']} steps"
-    f"{others}; and the interval takes the learning rates as given."
-  )
   return said
 
 
-def _also(one: dict[str, Any], results: Results) -> str:
-  """The sentence on the best opponent, or on the subset."""
-  first, second = one["contrast"]
-  note = results["arms"][second]["note"]
-  which = "the best opponent on validation photographs" if one["kind"] == "best" else "its subset"
-  return f"{titled(first)} {describe(one['test'], f'{titled(second)}, {which} ({note})')}."
+def not_shown(results: Results) -> str:
+  """What the run cannot say."""
+  second = titled(results["verdict"]["contrast"][1])
+  shapes = any(one["kind"] == "best" for one in results["verdict"]["contrasts"])
+  others = "" if shapes else f", or {second} networks of other shapes at the same MACs"
+  return (
+    "Not shown: other data, depths, widths or scales, training beyond "
+    f"{results['config']['steps']} steps{others}; and the interval takes the learning rates as "
+    "given."
+  )
+
+
+def at_equal_time(results: Results) -> list[str]:
+  """What the verdict becomes when time is equal, not MACs, where the run has arms for that."""
+  verdict = results["verdict"]
+  first, second = verdict["contrast"]
+  said = []
+  for one in verdict["contrasts"]:
+    if one["contrast"] in ([first, f"{second}_timed"], [f"{first}_timed", second]):
+      ours, theirs = (
+        f"{titled(name)} ({results['arms'][name]['note']})" for name in one["contrast"]
+      )
+      now, before = one["test"]["decision"], verdict["test"]["decision"]
+      change = "the same decision as" if now == before else f'where it was "{before}"'
+      said.append(f"At equal time, {ours} {describe(one['test'], theirs)}; {change} at equal MACs.")
+  return said
 
 
 def describe(data: dict[str, Any], other: str) -> str:

@@ -3,7 +3,7 @@ import json
 import numpy as np
 import pytest
 
-from sr_jax.analysis import report, verdict
+from sr_jax.analysis import tables, verdict
 from sr_jax.analysis.contrasts import Comparison, Contrast
 from sr_jax.arm_run import choose_rate
 
@@ -64,11 +64,11 @@ def test_every_further_test_set_is_judged_by_itself():
   said = verdict.sentences(data)
   assert said[0].startswith("On Set5, LR is 0.000 dB")
   assert said[1].startswith("On Set14, LR is 1.125 dB better than HR")
-  rows = report.rows_by_set(data)
-  assert [row[:3] for row in rows[4:]] == [
-    ["Set14 (2)", "bicubic", "30.50"],
-    ["Set14 (2)", "LR", "31.62"],
-    ["Set14 (2)", "HR", "30.50"],
+  assert [row[:1] + row[4:6] for row in tables.rows_by_set(data)] == [
+    ["", "Set14 (2) PSNR (dB)", "seeds' sd"],
+    ["bicubic", "30.50", "-"],
+    ["LR", "31.62", "0.177"],
+    ["HR", "30.50", "0.000"],
   ]
   json.dumps(data, allow_nan=False)
 
@@ -104,7 +104,7 @@ def test_nothing_left_to_compare_is_said():
   data = results([None, None, None], BASE)
   assert data["verdict"]["test"]["mean"] is None
   assert "no seed finished in both" in data["verdict"]["sentences"][0]
-  assert report.score_rows(data)[2][2] == "diverged (0 of 3)"
+  assert tables.score_rows(data)[2][2] == "diverged (0 of 3)"
   assert verdict.headline(data)["decision"] == "undecided"
 
 
