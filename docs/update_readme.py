@@ -1,8 +1,9 @@
-"""Writes measured results into the pages: `python docs/update_readme.py RUN_OR_JSON...`.
+"""Writes measured results into the pages: `python -m docs.update_readme [RUN_OR_JSON...]`.
 
 Takes folders of finished runs and JSON files of benchmarks, replaces what stands between the marks
-of their blocks in README.md and docs/PERFORMANCE.md, and copies figures to docs/figures, so that no
-number there is written by hand.
+of their blocks in README.md and docs/, and copies figures to docs/figures, so that no number there
+is written by hand. Runs of a preset, and of capacity, are kept in results/ first; the blocks of all
+that is kept there are written again each time.
 """
 
 import shutil
@@ -10,13 +11,14 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from docs import kept_results
 from sr_jax.analysis import reproduction, tables, verdict
 from sr_jax.console import markdown_table
 from sr_jax.run_folder import read_json
 from sr_jax.training import profiling
 
 DOCS = Path(__file__).parent
-PAGES = (DOCS.parent / "README.md", DOCS / "PERFORMANCE.md")
+PAGES = (DOCS.parent / "README.md", DOCS / "PERFORMANCE.md", DOCS / "RESULTS.md")
 FIGURES = {
   "matched_flops": ("example", "differences_by_image"),
   "equivalence": ("trained_layer",),
@@ -156,19 +158,21 @@ def blocks_of(source: Path) -> dict[str, str]:
 
 
 def main(sources: list[Path]) -> None:
-  """Renders each source's blocks and swaps them in."""
-  texts = {page: page.read_text() for page in PAGES}
+  """Renders each source's blocks, and those of results/, and swaps them in."""
+  found: dict[str, str] = {}
   for source in sources:
-    for name, block in blocks_of(source).items():
-      marks = f"<!-- {name} -->", f"<!-- end of {name} -->"
-      page = next(
-        (page for page, text in texts.items() if all(mark in text for mark in marks)), None
-      )
-      if page is None:
-        raise ValueError(f"no page has the marks {marks[0]} ... {marks[1]}")
-      before, _, rest = texts[page].partition(marks[0])
-      _, _, after = rest.partition(marks[1])
-      texts[page] = f"{before}{marks[0]}\n{block}\n{marks[1]}{after}"
+    if not (source.is_dir() and kept_results.keep(source)):
+      found |= blocks_of(source)
+  found |= kept_results.blocks()
+  texts = {page: page.read_text() for page in PAGES}
+  for name, block in found.items():
+    marks = f"<!-- {name} -->", f"<!-- end of {name} -->"
+    page = next((page for page, text in texts.items() if all(mark in text for mark in marks)), None)
+    if page is None:
+      raise ValueError(f"no page has the marks {marks[0]} ... {marks[1]}")
+    before, _, rest = texts[page].partition(marks[0])
+    _, _, after = rest.partition(marks[1])
+    texts[page] = f"{before}{marks[0]}\n{block}\n{marks[1]}{after}"
   for page, text in texts.items():
     page.write_text(text)
 

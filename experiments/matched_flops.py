@@ -271,31 +271,36 @@ def main(config: Config, execution: Execution, run_dir: Path) -> dict[str, str]:
   return run("matched_flops", config, execution, run_dir)
 
 
+CONFIRMATORY = Config(
+  arms=(
+    "lr",
+    *FAMILY,
+    "lr_tied",
+    "hr_untied",
+    "lr_deeper",
+    "hr_deeper",
+    "lr_narrow",
+    "lr_far",
+    "lr_timed",
+    "hr_timed",
+  ),
+  hr_execution="fewer",
+  data="tfds:T91",
+  distinct=True,
+  validation_data="BSD200",
+  validation_images=12,
+  test_data=("BSD100", "Set5", "Set14"),
+  steps=3000,
+  seeds=8,
+  learning_rate=(2e-3, 4e-3, 8e-3),
+  search_steps=600,
+  search_seeds=2,
+  extend_grid=True,
+)
 PRESETS = {
-  "confirmatory": Config(
-    arms=(
-      "lr",
-      *FAMILY,
-      "lr_tied",
-      "hr_untied",
-      "lr_deeper",
-      "hr_deeper",
-      "lr_narrow",
-      "lr_far",
-      "lr_timed",
-      "hr_timed",
-    ),
-    hr_execution="fewer",
-    data="tfds:T91",
-    distinct=True,
-    validation_data="BSD200",
-    validation_images=12,
-    test_data=("BSD100", "Set5", "Set14"),
-    steps=3000,
-    seeds=8,
-    learning_rate=(2e-3, 4e-3, 8e-3),
-    search_steps=600,
-    search_seeds=2,
-    extend_grid=True,
-  )
+  "confirmatory": CONFIRMATORY,
+  # What flags are added to: does the verdict hold without the skip, at other lengths, scales, ...?
+  "sensitivity": dataclasses.replace(
+    CONFIRMATORY, arms=("lr", "hr", "hr_k4"), seeds=4, search_seeds=1
+  ),
 }

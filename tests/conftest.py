@@ -20,3 +20,11 @@ def shared_data() -> Path:
   if not SHARED.is_dir():
     pytest.skip("the image sets (T91, Set5, ...) are not beside this checkout")
   return SHARED
+
+
+@pytest.fixture
+def optimised():
+  """Programs compiled during the test are optimised: for bits, and where much is computed."""
+  jax.config.update("jax_disable_most_optimizations", False)
+  yield
+  jax.config.update("jax_disable_most_optimizations", True)

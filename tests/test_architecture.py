@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from experiments import espcn, matched_flops
+from experiments import capacity, espcn, matched_flops
 from sr_jax.config import Execution
 
 ROOT = Path(__file__).parents[1]
@@ -23,7 +23,7 @@ LAYERS = [
   {"budget", "data", "run_folder"},
   {"training"},
   {"evaluation"},
-  {"analysis", "arm_run"},
+  {"analysis", "arm_run", "capacity"},
   {"runner", "inspect_checkpoint"},
   {"experiments"},
   {"launch"},
@@ -62,7 +62,7 @@ def test_no_private_modules_of_jax_and_nothing_is_evaluated():
     assert not re.search(r"\b(eval|exec|pickle)\b\s*[.(]", text), path
 
 
-@pytest.mark.parametrize("cls", [matched_flops.Config, espcn.Config, Execution])
+@pytest.mark.parametrize("cls", [matched_flops.Config, espcn.Config, capacity.Config, Execution])
 def test_every_field_is_read_somewhere(cls):
   text = "\n".join(path.read_text() for path in CODE)
   for field in dataclasses.fields(cls):

@@ -1,0 +1,247 @@
+"""What can the networks represent and fit, apart from photographs they have not seen?
+
+"More representation power" (Shi et al. 2016, arXiv 1609.07009, Section 3) need not show in test
+scores, and test scores need not come from it. Six measurements of the note's LR network, of its HR
+network with bicubic and with learned upsampling, and of LR with its phases tied (HR 5x5, learned:
+the strict subset of LR):
+
+  jacobian   rank of the derivative of all outputs with respect to all parameters
+  linear     the best linear filters, by least squares: no optimiser, no luck
+  fit        PSNR on training patches, for schedules of several lengths
+  memorise   how many patches of white noise with random targets are fitted
+  imitate    teacher and student: who can compute what the other computes
+  untie      the tied network lifted exactly into LR, both then trained on
+
+  python launch.py --experiment=capacity
+  python launch.py --experiment=capacity --manual_dir=SETS --data=tfds:T91 --test_data=Set5,Set14
+"""
+
+import dataclasses
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from sr_jax.analysis import capacity_report
+from sr_jax.budget import budget
+from sr_jax.capacity import fitting, jacobian, noise
+from sr_jax.capacity.fitting import Photographs, Shape
+from sr_jax.capacity.linear import LinearModel, mean_psnr
+from sr_jax.config import Execution, InputError, check, setting, to_dict
+from sr_jax.console import say, table
+from sr_jax.data import patches, sources
+from sr_jax.data.sources import Photos
+from sr_jax.networks import HRNetwork, LRNetwork, lift_network
+from sr_jax.run_folder import describe_devices, open_run, read_json, write_json
+from sr_jax.training import interruption, population
+
+PARTS = ("jacobian", "linear", "fit", "memorise", "imitate", "untie")
+LINEAR = (("lr", 3), ("lr", 5), ("hr", 5), ("hr", 6))
+BATCH, PATCH, SCALE = 16, 17, 2
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+  """What is measured, on what, and for how long."""
+
+  parts: tuple[str, ...] = setting(PARTS, "measurements to make", choices=PARTS)
+  data: str = setting("sample_photos", "photographs to fit: sample_photos, folder:PATH, tfds:NAME")
+  test_data: tuple[str, ...] = setting(
+    ("held_out",), "photographs to score linear filters and the untied network on"
+  )
+  seeds: int = setting(3, "members of every training", at_least=2)
+  learning_rate: tuple[float, ...] = setting(
+    (4e-3, 8e-3), "peak rates; of each seed's trainings the best fit counts", above=0
+  )
+  lengths: tuple[int, ...] = setting(
+    (200, 800, 2400), "schedules of part fit, in steps", at_least=1
+  )
+  steps: int = setting(1000, "of part untie, before and after", at_least=1)
+  noise_steps: int = setting(3000, "of parts memorise and imitate", at_least=1)
+
+  def __post_init__(self) -> None:
+    """Refuses values that cannot be run."""
+    check(self)
+    if unknown := [part for part in self.parts if part not in PARTS]:
+      raise InputError(f"--parts={unknown[0]} is not known; choose from {', '.join(PARTS)}")
+
+
+def networks(features: int, **more: Any) -> dict[str, Shape]:
+  """The four networks, with so many LR maps; HR ones are computed in LR space, which is faster."""
+  hr: dict[str, Any] = {"features": features // SCALE**2, "execution": "lr_space", **more}
+  return {
+    "lr": LRNetwork(features=features, **more),
+    "hr": HRNetwork(**hr),
+    "hr_learned": HRNetwork(upsampling="transposed_conv", **hr),
+    "lr_tied": HRNetwork(kernel_size=5, upsampling="transposed_conv", **hr),
+  }
+
+
+def measure_jacobian(config: Config, photos: Photos) -> dict[str, Any]:
+  """Ranks at random parameters, of networks of 8 LR or 2 HR maps and one hidden layer."""
+  del config, photos
+  return {
+    activation: {
+      name: jacobian.rank_of(network, seed=0)._asdict()
+      for name, network in networks(8, depth=1, activation=activation).items()
+    }
+    for activation in ("tanh", "relu")
+  }
+
+
+def measure_linear(config: Config, photos: Photos) -> dict[str, Any]:
+  """PSNR of the best linear filters on the photographs they are fitted to and on test sets."""
+  del config
+  found = {}
+  for grid, size in LINEAR:
+    model = LinearModel(grid, size, SCALE)
+    model.fit(photos.train)
+    found[model.name] = {"train": mean_psnr(model, photos.train, rounded=False)} | {
+      name: mean_psnr(model, some, rounded=True) for name, some in photos.tests.items()
+    }
+  return found
+
+
+def measure_fit(config: Config, photos: Photos) -> dict[str, Any]:
+  """Training PSNR of every seed at its best rate, after schedules of several lengths."""
+  data = _photographs(photos)
+  who = population.make_members(range(config.seeds), config.learning_rate)
+  found: dict[str, Any] = {}
+  for name, network in networks(32).items():
+    for steps in config.lengths:
+      params = fitting.train(network, name, who, steps, data)
+      psnr = fitting.training_psnr(network, params, data)
+      best = np.reshape(psnr, (config.seeds, -1)).max(axis=1)
+      found.setdefault(name, {})[str(steps)] = best.tolist()
+      say(f"fit: {name}, {steps} steps: {best.mean():.3f} dB")
+  return found
+
+
+def measure_memorise(config: Config, photos: Photos) -> dict[str, Any]:
+  """How many noise patches are fitted, in all and in target values a parameter."""
+  del photos
+  found = {}
+  for name, network in networks(8, depth=1, bicubic_skip=False).items():
+    rates = config.learning_rate
+    errors = noise.memorise(network, config.seeds, rates, config.noise_steps)
+    count = noise.largest_fitted(errors)
+    parameters = budget(network).parameters
+    values = count * (SCALE * noise.SIDE) ** 2
+    found[name] = {
+      "errors": {str(key): value for key, value in errors.items()},
+      "largest": count,
+      "parameters": parameters,
+      "values_a_parameter": values / parameters,
+    }
+    say(f"memorise: {name} fits {count} patches, {values / parameters:.2f} values a parameter")
+  return found
+
+
+def measure_imitate(config: Config, photos: Photos) -> dict[str, Any]:
+  """Error of every network as the student of every other, and of its own kind."""
+  del photos
+  small = networks(16, depth=2, bicubic_skip=False)
+  asked = ("lr", "hr", "lr_tied")
+  found: dict[str, Any] = {}
+  for teacher in asked:
+    for student in asked:
+      rates = config.learning_rate
+      pair = small[teacher], small[student]
+      psnr = noise.imitate(*pair, config.seeds, rates, config.noise_steps)
+      found.setdefault(teacher, {})[student] = psnr
+      say(f"imitate: {student} learns {teacher} to {np.mean(psnr):.1f} dB below its variance")
+  return found
+
+
+def measure_untie(config: Config, photos: Photos) -> dict[str, Any]:
+  """Trains the tied network, lifts it into LR, and trains both on alike."""
+  data = _photographs(photos)
+  four = networks(32)
+  lr, tied = four["lr"], four["lr_tied"]
+  seeds, rates = config.seeds, config.learning_rate
+  assert isinstance(tied, HRNetwork)
+  who = population.make_members(range(seeds), rates)
+  psnr_of = {}
+  before = fitting.train(tied, "lr_tied", who, config.steps, data)
+  start = _best(before, fitting.training_psnr(tied, before, data), seeds)
+  lifted = jax.jit(jax.vmap(lambda params: lift_network(tied, params)[1]))(start)
+  after = {}
+  fresh = population.make_members(range(seeds, 2 * seeds), rates)  # batches not seen before
+  for name, network, params in (("lr_tied", tied, start), ("lr", lr, lifted)):
+    psnr_of[name] = fitting.training_psnr(network, params, data)
+    repeated = jax.tree.map(lambda leaf: np.repeat(leaf, len(rates), axis=0), params)
+    trained = fitting.train(network, name, fresh, config.steps, data, repeated)
+    best = _best(trained, fitting.training_psnr(network, trained, data), seeds)
+    after[name] = {
+      "training": fitting.training_psnr(network, best, data),
+      "test": fitting.test_psnr(network, best, photos.test),
+    }
+    say(f"untie: {name} goes on to {np.mean(after[name]['test']):.3f} dB")
+  return {
+    "before": {
+      "training": psnr_of["lr_tied"],
+      "test": fitting.test_psnr(tied, start, photos.test),
+    },
+    "lifted_training": psnr_of["lr"],
+    "after": after,
+    "test_set": next(iter(photos.tests)),
+  }
+
+
+def _best(params: Any, psnr: list[float], seeds: int) -> Any:
+  """Of every seed's members the one that fits best."""
+  per_seed = len(psnr) // seeds
+  best = np.reshape(psnr, (seeds, per_seed)).argmax(axis=1) + per_seed * np.arange(seeds)
+  return jax.tree.map(lambda leaf: np.asarray(leaf)[best], params)
+
+
+def _photographs(photos: Photos) -> Photographs:
+  return Photographs(photos.train, patches.make_store(photos.train, PATCH), BATCH, PATCH)
+
+
+MEASURE: dict[str, Callable[[Config, Photos], dict[str, Any]]] = {
+  "jacobian": measure_jacobian,
+  "linear": measure_linear,
+  "fit": measure_fit,
+  "memorise": measure_memorise,
+  "imitate": measure_imitate,
+  "untie": measure_untie,
+}
+
+
+def main(config: Config, execution: Execution, run_dir: Path) -> dict[str, str]:
+  """Makes every measurement that the run has not made yet; returns the headline."""
+  photos = sources.load(config.data, SCALE, PATCH, "held_out", config.test_data, execution)
+  photos = dataclasses.replace(photos, train=[*photos.train, *photos.validation])  # none chooses
+  for change in open_run(run_dir, "capacity", config, {"pixels": photos.fingerprint()}):
+    say(f"WARNING: since this run was begun, {change}; its bits may differ")
+  say(f"Run folder: {run_dir}\n")
+  folder = run_dir / "parts"
+  folder.mkdir(exist_ok=True)
+  for part in config.parts:
+    file = folder / f"{part}.json"
+    if file.exists():
+      continue
+    interruption.raise_if_requested()
+    say(f"Measuring {part}")
+    began = time.monotonic()
+    found = MEASURE[part](config, photos)
+    write_json(file, {"found": found, "seconds": time.monotonic() - began})
+  parts = {part: read_json(folder / f"{part}.json") for part in config.parts}
+  results = {
+    "experiment": "capacity",
+    "config": to_dict(config),
+    "parts": {part: one["found"] for part, one in parts.items()},
+    "notes": photos.notes,
+  }
+  seconds = {part: one["seconds"] for part, one in parts.items()}
+  write_json(run_dir / "timing.json", {"device": describe_devices(), "phase_seconds": seconds})
+  write_json(run_dir / "results.json", results)
+  capacity_report.write(run_dir)
+  for part, rows in capacity_report.tables(results).items():
+    say(f"\n{table(rows)}\n\n{capacity_report.sentence(part, results)}")
+  say(f"\nReport: {run_dir / 'report.md'}")
+  return {"parts": " ".join(config.parts)}

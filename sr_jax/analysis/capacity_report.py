@@ -1,0 +1,216 @@
+"""Tables, sentences, figure and report.md of the measurements of capacity."""
+
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.figure import Figure
+
+from sr_jax.analysis.figures import COLOURS, STYLE, save
+from sr_jax.analysis.statistics import reach_of_mean
+from sr_jax.analysis.verdict import titled
+from sr_jax.config import as_flags
+from sr_jax.console import markdown_table
+from sr_jax.run_folder import read_json
+
+Rows = list[list[str]]
+TITLES = {
+  "jacobian": "Rank of the Jacobian",
+  "linear": "The best linear filters",
+  "fit": "Fit of the training photographs",
+  "memorise": "Memorising white noise",
+  "imitate": "Teacher and student",
+  "untie": "Untying a trained network",
+}
+MARKERS = "osD^"
+
+
+def tables(results: dict[str, Any]) -> dict[str, Rows]:
+  """Every measurement of a run as text cells, the header first."""
+  make = {
+    "jacobian": _jacobian,
+    "linear": _linear,
+    "fit": _fit,
+    "memorise": _memorise,
+    "imitate": _imitate,
+    "untie": _untie,
+  }
+  return {part: make[part](found) for part, found in results["parts"].items()}
+
+
+def _jacobian(found: dict[str, Any]) -> Rows:
+  rows = [["network", "activation", "parameters", "rank", "effective rank"]]
+  for activation, networks in found.items():
+    for name, one in networks.items():
+      counts = f"{one['parameters']:,}", f"{one['rank']:,}", f"{one['effective_rank']:.0f}"
+      rows.append([titled(name), activation, *counts])
+  return rows
+
+
+def _linear(found: dict[str, Any]) -> Rows:
+  sets = next(iter(found.values()))
+  rows = [["filters", *(f"{name} (dB)" for name in sets)]]
+  return rows + [[name, *(f"{psnr:.3f}" for psnr in one.values())] for name, one in found.items()]
+
+
+def _fit(found: dict[str, Any]) -> Rows:
+  lengths = next(iter(found.values()))
+  rows = [["training PSNR (dB)", *(f"{int(steps):,} steps" for steps in lengths)]]
+  return rows + [
+    [titled(name), *(_interval(values, 3) for values in one.values())]
+    for name, one in found.items()
+  ]
+
+
+def _memorise(found: dict[str, Any]) -> Rows:
+  rows = [["network", "parameters", "patches fitted", "target values a parameter"]]
+  for name, one in found.items():
+    cells = f"{one['parameters']:,}", str(one["largest"]), f"{one['values_a_parameter']:.2f}"
+    rows.append([titled(name), *cells])
+  return rows
+
+
+def _imitate(found: dict[str, Any]) -> Rows:
+  rows = [["error in dB below the teacher's variance", *(f"{titled(s)} learns" for s in found)]]
+  return rows + [
+    [f"{titled(teacher)} teaches", *(_interval(values, 1) for values in students.values())]
+    for teacher, students in found.items()
+  ]
+
+
+def _untie(found: dict[str, Any]) -> Rows:
+  rows = [["", "training PSNR (dB)", f"{found['test_set']} PSNR (dB)"]]
+  stages = {"LR tied": found["before"]} | {
+    f"{titled(name)}, trained on": one for name, one in found["after"].items()
+  }
+  for name, one in stages.items():
+    rows.append([name, _interval(one["training"], 3), _interval(one["test"], 3)])
+  gains = [
+    _interval(np.subtract(*(found["after"][name][where] for name in ("lr", "lr_tied"))), 3)
+    for where in ("training", "test")
+  ]
+  return [*rows, ["what untying brings", *gains]]
+
+
+def _interval(values: Any, digits: int) -> str:
+  """The mean over seeds, and half its 95 % interval."""
+  array = np.asarray(values, float)
+  reach = reach_of_mean(array)
+  return f"{array.mean():.{digits}f}" + ("" if reach is None else f" +- {reach:.{digits}f}")
+
+
+def sentence(part: str, results: dict[str, Any]) -> str:
+  """What one measurement shows."""
+  found = results["parts"][part]
+  if part == "jacobian":
+    lr, hr = (found["tanh"][name] for name in ("lr", "hr"))
+    lost = [one["parameters"] - one["rank"] for one in found["relu"].values()]
+    return (
+      f"At equal cost LR moves in {lr['rank'] / hr['rank']:.1f} times as many directions as HR: "
+      "with tanh every parameter of every network is one. ReLU loses "
+      f"{', '.join(map(str, lost))}: one for each hidden map, whose scale two layers share."
+    )
+  if part == "linear":
+    test = list(found["LR 3"])[-1]
+    small, large = (
+      found["LR 3"][test] - found["HR 6"][test],
+      found["LR 5"][test] - found["HR 5"][test],
+    )
+    return (
+      f"On {test}, four 3x3 filters are {abs(small):.2f} dB {_side(small)} than one 6x6 filter, of "
+      "as many weights, which sees further, through bicubic interpolation; four 5x5 filters are "
+      f"{abs(large):.2f} dB {_side(large)} than one 5x5, which costs as much."
+    )
+  if part == "fit":
+    longest = list(found["lr"])[-1]
+    level = {name: np.mean(one[longest]) for name, one in found.items()}
+    gains = [
+      f"{level['lr'] - level[name]:+.3f} dB over {titled(name)}" for name in found if name != "lr"
+    ]
+    return f"After {int(longest):,} steps LR fits its training patches by {', '.join(gains)}."
+  if part == "memorise":
+    ratio = found["lr"]["largest"] / max(1, found["hr"]["largest"])
+    return (
+      f"LR fits {ratio:.1f} times as many patches as HR, with "
+      f"{found['lr']['parameters'] / found['hr']['parameters']:.1f} times the parameters; as this "
+      "optimiser finds them, so that each count is a lower bound."
+    )
+  if part == "imitate":
+    reached = {
+      (teacher, student): f"{np.mean(values):.1f} dB"
+      for teacher, students in found.items()
+      for student, values in students.items()
+    }
+    return (
+      f"LR learns an HR teacher to {reached['hr', 'lr']} below its variance, HR an LR teacher to "
+      f"{reached['lr', 'hr']}; LR learns a tied teacher to {reached['lr_tied', 'lr']}, the tied "
+      f"network an LR teacher to {reached['lr', 'lr_tied']}."
+    )
+  gain = np.subtract(*(found["after"][name]["test"] for name in ("lr", "lr_tied")))
+  return (
+    "Lifted into LR the tied network computes the same (training PSNR to "
+    f"{np.abs(np.subtract(found['lifted_training'], found['before']['training'])).max():.0e} dB); "
+    f"trained on, untied, it is {_interval(gain, 3)} dB ahead of its tied self on "
+    f"{found['test_set']}."
+  )
+
+
+def _side(difference: float) -> str:
+  return "better" if difference >= 0 else "worse"
+
+
+def figure(results: dict[str, Any]) -> Figure | None:
+  """Training fit against steps, and error against the number of noise patches."""
+  parts = [part for part in ("fit", "memorise") if part in results["parts"]]
+  if not parts:
+    return None
+  with mpl.rc_context(STYLE):
+    drawn = Figure(figsize=(5 * len(parts), 4), layout="constrained")
+    for axes, part in zip(drawn.subplots(1, len(parts), squeeze=False)[0], parts, strict=True):
+      found = results["parts"][part]
+      for (name, one), colour, marker in zip(found.items(), COLOURS, MARKERS, strict=False):
+        by_x = one if part == "fit" else one["errors"]
+        table = np.array(list(by_x.values()), float)
+        look = {"color": colour, "marker": marker, "label": titled(name)}
+        axes.plot([int(x) for x in by_x], table.mean(axis=1), **look)
+        axes.fill_between(
+          [int(x) for x in by_x], table.min(axis=1), table.max(axis=1), color=colour, alpha=0.2
+        )
+      axes.set_xscale("log", base=2)
+      axes.xaxis.set_major_formatter(lambda x, _: f"{x:g}")
+      if part == "fit":
+        axes.set(title="Training patches", xlabel="steps", ylabel="training PSNR (dB)")
+      else:
+        axes.set(
+          title="White noise to white noise",
+          xlabel="patches",
+          ylabel="error (share of the targets' variance)",
+        )
+      axes.legend(frameon=False, title="mean and range of seeds")
+  return drawn
+
+
+def write(run_dir: Path) -> None:
+  """Writes figures/capacity.png and report.md from the run's files."""
+  results, timing, about = (
+    read_json(run_dir / f"{name}.json") for name in ("results", "timing", "config")
+  )
+  (run_dir / "figures").mkdir(exist_ok=True)
+  drawn = figure(results)
+  if drawn is not None:
+    save(drawn, run_dir / "figures" / "capacity.png")
+  command = f"python launch.py --experiment=capacity {as_flags(results['config'])}"
+  parts = ["# capacity", *results["notes"]]
+  for part, rows in tables(results).items():
+    parts += [f"## {TITLES[part]}", markdown_table(rows), sentence(part, results)]
+  if drawn is not None:
+    parts.append("![Fit against steps and against noise](figures/capacity.png)")
+  seconds = [[name, f"{value:.0f}"] for name, value in timing["phase_seconds"].items()]
+  parts += [
+    "## To reproduce",
+    f"```\n{command}\n```",
+    markdown_table([["part", "seconds"], *seconds]),
+    markdown_table([["", "version"], *([k, str(v)] for k, v in about["provenance"].items())]),
+  ]
+  (run_dir / "report.md").write_text("\n\n".join(parts) + "\n")

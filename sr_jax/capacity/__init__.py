@@ -1,0 +1,1 @@
+"""What networks can represent and fit, apart from photographs they have not seen."""

@@ -1,0 +1,76 @@
+"""How many directions a network's function can move in: the rank of its parameter Jacobian.
+
+The derivative of all outputs, on random images, with respect to all parameters. Its rank is the
+dimension, at this point, of the set of functions that the network can compute, as far as these
+images tell them apart: parameters that only rescale one another do not count twice.
+"""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.flatten_util import ravel_pytree
+from jaxtyping import Float
+
+from sr_jax.networks import HRNetwork, LRNetwork
+
+TOLERANCE = 1e-10  # of the largest singular value: below is rounding
+IMAGES, SIDE = 8, 12  # white ones
+
+
+class Rank(NamedTuple):
+  """What the singular values of a Jacobian, its columns of norm 1, say.
+
+  Attributes:
+    parameters: columns.
+    rank: singular values above `TOLERANCE` times the largest.
+    effective_rank: exp of the entropy of the singular values, taken as shares of their sum (Roy and
+      Vetterli 2007): how many directions are moved in about equally.
+  """
+
+  parameters: int
+  rank: int
+  effective_rank: float
+
+
+def rank_of(network: LRNetwork | HRNetwork, seed: int) -> Rank:
+  """Rank of the Jacobian at random parameters, on white images, in double precision."""
+  with jax.enable_x64():
+    return _rank(jacobian(network, seed))
+
+
+def jacobian(network: LRNetwork | HRNetwork, seed: int) -> Float[np.ndarray, "outputs parameters"]:
+  """The derivative of every output pixel with respect to every parameter.
+
+  Biases are drawn as well, so that no unit is at the special point that networks start from.
+  """
+  weights, biases, images = jax.random.split(jax.random.key(seed), 3)
+  x = jax.random.normal(images, (IMAGES, SIDE, SIDE, 1))
+  params = jax.jit(network.init)(weights, x)["params"]
+  flat, unravel = ravel_pytree(params)
+  flat = flat.astype(x.dtype) + 0.1 * jax.random.normal(biases, flat.shape, x.dtype)
+
+  def outputs(flat: jax.Array) -> jax.Array:
+    y: Any = network.apply({"params": unravel(flat)}, x)
+    return y.reshape(-1)
+
+  @jax.jit
+  def rows(flat: jax.Array) -> jax.Array:
+    y, backward = jax.vjp(outputs, flat)
+    one_at_a_time = jnp.eye(y.size, dtype=y.dtype)
+    return jax.lax.map(lambda row: backward(row)[0], one_at_a_time)
+
+  return np.asarray(rows(flat))
+
+
+def _rank(matrix: Float[np.ndarray, "outputs parameters"]) -> Rank:
+  norms = np.linalg.norm(matrix, axis=0)
+  values = np.linalg.svd(matrix[:, norms > 0] / norms[norms > 0], compute_uv=False)
+  shares = values / values.sum()
+  shares = shares[shares > 0]
+  return Rank(
+    parameters=matrix.shape[1],
+    rank=int((values > TOLERANCE * values[0]).sum()),
+    effective_rank=float(np.exp(-(shares * np.log(shares)).sum())),
+  )

@@ -1,0 +1,38 @@
+import numpy as np
+import pytest
+
+from experiments.capacity import networks
+from sr_jax.capacity.jacobian import jacobian, rank_of
+from sr_jax.networks import LRNetwork
+
+RANKS = {
+  "tanh": {"lr": 1084, "hr": 271, "hr_learned": 421, "lr_tied": 355},
+  "relu": {"lr": 1068, "hr": 267, "hr_learned": 417, "lr_tied": 351},
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("activation", RANKS)
+def test_the_rank_is_the_number_of_parameters_less_the_scales_that_relu_shares(
+  activation, optimised
+):
+  del optimised
+  for name, network in networks(8, depth=1, activation=activation).items():
+    found = rank_of(network, seed=0)
+    assert (name, found.rank) == (name, RANKS[activation][name])
+    assert found.parameters == RANKS["tanh"][name]
+    assert 1 < found.effective_rank < found.rank
+
+
+def test_the_jacobian_is_the_derivative(optimised):
+  del optimised
+  rows = jacobian(LRNetwork(features=1, depth=0), seed=1)
+  assert rows.shape == (8 * 24 * 24, 25 + 1 + 9 * 4 + 4)
+  # The last biases each move one phase, everywhere alike. Parameters go layer by layer, by name:
+  # the first bias and kernel, then the last bias and kernel.
+  last_bias = rows[:, 26:30].reshape(8, 12, 2, 12, 2, 4)
+  for phase in range(4):
+    moved = np.zeros((2, 2))
+    moved[divmod(phase, 2)] = 1
+    expected = np.broadcast_to(moved[None, None, :, None, :], (8, 12, 2, 12, 2))
+    np.testing.assert_allclose(last_bias[..., phase], expected, atol=1e-12)

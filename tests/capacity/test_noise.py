@@ -1,0 +1,40 @@
+import numpy as np
+import pytest
+
+from sr_jax.capacity import noise
+from sr_jax.capacity.noise import imitate, largest_fitted, memorise
+from sr_jax.networks import HRNetwork, LRNetwork
+
+PLAIN = {"depth": 0, "bicubic_skip": False}
+
+
+@pytest.mark.parametrize(
+  ("errors", "largest"),
+  [
+    ({1: [0.0], 2: [0.05, 0.14], 3: [0.2, 0.2]}, 2),
+    ({1: [0.2], 2: [0.0]}, 0),  # what comes after a failure does not count
+    ({1: [0.0], 2: [np.nan], 4: [0.0]}, 1),
+    ({4: [0.3], 1: [0.0], 2: [0.1]}, 2),
+  ],
+)
+def test_the_largest_count_that_is_fitted(errors, largest):
+  assert largest_fitted(errors) == largest
+
+
+def test_a_member_is_trained_on_its_own_count_of_patches(monkeypatch):
+  monkeypatch.setattr(noise, "COUNTS", (1, 24))
+  found = memorise(LRNetwork(features=16, **PLAIN), 2, (1e-2, 2e-2), 400)
+  assert [len(values) for values in found.values()] == [2, 2]
+  assert max(found[1]) < 0.2
+  assert 0.6 < min(found[24]) < 1.1
+
+
+def test_a_student_learns_its_own_kind_and_not_what_lies_outside():
+  lr = LRNetwork(features=4, **PLAIN)
+  tied = HRNetwork(
+    features=1, kernel_size=5, upsampling="transposed_conv", execution="lr_space", **PLAIN
+  )
+  of_tied, of_lr = (imitate(teacher, lr, 2, (1e-2,), 500) for teacher in (tied, lr))
+  back = imitate(lr, tied, 2, (1e-2,), 500)
+  assert min(*of_tied, *of_lr) > 3
+  assert np.mean(back) < min(np.mean(of_tied), np.mean(of_lr)) - 2

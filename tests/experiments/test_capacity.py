@@ -1,0 +1,67 @@
+import json
+
+import jax
+import numpy as np
+import pytest
+
+from experiments import capacity
+from experiments.capacity import Config, networks
+from sr_jax.capacity import fitting, noise
+from sr_jax.config import Execution, InputError
+from sr_jax.networks import lift_network, upscale
+
+
+def test_the_tied_network_lifts_into_the_lr_network():
+  four = networks(8, depth=1)
+  x = jax.random.normal(jax.random.key(0), (1, 6, 5, 1))
+  params = jax.jit(four["lr_tied"].init)(jax.random.key(1), x)["params"]
+  lifted, lr_params = lift_network(four["lr_tied"], params)
+  assert lifted.layers == four["lr"].layers
+  tied, free = (upscale(four[name], p, x) for name, p in (("lr_tied", params), ("lr", lr_params)))
+  np.testing.assert_allclose(tied, free, atol=1e-5)
+
+
+def test_bad_values_are_refused():
+  with pytest.raises(InputError, match="--parts=jacobi is not supported"):
+    Config(parts=("jacobi",))
+  with pytest.raises(InputError, match="--seeds=1 must be at least 2"):
+    Config(seeds=1)
+
+
+@pytest.mark.slow
+def test_every_part_is_measured_once_and_reported(tmp_path, monkeypatch):
+  small = networks(4, depth=0)
+  monkeypatch.setattr(capacity, "networks", lambda features, **more: networks(4, depth=0))
+  monkeypatch.setattr(capacity, "BATCH", 4)
+  monkeypatch.setattr(fitting, "PATCHES_PER_IMAGE", 2)
+  monkeypatch.setattr(noise, "COUNTS", (1, 2))
+  config = Config(seeds=2, learning_rate=(4e-3, 8e-3), lengths=(3, 6), steps=4, noise_steps=5)
+  run_dir = tmp_path / "run"
+  capacity.main(config, Execution(), run_dir)
+  results = json.loads((run_dir / "results.json").read_text())
+  assert list(results["parts"]) == list(capacity.PARTS)
+  assert all(len(values) == 2 for values in results["parts"]["fit"]["lr"].values())
+  assert results["parts"]["imitate"]["lr"].keys() == {"lr", "hr", "lr_tied"}
+  untie = results["parts"]["untie"]
+  np.testing.assert_allclose(untie["lifted_training"], untie["before"]["training"], atol=1e-3)
+  parameters = {name: one["parameters"] for name, one in results["parts"]["memorise"].items()}
+  assert parameters["lr"] == sum(x.size for x in jax.tree.leaves(_params(small["lr"])))
+  text = (run_dir / "report.md").read_text()
+  for words in ("## Rank of the Jacobian", "figures/capacity.png", "--parts=jacobian,linear,fit"):
+    assert words in text
+  assert (run_dir / "figures" / "capacity.png").exists()
+
+  # What is there is not measured again, what is missing is: here everything but one part.
+  (run_dir / "parts" / "linear.json").unlink()
+  ran = []
+  for part, measure in capacity.MEASURE.items():
+    monkeypatch.setitem(
+      capacity.MEASURE, part, lambda *a, p=part, m=measure: ran.append(p) or m(*a)
+    )
+  capacity.main(config, Execution(), run_dir)
+  assert ran == ["linear"]
+  assert json.loads((run_dir / "results.json").read_text()) == results
+
+
+def _params(network):
+  return jax.eval_shape(network.init, jax.random.key(0), np.zeros((1, 8, 8, 1)))["params"]
