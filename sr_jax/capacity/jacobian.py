@@ -14,6 +14,7 @@ from jax.flatten_util import ravel_pytree
 from jaxtyping import Float
 
 from sr_jax.networks import HRNetwork, LRNetwork
+from sr_jax.operators.conv import Computation, computing
 
 TOLERANCE = 1e-10  # of the largest singular value: below is rounding
 IMAGES, SIDE = 8, 12  # white ones
@@ -52,16 +53,16 @@ def jacobian(network: LRNetwork | HRNetwork, seed: int) -> Float[np.ndarray, "ou
   flat = flat.astype(x.dtype) + 0.1 * jax.random.normal(biases, flat.shape, x.dtype)
 
   def outputs(flat: jax.Array) -> jax.Array:
-    y: Any = network.apply({"params": unravel(flat)}, x)
+    with computing(Computation("plain")):  # the form that has a forward mode
+      y: Any = network.apply({"params": unravel(flat)}, x)
     return y.reshape(-1)
 
   @jax.jit
-  def rows(flat: jax.Array) -> jax.Array:
-    y, backward = jax.vjp(outputs, flat)
-    one_at_a_time = jnp.eye(y.size, dtype=y.dtype)
-    return jax.lax.map(lambda row: backward(row)[0], one_at_a_time)
+  def columns(flat: jax.Array) -> jax.Array:
+    _, forward = jax.linearize(outputs, flat)
+    return jax.lax.map(forward, jnp.eye(flat.size, dtype=flat.dtype))
 
-  return np.asarray(rows(flat))
+  return np.asarray(columns(flat)).T
 
 
 def _rank(matrix: Float[np.ndarray, "outputs parameters"]) -> Rank:

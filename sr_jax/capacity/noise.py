@@ -6,7 +6,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
 from sr_jax.capacity.fitting import Shape, fit
 
@@ -79,7 +79,7 @@ def imitate(
     output: Any = teacher.apply({"params": weights}, x)
     return (output - shift) / spread
 
-  def draw(seed: int) -> tuple[Any, Array, Array]:
+  def draw(seed: Int[Array, ""]) -> tuple[Any, Array, Array]:
     key = jax.random.key(1000 + seed)
     x = jax.random.normal(jax.random.fold_in(key, 0), (4 * BATCH, TEACHER_SIDE, TEACHER_SIDE, 1))
     params = teacher.init(jax.random.fold_in(key, 1), x)["params"]
@@ -94,8 +94,8 @@ def imitate(
     return weights, jnp.mean(y), jnp.std(y)
 
   cells = [(seed, rate) for seed in range(seeds) for rate in rates]
-  teachers = jax.tree.map(lambda *each: jnp.stack(each), *[jax.jit(draw)(s) for s, _ in cells])
-  teachers = jax.tree.map(np.asarray, teachers)
+  of_seed = np.array([seed for seed, _ in cells], np.int32)
+  teachers = jax.tree.map(np.asarray, jax.jit(jax.vmap(draw))(of_seed))
 
   def loss(params: Any, member: Any, step: Array) -> Float[Array, ""]:
     key = jax.random.fold_in(jax.random.key(member["seed"]), step)
@@ -104,7 +104,7 @@ def imitate(
     weights, shift, spread = member["teacher"]
     return jnp.mean((output - taught(weights, shift, spread, x)) ** 2)
 
-  member = {"seed": np.array([seed for seed, _ in cells], np.int32), "teacher": teachers}
+  member = {"seed": of_seed, "teacher": teachers}
   errors = fit(student, loss, member, [rate for _, rate in cells], steps)
   return [
     float(-10 * np.log10(min(e for e, cell in zip(errors, cells, strict=True) if cell[0] == seed)))

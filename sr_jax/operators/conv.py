@@ -72,7 +72,7 @@ def conv(
 ) -> Float[Array, "b *out o"]:
   """Correlates x with a kernel, stride 1, in full float32 unless `computing` says otherwise.
 
-  Differentiable in reverse mode, any number of times; not in forward mode (`jax.jvp`).
+  Differentiable in reverse mode, any number of times; in forward mode (`jax.jvp`) only if plain.
 
   y[b, m, o] = sum over (a, i) of kernel[a, i, o] x[b, m + a - low, i], zero outside x.
 

@@ -55,6 +55,7 @@ def test_trains_scores_and_reports(tmp_path, capsys):
     f"--test_data=folder:{tmp_path / 'Set5'},folder:{tmp_path / 'Set14'}",
     "--networks=espcn,srcnn,fsrcnn",
     "--steps=10",
+    "--search_steps=5",
     "--batch=4",
     "--seeds=2",
     f"--workdir={tmp_path / 'runs'}",
