@@ -4,11 +4,13 @@ All take low-resolution (LR) luminance with values in 0..1 and give the high-res
 `(batch, h, w, 1) -> (batch, scale * h, scale * w, 1)`. Their `layers` say what they cost.
 """
 
+import dataclasses
 from typing import Any
 
 from jax import numpy as jnp
 from jaxtyping import Array, Float
 
+from sr_jax.config import InputError
 from sr_jax.networks.layers import Layer, without_border
 from sr_jax.networks.pair import HRNetwork, LiftedNetwork, LRNetwork, lift_network
 from sr_jax.networks.published import ESPCN, FSRCNN, SRCNN
@@ -22,12 +24,35 @@ __all__ = [
   "Layer",
   "LiftedNetwork",
   "Network",
+  "build",
+  "describe",
   "lift_network",
   "squared_error",
   "upscale",
 ]
 
 Network = LRNetwork | HRNetwork | LiftedNetwork | ESPCN | SRCNN | FSRCNN
+KINDS = {kind.__name__: kind for kind in (LRNetwork, HRNetwork, ESPCN, SRCNN, FSRCNN)}
+
+
+def describe(network: Network) -> dict[str, Any]:
+  """A network as JSON data: its kind and every field; `build` makes it again."""
+  fields = [f.name for f in dataclasses.fields(network) if f.name not in ("parent", "name")]
+  return {"kind": type(network).__name__, **{name: getattr(network, name) for name in fields}}
+
+
+def build(description: dict[str, Any]) -> Network:
+  """The network that `describe` described.
+
+  Raises:
+    InputError: there is no such network.
+  """
+  fields = {k: tuple(v) if isinstance(v, list) else v for k, v in description.items()}
+  try:
+    found: Network = KINDS[fields.pop("kind")](**fields)
+  except (KeyError, TypeError) as error:
+    raise InputError(f"this version of sr_jax has no network like {description}") from error
+  return found
 
 
 def upscale(
