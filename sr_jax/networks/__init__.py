@@ -32,7 +32,9 @@ __all__ = [
 ]
 
 Network = LRNetwork | HRNetwork | LiftedNetwork | ESPCN | SRCNN | FSRCNN
-KINDS = {kind.__name__: kind for kind in (LRNetwork, HRNetwork, ESPCN, SRCNN, FSRCNN)}
+KINDS: dict[Any, Any] = {
+  kind.__name__: kind for kind in (LRNetwork, HRNetwork, ESPCN, SRCNN, FSRCNN)
+}
 
 
 def describe(network: Network) -> dict[str, Any]:
