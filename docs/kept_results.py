@@ -13,7 +13,7 @@ import numpy as np
 
 from experiments.matched_flops import PRESETS, Config
 from sr_jax.analysis import capacity_report, tables, verdict
-from sr_jax.config import to_dict
+from sr_jax.config import as_flags, to_dict
 from sr_jax.console import markdown_table
 from sr_jax.run_folder import read_json
 
@@ -80,7 +80,9 @@ def name_of(results: dict[str, Any]) -> str | None:
   if results["experiment"] != "matched_flops":
     return None
   preset, flags = changed(results)
-  return "_".join([preset, *(f"{k}={v}" for k, v in flags.items())]) if preset else None
+  if not preset:
+    return None
+  return "_".join([preset, *as_flags(flags).replace("--", "").replace("/", "-").split()])
 
 
 def command(name: str, results: dict[str, Any]) -> str:
@@ -91,8 +93,8 @@ def command(name: str, results: dict[str, Any]) -> str:
     )
     return f"python launch.py --experiment=capacity --manual_dir=SETS {data}"
   preset, flags = changed(results)
-  added = "".join(f" --{k}={v}" for k, v in flags.items())
-  return f"python launch.py --experiment=matched_flops --preset={preset} --manual_dir=SETS{added}"
+  start = f"python launch.py --experiment=matched_flops --preset={preset} --manual_dir=SETS"
+  return f"{start} {as_flags(flags)}".strip()
 
 
 def blocks() -> dict[str, str]:
@@ -103,37 +105,45 @@ def blocks() -> dict[str, str]:
     found |= _confirmatory(confirmatory)
   if capacity := kept.get("capacity"):
     found["capacity"] = _capacity(capacity)
-  if sensitivity := {k: v for k, v in kept.items() if k.startswith("sensitivity")}:
-    found["sensitivity"] = _sensitivity(sensitivity)
+  one_change = {k: v for k, v in kept.items() if k.startswith("sensitivity") and "arms=" not in k}
+  if confirmatory and one_change:
+    found["sensitivity"] = _sensitivity([confirmatory, *one_change.values()])
+  if controls := [v for k, v in kept.items() if "_arms=" in k]:
+    found["controls"] = _controls(controls)
   return found
 
 
 def _about(kept: dict[str, Any]) -> str:
   """How long a run took, on what, by which revision."""
   minutes = sum(kept["timing"]["phase_seconds"].values()) / 60
-  revision = kept["provenance"]["revision"][:10]
-  return f"({minutes:.0f} minutes on {kept['timing']['device']}, revision {revision}.)"
+  revision, *changes = kept["provenance"]["revision"].split(maxsplit=1)
+  which = " ".join([revision[:10], *changes])
+  return f"({minutes:.0f} minutes on {kept['timing']['device']}, revision {which}.)"
 
 
 def _confirmatory(kept: dict[str, Any]) -> dict[str, str]:
   results = kept["results"]
-  called = {"primary": "the note's own pair", "best": "the best HR network", "subset": "LR, tied"}
+  called = {
+    "primary": "the note's own pair",
+    "best": "the best HR convolutions",
+    "subset": "LR, tied",
+  }
   first, where = verdict.titled(results["verdict"]["contrast"][0]), results["tests"][0]
-  header = [
-    "LR against",
-    "what it is",
-    f"{first} - it on {where} (dB)",
-    "95 % interval",
-    "decision",
-  ]
+  header = ["LR against", "what it is", "MACs", f"{first} - it on {where} (dB)"]
+  header += ["95 % interval", "decision"]
   rows = [header]
   for one in tables.contrasts(results):
     if one["kind"] in called:
       second, test = one["contrast"][1], one["test"]
       interval = f"{test['low']:+.3f} to {test['high']:+.3f}"
-      note = results["arms"][second]["note"]
+      arm = results["arms"][second]
       mean = f"**{test['mean']:+.3f}**"
-      rows.append([called[one["kind"]], note, mean, interval, f"**{test['decision']}**"])
+      ours, theirs = (results["arms"][name]["budget"] for name in ("lr", second))
+      macs = f"{theirs['macs']:,g}"
+      if theirs["macs"] < ours["macs"]:
+        macs += f" ({theirs['executed_macs']:,g} in LR space)"
+      row = [called[one["kind"]], arm["note"], macs, mean, interval, f"**{test['decision']}**"]
+      rows.append(row)
   deviations = [
     np.std([np.mean(member["test"]["psnr"]) for member in tables.alive(arm)], ddof=1)
     for arm in results["arms"].values()
@@ -141,9 +151,12 @@ def _confirmatory(kept: dict[str, Any]) -> dict[str, str]:
   spread = (
     f"Seeds differ by a standard deviation of {min(deviations):.3f} to {max(deviations):.3f} dB."
   )
-  said = results["verdict"]["sentences"]
+  said = verdict.sentences(results)
+  budget = results["arms"]["lr"]["budget"]
+  cost = f"LR costs {budget['macs']:,g} MACs a HR pixel. "
+  cost += verdict.time_sentence(kept["timing"], ["lr", "hr"])
   return {
-    "verdict": f"{markdown_table(rows)}\n\n{_about(kept)}",
+    "verdict": f"{markdown_table(rows)}\n\n{cost}\n\n{_about(kept)}",
     "confirmatory": "\n".join(f"- {sentence}" for sentence in [*said, spread])
     + f"\n\n```sh\n{kept['command']}\n```\n\n{_about(kept)}",
     "confirmatory_arms": markdown_table(tables.score_rows(results)),
@@ -153,17 +166,19 @@ def _confirmatory(kept: dict[str, Any]) -> dict[str, str]:
     f"{tables.ABOUT_CONTRASTS}",
     "confirmatory_rates": markdown_table(tables.search_rows(results)),
     "confirmatory_fates": markdown_table(tables.fate_rows(results)),
-    "confirmatory_time": "\n".join(f"- {said}" for said in verdict.at_equal_time(results)),
+    "confirmatory_time": "\n".join(
+      f"- {said}" for said in verdict.at_equal_time(results, kept["timing"])
+    ),
   }
 
 
-def _sensitivity(kept: dict[str, dict[str, Any]]) -> str:
-  """One row a run: what was changed, and the three effects under it."""
-  rows = [["changed", "LR - HR (dB)", "decision", "on training patches", "LR - HR k4 (dB)", "sd"]]
-  for one in kept.values():
+def _sensitivity(kept: list[dict[str, Any]]) -> str:
+  """One row a run, the confirmatory one first: what was changed, and the effects under it."""
+  header = ["changed", "LR - HR (dB)", "decision", "on training patches"]
+  rows = [[*header, "LR - HR k4 (dB)", "decision", "largest sd of seeds"]]
+  named = [(changed(one["results"])[1], one) for one in kept]
+  for flags, one in sorted(named, key=lambda pair: (list(pair[0]), list(pair[0].values()))):
     results = one["results"]
-    _, flags = changed(results)
-    shown = " ".join(f"--{k}={v}" for k, v in flags.items()) or "nothing"
     said = {tuple(c["contrast"]): c for c in tables.contrasts(results)}
     pair, other = said["lr", "hr"], said["lr", "hr_k4"]
     deviation = max(
@@ -172,17 +187,35 @@ def _sensitivity(kept: dict[str, dict[str, Any]]) -> str:
     )
     rows.append(
       [
-        f"`{shown}`",
+        f"`{as_flags(flags)}`" if flags else "nothing (confirmatory)",
         _effect(pair["test"]),
         pair["test"]["decision"],
         _effect(pair["training"]),
         _effect(other["test"]),
+        other["test"]["decision"],
         f"{deviation:.3f}",
       ]
     )
-  minutes = sum(sum(one["timing"]["phase_seconds"].values()) for one in kept.values()) / 60
-  device = next(iter(kept.values()))["timing"]["device"]
-  return f"{markdown_table(rows)}\n\n({minutes:.0f} minutes in all on {device}.)"
+  minutes = sum(sum(one["timing"]["phase_seconds"].values()) for one in kept[1:]) / 60
+  device = kept[0]["timing"]["device"]
+  return f"{markdown_table(rows)}\n\n({minutes:.0f} minutes for the changed runs on {device}.)"
+
+
+def _controls(kept: list[dict[str, Any]]) -> str:
+  """The contrasts of runs with networks of their own choice."""
+  header = ["run", "contrast", "on BSD100 (dB)", "decision", "on training patches (dB)"]
+  rows = [[*header, "MACs", "parameters"]]
+  for one in kept:
+    results = one["results"]
+    preset, flags = changed(results)
+    shown = f"`--preset={preset} {as_flags(flags)}`"
+    for said in tables.contrasts(results):
+      costs = [results["arms"][name]["budget"] for name in said["contrast"]]
+      pairs = [" : ".join(f"{cost[key]:,g}" for cost in costs) for key in ("macs", "parameters")]
+      effects = _effect(said["test"]), said["test"]["decision"], _effect(said["training"])
+      rows.append([shown, tables.between(said["contrast"]), *effects, *pairs])
+      shown = ""
+  return markdown_table(rows)
 
 
 def _effect(test: dict[str, Any]) -> str:

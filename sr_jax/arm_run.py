@@ -277,5 +277,6 @@ def score_bicubic(bench: Bench) -> dict[str, Any]:
   crops = patches.fixed_crops(photos.train, recipe.patch, PATCHES_PER_IMAGE)
   return {
     "test": scoring.score_bicubic(photos.test, recipe.scale),
+    "validation_psnr": scoring.pooled_psnr_of_bicubic(photos.validation, recipe.scale),
     "training": {"psnr": scoring.fit_bicubic(bench.store, crops, recipe.patch, recipe.scale)},
   }

@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from sr_jax.analysis.figures import COLOURS, STYLE, save
 from sr_jax.analysis.statistics import reach_of_mean
 from sr_jax.analysis.verdict import titled
+from sr_jax.capacity import noise
 from sr_jax.config import as_flags
 from sr_jax.console import markdown_table
 from sr_jax.run_folder import read_json
@@ -64,10 +65,12 @@ def _fit(found: dict[str, Any]) -> Rows:
 
 
 def _memorise(found: dict[str, Any]) -> Rows:
-  rows = [["network", "parameters", "patches fitted", "target values a parameter"]]
+  header = ["network", "parameters", "patches fitted", "not fitted", "target values a parameter"]
+  rows = [header]
   for name, one in found.items():
-    cells = f"{one['parameters']:,}", str(one["largest"]), f"{one['values_a_parameter']:.2f}"
-    rows.append([titled(name), *cells])
+    beyond = next((m for m in map(int, one["errors"]) if m > one["largest"]), None)
+    cells = f"{one['parameters']:,}", str(one["largest"]), "-" if beyond is None else str(beyond)
+    rows.append([titled(name), *cells, f"{one['values_a_parameter']:.2f}"])
   return rows
 
 
@@ -104,12 +107,17 @@ def sentence(part: str, results: dict[str, Any]) -> str:
   """What one measurement shows."""
   found = results["parts"][part]
   if part == "jacobian":
-    lr, hr = (found["tanh"][name] for name in ("lr", "hr"))
+    lr, hr, learned = (found["tanh"][name] for name in ("lr", "hr", "hr_learned"))
     lost = [one["parameters"] - one["rank"] for one in found["relu"].values()]
+    ranks, effective = (
+      f"{lr[key] / hr[key]:.1f} times that of HR, {lr[key] / learned[key]:.1f} times that of HR "
+      "learned"
+      for key in ("rank", "effective_rank")
+    )
     return (
-      f"At equal cost LR moves in {lr['rank'] / hr['rank']:.1f} times as many directions as HR: "
-      "with tanh every parameter of every network is one. ReLU loses "
-      f"{', '.join(map(str, lost))}: one for each hidden map, whose scale two layers share."
+      "With tanh the rank is the number of parameters, for every network. At equal cost, the rank "
+      f"of LR is {ranks}; the effective rank {effective}. ReLU loses {', '.join(map(str, lost))}: "
+      "one for each hidden map, whose scale two layers share."
     )
   if part == "linear":
     test = list(found["LR 3"])[-1]
@@ -130,22 +138,24 @@ def sentence(part: str, results: dict[str, Any]) -> str:
     ]
     return f"After {int(longest):,} steps LR fits its training patches by {', '.join(gains)}."
   if part == "memorise":
-    ratio = found["lr"]["largest"] / max(1, found["hr"]["largest"])
+    counts = [f"{titled(name)} {one['largest']}" for name, one in found.items()]
     return (
-      f"LR fits {ratio:.1f} times as many patches as HR, with "
-      f"{found['lr']['parameters'] / found['hr']['parameters']:.1f} times the parameters; as this "
-      "optimiser finds them, so that each count is a lower bound."
+      f"Patches fitted: {', '.join(counts)}; as this optimiser finds them, so that each is a lower "
+      "bound. What is fitted goes with the number of parameters, about one target value each."
     )
   if part == "imitate":
-    reached = {
-      (teacher, student): f"{np.mean(values):.1f} dB"
+    behind = [
+      f"{titled(student)} {np.mean(values) - np.mean(students[teacher]):+.1f} dB of "
+      f"{titled(teacher)}"
       for teacher, students in found.items()
       for student, values in students.items()
-    }
+      if student != teacher
+    ]
+    own = ", ".join(f"{np.mean(students[teacher]):.1f}" for teacher, students in found.items())
     return (
-      f"LR learns an HR teacher to {reached['hr', 'lr']} below its variance, HR an LR teacher to "
-      f"{reached['lr', 'hr']}; LR learns a tied teacher to {reached['lr_tied', 'lr']}, the tied "
-      f"network an LR teacher to {reached['lr', 'lr_tied']}."
+      f"Against students of the teacher's own kind: {'; '.join(behind)}. Students of the own kind, "
+      f"which could be perfect, reach {own} dB only: these numbers are of what training finds, not "
+      "of what a network can compute."
     )
   gain = np.subtract(*(found["after"][name]["test"] for name in ("lr", "lr_tied")))
   return (
@@ -178,10 +188,12 @@ def figure(results: dict[str, Any]) -> Figure | None:
           [int(x) for x in by_x], table.min(axis=1), table.max(axis=1), color=colour, alpha=0.2
         )
       axes.set_xscale("log", base=2)
-      axes.xaxis.set_major_formatter(lambda x, _: f"{x:g}")
+      axes.xaxis.set_major_formatter(lambda x, _: f"{x:,g}")
       if part == "fit":
+        axes.set_xticks([int(steps) for steps in next(iter(found.values()))])
         axes.set(title="Training patches", xlabel="steps", ylabel="training PSNR (dB)")
       else:
+        axes.axhline(noise.ERROR, color="0.5", linewidth=1, linestyle="--")
         axes.set(
           title="White noise to white noise",
           xlabel="patches",

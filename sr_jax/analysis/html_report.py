@@ -159,7 +159,7 @@ def _by_image(results: dict[str, Any], folder: Path) -> str:
 def _equal_cost(results: dict[str, Any], timing: dict[str, Any], folder: Path) -> str:
   said = [
     verdict.time_sentence(timing, results["verdict"]["contrast"]),
-    *verdict.at_equal_time(results),
+    *verdict.at_equal_time(results, timing),
   ]
   alt = "Mean test PSNR in dB of every network against its {}; the budget table has the costs."
   panels = parts.figure(
@@ -222,7 +222,8 @@ def _limits(results: dict[str, Any]) -> str:
   said = results["verdict"]["test"]
   bootstrap = (
     f"A crossed bootstrap, for comparison, gives {said['bootstrap_low']:+.3f} to "
-    f"{said['bootstrap_high']:+.3f} dB on the test photographs; at such sizes it is too narrow."
+    f"{said['bootstrap_high']:+.3f} dB on the test photographs; with few seeds or "
+    "photographs it is too narrow."
     if said["bootstrap_low"] is not None
     else ""
   )

@@ -109,7 +109,7 @@ def markdown(
     figure("forest", "All contrasts"),
     figure("arms", "All arms"),
     figure("differences_by_image", "Differences by image"),
-    f"Crossed bootstrap, for comparison (too narrow at such sizes): {bootstrap}."
+    f"Crossed bootstrap, for comparison (too narrow with few seeds or photographs): {bootstrap}."
     if bootstrap
     else "",
     figure("learning_curves", "Learning curves"),
@@ -117,7 +117,7 @@ def markdown(
     tables.ABOUT_EXAMPLE if example else "",
     "## Budget",
     markdown_table(tables.budget_rows(results, timing)),
-    "\n\n".join(verdict.at_equal_time(results)),
+    "\n\n".join(verdict.at_equal_time(results, timing)),
     "## Mean PSNR (dB) by photograph",
     markdown_table(tables.photograph_rows(results)),
     "## Search for a learning rate: mean validation PSNR (dB)" if searches else "",

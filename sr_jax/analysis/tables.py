@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from sr_jax.analysis.reproduction import scores_on
-from sr_jax.analysis.verdict import titled
+from sr_jax.analysis.verdict import fastest, titled
 from sr_jax.config import as_flags
 
 Rows = list[list[str]]
@@ -19,10 +19,11 @@ KINDS = {
 }
 ABOUT_CONTRASTS = (
   "Effects are mean paired differences of test PSNR, first minus second. The 95 % interval is over "
-  "seeds and photographs, the one over seeds alone is of these photographs only. p is of no "
-  "difference; Holm's adjustment covers the mechanisms together, and nothing covers what is "
-  "exploratory."
+  "seeds and photographs, the one over seeds alone is of these photographs only. A decision is of "
+  "its own 95 % interval. p is of no difference; Holm's adjustment covers the mechanisms together, "
+  "and nothing covers what is exploratory."
 )
+DEAD = 0.01  # dB from bicubic interpolation
 ABOUT_EXAMPLE = (
   "The photograph is the one whose difference is closest to the mean, the detail is where the "
   "networks together gain most over bicubic, and each network is its first seed not diverged."
@@ -45,15 +46,6 @@ def contrasts(results: dict[str, Any]) -> list[dict[str, Any]]:
 def between(pair: list[str]) -> str:
   """A contrast for readers: "LR - HR k3"."""
   return " - ".join(titled(name) for name in pair)
-
-
-def fastest(timing: dict[str, Any]) -> dict[str, float]:
-  """Seconds of a training step of every arm, in whichever execution is faster."""
-  found: dict[str, float] = {}
-  for name, seconds in timing["step_seconds"].items():
-    arm = name.partition(" ")[0]
-    found[arm] = min(seconds, found.get(arm, seconds))
-  return found
 
 
 def alive(arm: dict[str, Any]) -> list[dict[str, Any]]:
@@ -175,12 +167,17 @@ def budget_rows(results: dict[str, Any], timing: dict[str, Any]) -> Rows:
 
 
 def search_rows(results: dict[str, Any]) -> Rows:
-  """The search: mean validation PSNR of every arm at every rate, diverged runs counted."""
+  """The search: mean validation PSNR of every arm at every rate; failed runs are counted.
+
+  A run that ends where bicubic interpolation is has lost all its ReLUs: it is called dead.
+  """
   arms = results["arms"]
   if not any(arm["search"] for arm in arms.values()):
     return []
   rates = sorted({one["learning_rate"] for arm in arms.values() for one in arm["search"]})
+  bicubic = results["bicubic"]["validation_psnr"]
   rows = [["arm", "chosen rate", *(f"{rate:g}" for rate in rates)]]
+  rows.append(["bicubic", "-", *(f"{bicubic:.3f}" for _ in rates)])
   for name, arm in arms.items():
     row = [titled(name), f"{arm['learning_rate']:g}"]
     for rate in rates:
@@ -189,6 +186,8 @@ def search_rows(results: dict[str, Any]) -> Rows:
       said = [f"{np.mean(finite):.3f}"] if finite else []
       if len(finite) < len(found):
         said.append(f"{len(found) - len(finite)} of {len(found)} diverged")
+      if dead := sum(abs(psnr - bicubic) < DEAD for psnr in finite):
+        said.append(f"{dead} of {len(found)} dead")
       row.append(", ".join(said))
     rows.append(row)
   return rows

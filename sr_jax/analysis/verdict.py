@@ -7,8 +7,8 @@ from sr_jax.analysis.contrasts import Comparison, Results, all_contrasts
 from sr_jax.analysis.statistics import SESOI, Effect
 
 MEANING = {
-  "supported": f"better by more than {SESOI} dB, as claimed",
-  "reversed": f"worse by more than {SESOI} dB, against the claim",
+  "supported": f"better by more than {SESOI} dB",
+  "reversed": f"worse by more than {SESOI} dB",
   "equivalent": f"equivalent, within {SESOI} dB",
   "undecided": f"undecided, since the interval crosses +{SESOI} or -{SESOI} dB",
 }
@@ -102,8 +102,9 @@ def not_shown(results: Results) -> str:
   )
 
 
-def at_equal_time(results: Results) -> list[str]:
+def at_equal_time(results: Results, timing: dict[str, Any]) -> list[str]:
   """What the verdict becomes when time is equal, not MACs, where the run has arms for that."""
+  seconds = fastest(timing)
   verdict = results["verdict"]
   first, second = verdict["contrast"]
   said = []
@@ -114,8 +115,21 @@ def at_equal_time(results: Results) -> list[str]:
       )
       now, before = one["test"]["decision"], verdict["test"]["decision"]
       change = "the same decision as" if now == before else f'where it was "{before}"'
-      said.append(f"At equal time, {ours} {describe(one['test'], theirs)}; {change} at equal MACs.")
+      ratio = seconds[one["contrast"][1]] / seconds[one["contrast"][0]]
+      said.append(
+        f"At equal time, {ours} {describe(one['test'], theirs)}; {change} at equal MACs. Widths "
+        f"being whole, a step of the latter takes {ratio:.2f} times as long."
+      )
   return said
+
+
+def fastest(timing: dict[str, Any]) -> dict[str, float]:
+  """Seconds of a training step of every arm, in whichever execution is faster."""
+  found: dict[str, float] = {}
+  for name, seconds in timing["step_seconds"].items():
+    arm = name.partition(" ")[0]
+    found[arm] = min(seconds, found.get(arm, seconds))
+  return found
 
 
 def describe(data: dict[str, Any], other: str) -> str:

@@ -11,7 +11,7 @@ from jaxtyping import Array, Float, Int
 from sr_jax.capacity.fitting import Shape, fit
 
 SIDE = 4  # LR pixels of a noise patch to be memorised
-COUNTS = (1, 2, 3, 4, 6, 8, 12, 16, 24)
+COUNTS = (1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 14, 16, 20, 24, 28, 32)
 ERROR = 0.1  # of the targets' variance: what counts as fitted
 TEACHER_SIDE, BATCH = 12, 16  # LR pixels of white noise, and how many images a step
 

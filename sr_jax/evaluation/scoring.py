@@ -91,6 +91,12 @@ def pooled_psnr(
   return [None if math.isnan(mean) else to_db(mean) for mean in means]
 
 
+def pooled_psnr_of_bicubic(photos: Sequence[Photo], scale: int) -> float:
+  """PSNR of bicubic interpolation's squared error, averaged as `pooled_psnr` does."""
+  errors = [mse(shave(bicubic(one, scale), scale), shave(one.hr, scale)) for one in photos]
+  return to_db(float(np.mean(errors)))
+
+
 def bicubic(photo: Photo, scale: int) -> UInt8[np.ndarray, "h w"]:
   """The photograph's LR image enlarged by bicubic interpolation, in double precision."""
   return to_uint8(imresize(imresize(photo.hr / 255.0, 1 / scale), scale))

@@ -101,7 +101,11 @@ def make_results(comparison, names, seeds, images, further=True):
     "config": {"scale": 2, "data": "folder:<b>", "steps": 1500, "seeds": seeds},
     "images": {"train": ["t"], "validation": ["v"], "test": images},
     "learning_rates": [1e-3, 2e-3, 4e-3],
-    "bicubic": {"test": scores(0, len(images)), "training": scores(0, 2)},
+    "bicubic": {
+      "test": scores(0, len(images)),
+      "training": scores(0, 2),
+      "validation_psnr": 30.005,
+    },
     "arms": {name: arm(i, name) for i, name in enumerate(names)},
     "tests": ["Set5", "Set14"] if further else ["test"],
     "further_tests": {},
@@ -213,7 +217,7 @@ def test_many_arms(tmp_path):
   for one in results["verdict"]["contrasts"]:
     if one["kind"] in verdict.ALSO:
       assert verdict.also(one, results) in parsed.text
-  said = verdict.at_equal_time(results)
+  said = verdict.at_equal_time(results, json.loads((tmp_path / "timing.json").read_text()))
   assert len(said) == 1
   assert said[0].startswith("At equal time, LR (arm 0) is 0.")
   assert said[0] in parsed.text
@@ -235,6 +239,13 @@ def test_many_arms(tmp_path):
   assert "Most helped" not in parsed.text  # no thumbnails are there
   assert "One photograph" not in parsed.titles
   assert "| 001 |" in text
+
+
+def test_runs_of_the_search_that_died_or_diverged_are_counted():
+  rows = tables.search_rows(make_results(MANY, SIX, 1, ["a", "b"]))
+  assert rows[1][2:] == ["30.005"] * 3
+  assert rows[2][2:] == ["30.000, 1 of 1 dead", "30.100", "1 of 1 diverged"]
+  assert rows[3][2:] == ["30.100", "30.200", "1 of 1 diverged"]
 
 
 def test_the_best_opponent_joins_the_main_arms():

@@ -76,8 +76,8 @@ def test_every_further_test_set_is_judged_by_itself():
 @pytest.mark.parametrize(
   ("shift", "decision", "words"),
   [
-    (0.3, "supported", "as claimed"),
-    (-0.3, "reversed", "against the claim"),
+    (0.3, "supported", "better by more than 0.05 dB"),
+    (-0.3, "reversed", "worse by more than 0.05 dB"),
     (0.0, "equivalent", "equivalent, within"),
     (0.05, "undecided", "undecided, since the interval crosses"),
   ],

@@ -47,7 +47,7 @@ def test_known_filters_are_found_again(grid, size, scale, monkeypatch):
   np.testing.assert_allclose(model.weights, known.weights, atol=1e-6)
 
 
-def test_one_tap_behind_bicubic_is_bicubic_or_better():
+def test_one_tap_behind_bicubic_is_near_bicubic():
   image = np.asarray(imresize(RNG.random((30, 26)), 2).clip(0, 1) * 255, np.uint8)
   photo = make_photo("smooth", image, 2)
   model = LinearModel("hr", 1, 2)
