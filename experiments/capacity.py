@@ -241,5 +241,5 @@ def main(config: Config, execution: Execution, run_dir: Path) -> dict[str, str]:
   capacity_report.write(run_dir)
   for part, rows in capacity_report.tables(results).items():
     say(f"\n{table(rows)}\n\n{capacity_report.sentence(part, results)}")
-  say(f"\nReport: {run_dir / 'report.md'}")
+  say(f"\nReport: {run_dir / 'report.html'}, and report.md beside it")
   return {"parts": " ".join(config.parts)}

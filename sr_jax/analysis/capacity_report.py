@@ -1,5 +1,6 @@
-"""Tables, sentences, figure and report.md of the measurements of capacity."""
+"""Tables, sentences, figure and reports of the measurements of capacity."""
 
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -7,6 +8,7 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.figure import Figure
 
+from sr_jax.analysis import html_parts as parts
 from sr_jax.analysis.figures import COLOURS, STYLE, save
 from sr_jax.analysis.statistics import reach_of_mean
 from sr_jax.analysis.verdict import titled
@@ -172,12 +174,12 @@ def _side(difference: float) -> str:
 
 def figure(results: dict[str, Any]) -> Figure | None:
   """Training fit against steps, and error against the number of noise patches."""
-  parts = [part for part in ("fit", "memorise") if part in results["parts"]]
-  if not parts:
+  shown = [part for part in ("fit", "memorise") if part in results["parts"]]
+  if not shown:
     return None
   with mpl.rc_context(STYLE):
-    drawn = Figure(figsize=(5 * len(parts), 4), layout="constrained")
-    for axes, part in zip(drawn.subplots(1, len(parts), squeeze=False)[0], parts, strict=True):
+    drawn = Figure(figsize=(5 * len(shown), 4), layout="constrained")
+    for axes, part in zip(drawn.subplots(1, len(shown), squeeze=False)[0], shown, strict=True):
       found = results["parts"][part]
       for (name, one), colour, marker in zip(found.items(), COLOURS, MARKERS, strict=False):
         by_x = one if part == "fit" else one["errors"]
@@ -204,7 +206,7 @@ def figure(results: dict[str, Any]) -> Figure | None:
 
 
 def write(run_dir: Path) -> None:
-  """Writes figures/capacity.png and report.md from the run's files."""
+  """Writes figures/capacity.png, report.md and report.html from the run's files."""
   results, timing, about = (
     read_json(run_dir / f"{name}.json") for name in ("results", "timing", "config")
   )
@@ -212,17 +214,39 @@ def write(run_dir: Path) -> None:
   drawn = figure(results)
   if drawn is not None:
     save(drawn, run_dir / "figures" / "capacity.png")
-  command = f"python launch.py --experiment=capacity {as_flags(results['config'])}"
-  parts = ["# capacity", *results["notes"]]
-  for part, rows in tables(results).items():
-    parts += [f"## {TITLES[part]}", markdown_table(rows), sentence(part, results)]
-  if drawn is not None:
-    parts.append("![Fit against steps and against noise](figures/capacity.png)")
+  found = [(TITLES[part], rows, sentence(part, results)) for part, rows in tables(results).items()]
   seconds = [[name, f"{value:.0f}"] for name, value in timing["phase_seconds"].items()]
-  parts += [
-    "## To reproduce",
-    f"```\n{command}\n```",
-    markdown_table([["part", "seconds"], *seconds]),
-    markdown_table([["", "version"], *([k, str(v)] for k, v in about["provenance"].items())]),
-  ]
-  (run_dir / "report.md").write_text("\n\n".join(parts) + "\n")
+  versions = [[name, str(value)] for name, value in about["provenance"].items()]
+  cost = [["part", "seconds"], *seconds], [["", "version"], *versions]
+  command = f"python launch.py --experiment=capacity {as_flags(results['config'])}"
+
+  picture = "![Fit against steps and against noise](figures/capacity.png)"
+  text = ["# capacity", *results["notes"]]
+  for title, rows, said in found:
+    text += [f"## {title}", markdown_table(rows), said]
+  text += [picture] if drawn is not None else []
+  text += ["## To reproduce", f"```\n{command}\n```", *map(markdown_table, cost)]
+  (run_dir / "report.md").write_text("\n\n".join(text) + "\n")
+
+  body = "".join(
+    parts.section(title, parts.table(rows), parts.say(said)) for title, rows, said in found
+  )
+  body += parts.section(
+    "Fit against steps, and against noise",
+    parts.figure(
+      run_dir / "figures" / "capacity.png",
+      "Training PSNR in dB against steps, and the error left on patches of white noise against "
+      "their number; the tables above have the numbers.",
+      f"Dashed: the error up to which patches count as fitted, {noise.ERROR:g} of the variance.",
+    ),
+  )
+  body += parts.section(
+    "Reproduce",
+    f"<pre><code>{escape(command)}</code></pre>\n",
+    parts.bullets(results["notes"]),
+    *map(parts.table, cost),
+  )
+  page = parts.page(
+    "What can the networks represent and fit, apart from photographs they have not seen?", "", body
+  )
+  (run_dir / "report.html").write_text(page, encoding="utf-8")

@@ -57,6 +57,16 @@ details { margin: 1rem 0; }
 """
 
 
+def page(title: str, head: str, body: str) -> str:
+  """A whole page: its title, what stands under it, and the sections."""
+  return (
+    '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+    '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+    f"<title>{escape(title)}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n<main>\n"
+    f"<header>\n<h1>{escape(title)}</h1>\n{head}</header>\n{body}</main>\n</body>\n</html>\n"
+  )
+
+
 def section(title: str, *parts: str) -> str:
   """A section; nothing if it has no content."""
   content = "".join(parts)

@@ -27,14 +27,7 @@ def page(
     _limits(results),
     _reproduce(results, timing, about),
   ]
-  title = question(results)
-  return (
-    '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-    '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-    f"<title>{escape(title)}</title>\n<style>{parts.STYLE}</style>\n</head>\n<body>\n<main>\n"
-    f"<header>\n<h1>{escape(title)}</h1>\n{_answer(results)}</header>\n"
-    f"{''.join(sections)}</main>\n</body>\n</html>\n"
-  )
+  return parts.page(question(results), _answer(results), "".join(sections))
 
 
 def question(results: dict[str, Any]) -> str:

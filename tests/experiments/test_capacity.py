@@ -51,6 +51,9 @@ def test_every_part_is_measured_once_and_reported(tmp_path, monkeypatch):
   for words in ("## Rank of the Jacobian", "figures/capacity.png", "--parts=jacobian,linear,fit"):
     assert words in text
   assert (run_dir / "figures" / "capacity.png").exists()
+  page = (run_dir / "report.html").read_text()
+  assert "<h2>Rank of the Jacobian</h2>" in page
+  assert 'src="data:image/png' in page
 
   # What is there is not measured again, what is missing is: here everything but one part.
   (run_dir / "parts" / "linear.json").unlink()
