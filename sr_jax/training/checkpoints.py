@@ -130,3 +130,67 @@ def load_arrays(folder: Path) -> tuple[int, dict[str, Any], dict[str, Any]]:
       raise InputError(f"{folder} holds no complete checkpoint")
     arrays = jax.tree.map(lambda leaf: np.empty(leaf.shape, leaf.dtype), _shapes(checkpointer))
     return newest.step, _load(checkpointer, arrays), checkpointer.metadata().custom_metadata
+
+
+def steps(folder: Path) -> list[int]:
+  """The steps of the complete checkpoints in a folder, ascending; empty if there is no folder.
+
+  Only names are read: what Orbax has not finished has another one.
+  """
+  if not folder.is_dir():
+    return []
+  return sorted(int(path.name) for path in folder.iterdir() if path.name.isdecimal())
+
+
+def metadata(folder: Path, step: int) -> dict[str, Any]:
+  """What was saved with the checkpoint of a step beside its arrays, of which none is loaded.
+
+  Raises:
+    InputError: it cannot be read.
+  """
+  return _read(folder, step)[0]
+
+
+def load_params(folder: Path, step: int) -> tuple[dict[str, Any], dict[str, Any]]:
+  """Parameters and members of a step as NumPy arrays on any machine; Adam's moments are left.
+
+  Returns:
+    `(params, members)`, nested dictionaries; every array has a leading member axis.
+
+  Raises:
+    InputError: the checkpoint is damaged.
+  """
+  _, shapes = _read(folder, step)
+  wanted = {
+    part: jax.tree.map(
+      lambda leaf, skip=part == "adam": (
+        ocp.PLACEHOLDER if skip else np.empty(leaf.shape, leaf.dtype)
+      ),
+      tree,
+    )
+    for part, tree in shapes.items()
+  }
+  checkpoint = (folder / str(step)).absolute()
+  try:
+    tree = ocp.load(checkpoint, wanted)
+  except Exception as error:  # as in `_load`
+    raise _unreadable(checkpoint, error) from error
+  return tree["params"], tree["members"]
+
+
+def _read(folder: Path, step: int) -> tuple[dict[str, Any], Any]:
+  """What was saved beside the arrays of a step, and the tree of their shapes and types."""
+  checkpoint = (folder / str(step)).absolute()
+  try:
+    found = ocp.metadata(checkpoint)
+  except Exception as error:  # as in `_load`
+    raise _unreadable(checkpoint, error) from error
+  about, tree = found.custom_metadata, found.metadata  # nothing where Orbax cannot read them
+  if not about or not tree or not {"params", "members"} <= tree.keys():
+    raise InputError(f"the checkpoint {checkpoint} is damaged (its metadata cannot be read)")
+  return about, tree
+
+
+def _unreadable(checkpoint: Path, error: Exception) -> InputError:
+  reason = " ".join(f"{type(error).__name__}: {error}".split())[:120]
+  return InputError(f"the checkpoint {checkpoint} is damaged ({reason})")
