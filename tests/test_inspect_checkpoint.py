@@ -15,7 +15,7 @@ import pytest
 from orbax.checkpoint import v1 as ocp
 from PIL import Image
 
-from sr_jax.analysis import trained_kernels
+from sr_jax.analysis import figures, trained_kernels
 from sr_jax.config import digest
 from sr_jax.inspect_checkpoint.__main__ import main
 from sr_jax.inspect_checkpoint.dead import dead_units
@@ -351,3 +351,10 @@ def test_the_pair_of_pictures_holds_the_same_weights():
   np.testing.assert_array_equal(
     deconv[gap : gap + 6 * zoom : zoom, gap : gap + 6 * zoom : zoom], expected[:, :, 0, 0]
   )
+
+
+def test_a_diverged_member_is_drawn_without_weights(tmp_path):
+  params = {"first": {"kernel": np.full((3, 3, 1, 2), np.nan), "bias": np.zeros(2)}}
+  figures.save(trained_kernels.draw(params, 2, "any"), tmp_path / "kernels.png")
+  with Image.open(tmp_path / "kernels.png") as image:
+    assert image.width == trained_kernels.WIDTH * 150

@@ -60,7 +60,8 @@ def draw(params: Params, scale: int, title: str) -> Figure:
       strict=True,
     ):
       axes = part.subplots(1, len(row), squeeze=False)[0]
-      most = np.nanpercentile(np.abs(some[0]), 100 - BEYOND) or 1.0
+      finite = np.abs(some[0][np.isfinite(some[0])])  # none of a member that diverged
+      most = (np.percentile(finite, 100 - BEYOND) if finite.size else 0.0) or 1.0
       for cell, panel, sheet in zip(axes, row, some, strict=True):
         drawn = cell.imshow(sheet, cmap="RdBu_r", vmin=-most, vmax=most, interpolation="nearest")
         _dress(cell, panel, sheet, row)
