@@ -15,8 +15,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from sr_jax import inspect_checkpoint
-from sr_jax.config import InputError
+from sr_jax.inspect_checkpoint.__main__ import main as inspect
 from sr_jax.training import metrics
 from sr_jax.training.checkpoints import load_arrays
 
@@ -226,7 +225,7 @@ def test_divergence_is_told_and_leaves_a_whole_report(data, tmp_path):
   assert "no seed finished in both" in out
   report = (run_dir / "report.md").read_text()
   assert "nan" not in report
-  inspect_checkpoint.main(run_dir)
+  assert inspect(["inspect_checkpoint", str(run_dir), "--arm=lr"]) == 0
 
 
 def test_a_sweep_runs_the_product_and_only_what_is_missing(finished, data):
@@ -236,28 +235,3 @@ def test_a_sweep_runs_the_product_and_only_what_is_missing(finished, data):
   table = out.rstrip().splitlines()[-2:]
   assert [row.split()[0] for row in table] == ["1", "0"]
   assert len(list(run_dir.parent.iterdir())) == 2
-
-
-def test_inspection_describes_it(finished, capsys):
-  run_dir, _ = finished
-  inspect_checkpoint.main(run_dir)
-  out = capsys.readouterr().out
-  assert "lr final: step 90 of 90, members (seed 0" in out
-  assert "hidden_0/kernel" in out
-  assert "(3, 3, 8, 8)" in out
-  member = json.loads((run_dir / "results.json").read_text())["arms"]["hr"]["members"][1]
-  assert f"{np.mean(member['test']['psnr']):.4f}" in out
-  assert (run_dir / "figures" / "kernels_hr.png").exists()
-
-
-def test_inspection_refuses_a_changed_config(finished, tmp_path):
-  run_dir, _ = finished
-  copy = tmp_path / run_dir.name
-  copy.mkdir()
-  about = json.loads((run_dir / "config.json").read_text())
-  about["config"]["depth"] = 9
-  (copy / "config.json").write_text(json.dumps(about))
-  with pytest.raises(InputError, match="was changed: its configuration hashes to"):
-    inspect_checkpoint.main(copy)
-  with pytest.raises(InputError, match=r"is .* the folder of a run"):
-    inspect_checkpoint.main(tmp_path)

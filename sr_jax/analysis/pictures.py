@@ -1,4 +1,4 @@
-"""Pictures of a report that need photographs or parameters: an example, thumbnails, kernels."""
+"""Pictures of a report that need photographs: an example and thumbnails."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,7 +16,6 @@ from sr_jax.analysis.verdict import titled
 from sr_jax.data.images import Photo
 from sr_jax.evaluation.scoring import bicubic
 
-WIDTH, TILES = 8, 16  # of kernels: inches, and how many in a row
 DETAIL = 96  # HR pixels on a side of the example
 COLUMNS = 3  # of the example, for a phone's screen
 THUMBNAIL = 320  # pixels on the longer side
@@ -91,30 +90,3 @@ def _best_detail(gain: np.ndarray, scale: int) -> tuple[int, int, int]:
   sums = total[side:, side:] - total[:-side, side:] - total[side:, :-side] + total[:-side, :-side]
   row, column = np.unravel_index(np.argmax(sums[::scale, ::scale]), sums[::scale, ::scale].shape)
   return int(row) * scale, int(column) * scale, side
-
-
-def kernels(named: dict[str, np.ndarray]) -> Figure:
-  """Kernels `(height, width, in, out)` as tiles, one per pair of channels, zero being white."""
-  sheets = {name: _tile(kernel) for name, kernel in named.items()}
-  heights = [WIDTH * sheet.shape[0] / sheet.shape[1] for sheet in sheets.values()]
-  figure = Figure(figsize=(WIDTH + 1, sum(heights) + 0.6 * len(heights)), layout="constrained")
-  rows = figure.subplots(len(named), 1, squeeze=False, height_ratios=heights)[:, 0]
-  for axes, (name, sheet) in zip(rows, sheets.items(), strict=True):
-    height, width, inputs, outputs = named[name].shape
-    most = np.nanmax(np.abs(sheet), initial=1e-9)
-    drawn = axes.imshow(sheet, cmap="RdBu_r", vmin=-most, vmax=most, interpolation="nearest")
-    axes.set_title(f"{name}: {inputs} -> {outputs} channels, {height}x{width}")
-    axes.set_axis_off()
-    figure.colorbar(drawn, ax=axes)
-  return figure
-
-
-def _tile(kernel: np.ndarray) -> np.ndarray:
-  """Lays a kernel's planes out in rows, a gap of one pixel (NaN) between them."""
-  height, width, inputs, outputs = kernel.shape
-  columns = min(inputs * outputs, TILES)
-  rows = -(-inputs * outputs // columns)
-  sheet = np.full((rows, height + 1, columns, width + 1), np.nan)
-  for i, plane in enumerate(np.moveaxis(kernel.reshape(height, width, -1), -1, 0)):
-    sheet[i // columns, :height, i % columns, :width] = plane
-  return sheet.reshape(rows * (height + 1), columns * (width + 1))

@@ -6,6 +6,7 @@ flipped bit without a word.
 
 import hashlib
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from sr_jax.training.population import Members, State
 
 DIGESTS = "sha256"  # of every array, in a checkpoint's metadata
 KEPT = 2
+PARTS = ("params", "adam", "members")  # of the tree
 
 
 class Checkpoints:
@@ -114,17 +116,17 @@ class Checkpoints:
       InputError: the checkpoint is damaged, or of another network or population.
     """
     while True:
-      steps = [one.step for one in self._checkpointer.checkpoints]
+      *before, newest = steps(self._folder)
       try:
-        return steps[-1], self._restore(like, members, steps[-1])
+        return newest, self._restore(like, members, newest)
       except DamagedError as problem:
-        if len(steps) < 2:
+        if not before:
           raise InputError(f"{problem}; move the run's folder away to start afresh") from problem
         if on_corrupt != "previous":
           raise InputError(
-            f"{problem}; --on_corrupt=previous goes on from step {steps[-2]}"
+            f"{problem}; --on_corrupt=previous goes on from step {before[-1]}"
           ) from problem
-        self._put_aside(steps[-1])
+        self._put_aside(newest)
 
   def _put_aside(self, step: int) -> None:
     """Renames a damaged checkpoint, so that training goes on before it and nothing is lost."""
@@ -135,18 +137,17 @@ class Checkpoints:
 
   def _restore(self, like: State, members: Members, step: int) -> State:
     target = _tree(like, members)
-    folder = self._checkpointer.directory
-    found = jax.tree.map(lambda leaf: tuple(leaf.shape), _shapes(self._checkpointer, step))
-    if found != jax.tree.map(lambda leaf: leaf.shape, target):
+    _, shapes = _about(self._folder / str(step))
+    if jax.tree.map(lambda x: tuple(x.shape), shapes) != jax.tree.map(lambda x: x.shape, target):
       raise InputError(
-        f"the checkpoints in {folder} are of another network or population; "
+        f"the checkpoints in {self._folder} are of another network or population; "
         "move the run's folder away to start afresh"
       )
-    tree = _load(self._checkpointer, step)
+    tree, _ = _load(self._folder / str(step), PARTS)
     ours, theirs = target["members"], tree["members"]
     if any(not np.array_equal(ours[name], theirs[name]) for name in ours):
       raise InputError(
-        f"the checkpoints in {folder} are of members {_listed(theirs)}, this run wants "
+        f"the checkpoints in {self._folder} are of members {_listed(theirs)}, this run wants "
         f"{_listed(ours)}; move the run's folder away"
       )
     placed = jax.tree.map(lambda array, at: jax.device_put(array, at.sharding), tree, target)
@@ -161,10 +162,25 @@ class DamagedError(Exception):
   """A checkpoint cannot be read, or is not what was written."""
 
 
+def steps(folder: Path) -> list[int]:
+  """The steps of the complete checkpoints in a folder, ascending; empty if there is no folder.
+
+  Only names are read: what Orbax has not finished has another one.
+  """
+  if not folder.is_dir():
+    return []
+  return sorted(int(path.name) for path in folder.iterdir() if path.name.isdecimal())
+
+
 def load_arrays(
-  folder: Path, step: int | None = None
+  folder: Path, step: int | None = None, parts: Sequence[str] = PARTS
 ) -> tuple[int, dict[str, Any], dict[str, Any]]:
   """A checkpoint in a folder, the newest by default, as NumPy arrays on any machine.
+
+  Args:
+    folder: of one training's checkpoints.
+    step: which one.
+    parts: of the tree, to be loaded; others are left.
 
   Returns:
     `(step, tree, metadata)`, the metadata being what was saved with it.
@@ -172,62 +188,66 @@ def load_arrays(
   Raises:
     InputError: there is no complete checkpoint in the folder, none of this step, or it is damaged.
   """
-  if not folder.is_dir():
-    raise InputError(f"{folder} holds no checkpoint")
-  with ocp.training.Checkpointer(folder.absolute()) as checkpointer:
-    steps = [one.step for one in checkpointer.checkpoints]
-    if not steps:
-      raise InputError(f"{folder} holds no complete checkpoint")
-    step = steps[-1] if step is None else step
-    if step not in steps:
-      raise InputError(f"{folder} holds no step {step}; there are {', '.join(map(str, steps))}")
-    try:
-      tree = _load(checkpointer, step)
-      return step, tree, checkpointer.metadata(step).custom_metadata
-    except DamagedError as problem:
-      others = [str(other) for other in steps if other != step]
-      there = f"; step {', '.join(others)} is there too" if others else ""
-      raise InputError(f"{problem}{there}") from problem
+  there = steps(folder)
+  if not there:
+    raise InputError(f"{folder} holds no complete checkpoint")
+  step = there[-1] if step is None else step
+  if step not in there:
+    raise InputError(f"{folder} holds no step {step}; there are {', '.join(map(str, there))}")
+  try:
+    return step, *_load(folder / str(step), parts)
+  except DamagedError as problem:
+    others = [str(other) for other in there if other != step]
+    too = f"; step {', '.join(others)} is there too" if others else ""
+    raise InputError(f"{problem}{too}") from problem
 
 
-def _shapes(checkpointer: ocp.training.Checkpointer, step: int) -> Any:
-  """The tree of a checkpoint with the shapes and types of its arrays.
+def _about(checkpoint: Path) -> tuple[dict[str, Any], Any]:
+  """What was saved beside the arrays, and the tree of their shapes and types.
 
   Raises:
-    DamagedError: it cannot be read.
+    DamagedError: they cannot be read.
   """
   try:
-    tree = checkpointer.metadata(step).metadata
-  except Exception as error:  # as in `_load`
-    raise _damaged(checkpointer, step, _in_short(error)) from error
-  if tree is None:
-    raise _damaged(checkpointer, step, "its metadata cannot be read")
-  return tree
+    found = ocp.metadata(checkpoint.absolute())
+  except Exception as error:  # Orbax and TensorStore raise many kinds for damaged files
+    raise _damaged(checkpoint, _in_short(error)) from error
+  about, tree = found.custom_metadata, found.metadata  # nothing where Orbax cannot read them
+  if not about or not tree or not {*PARTS} <= tree.keys():
+    raise _damaged(checkpoint, "its metadata cannot be read")
+  return about, tree
 
 
-def _load(checkpointer: ocp.training.Checkpointer, step: int) -> Any:
-  """A checkpoint as NumPy arrays, each of them what was written.
+def _load(checkpoint: Path, parts: Sequence[str]) -> tuple[dict[str, Any], dict[str, Any]]:
+  """Some parts of a checkpoint as NumPy arrays, each what was written, and its metadata.
 
   Raises:
     DamagedError: it cannot be read, or an array is another one.
   """
-  shapes = _shapes(checkpointer, step)
+  about, shapes = _about(checkpoint)
+  wanted = {
+    part: jax.tree.map(
+      lambda leaf, asked=part in parts: (
+        np.empty(leaf.shape, leaf.dtype) if asked else ocp.PLACEHOLDER
+      ),
+      tree,
+    )
+    for part, tree in shapes.items()
+  }
   try:
-    arrays = jax.tree.map(lambda leaf: np.empty(leaf.shape, leaf.dtype), shapes)
-    tree = checkpointer.load(step, abstract_state=arrays)
-    written = checkpointer.metadata(step).custom_metadata[DIGESTS]
-  except Exception as error:  # Orbax and TensorStore raise many kinds for damaged files
-    raise _damaged(checkpointer, step, _in_short(error)) from error
+    tree = ocp.load(checkpoint.absolute(), wanted)
+  except Exception as error:  # as in `_about`
+    raise _damaged(checkpoint, _in_short(error)) from error
+  tree = {part: tree[part] for part in parts}
   found = _digests(tree)
+  written = {k: v for k, v in about.get(DIGESTS, {}).items() if k.partition("/")[0] in parts}
   if odd := sorted(name for name in written.keys() | found if written.get(name) != found.get(name)):
-    raise _damaged(checkpointer, step, f"{odd[0]} is not what was written")
-  return tree
+    raise _damaged(checkpoint, f"{odd[0]} is not what was written")
+  return tree, about
 
 
-def _damaged(checkpointer: ocp.training.Checkpointer, step: int, reason: str) -> DamagedError:
-  return DamagedError(
-    f"the checkpoint {Path(str(checkpointer.directory)) / str(step)} is damaged ({reason})"
-  )
+def _damaged(checkpoint: Path, reason: str) -> DamagedError:
+  return DamagedError(f"the checkpoint {checkpoint} is damaged ({reason})")
 
 
 def _in_short(error: Exception) -> str:

@@ -1,0 +1,56 @@
+"""A whole run at a glance: from its JSON files and the names of its checkpoints."""
+
+from collections.abc import Iterator
+
+from sr_jax.analysis import tables
+from sr_jax.config import as_flags
+from sr_jax.console import table
+from sr_jax.inspect_checkpoint.run import Run
+
+
+def overview(run: Run) -> Iterator[str]:
+  """Paragraphs on configuration, provenance, budgets, checkpoints and scores.
+
+  Raises:
+    InputError: a file of the run is damaged.
+  """
+  with run.reading("config.json"):
+    yield header(run)
+    if run.arms:
+      rows = [
+        [name, arm["note"], *(f"{value:g}" for value in arm["budget"].values())]
+        for name, arm in run.arms.items()
+      ]
+      costs = [name.replace("_", " ") for name in next(iter(run.arms.values()))["budget"]]
+      yield "Arms and their cost per HR pixel\n" + table([["arm", "note", *costs], *rows])
+      yield _checkpoints(run)
+  if run.results is None:
+    yield "Not finished: there is no results.json yet."
+    return
+  with run.reading("results.json"):
+    if run.arms:
+      yield table(tables.score_rows(run.results))
+      yield table(tables.rows_by_set(run.results))
+
+
+def header(run: Run) -> str:
+  """What the run is, the flags that make it, and what it was made with."""
+  about = run.about
+  return (
+    f"{about['experiment']}, begun {about['began']}\n"
+    f"--experiment={about['experiment']} {as_flags(about['config'])}\n"
+    + ", ".join(f"{name} {value}" for name, value in about["provenance"].items())
+  )
+
+
+def _checkpoints(run: Run) -> str:
+  kept = {arm: run.stages(arm) for arm in run.arms}
+  stages = list(dict.fromkeys(stage for steps in kept.values() for stage in steps))
+  if not stages:
+    return "No checkpoint is complete yet."
+  order = [*sorted(set(stages) - {"final"}), *(["final"] if "final" in stages else [])]
+  rows = [
+    [arm, *(", ".join(map(str, steps.get(stage, []))) or "-" for stage in order)]
+    for arm, steps in kept.items()
+  ]
+  return "Steps of the checkpoints kept, by stage\n" + table([["arm", *order], *rows])

@@ -1,0 +1,112 @@
+"""A run's folder, opened to be read; nothing in it is ever written."""
+
+import contextlib
+import dataclasses
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from sr_jax.config import InputError
+from sr_jax.run_folder import check_name, read_json
+from sr_jax.training import checkpoints
+
+FINAL = "final"  # the stage whose parameters results.json scores
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+  """The records of a run, of which checkpoints are opened only when they are asked for.
+
+  Attributes:
+    folder: where it is.
+    about: its config.json.
+    results: its results.json; None while it is not finished.
+  """
+
+  folder: Path
+  about: dict[str, Any]
+  results: dict[str, Any] | None
+
+  @property
+  def arms(self) -> dict[str, Any]:
+    """Note and budget of every arm, by name; none where an experiment trains no arms."""
+    arms: dict[str, Any] = self.about.get("arms", {})
+    return arms
+
+  def checkpoints(self, arm: str, stage: str) -> Path:
+    """The folder of the checkpoints of one training."""
+    return self.folder / "checkpoints" / arm / stage
+
+  def stages(self, arm: str) -> dict[str, list[int]]:
+    """The steps of the complete checkpoints of an arm, by stage, the final one last."""
+    folder = self.folder / "checkpoints" / arm
+    names = [path.name for path in folder.iterdir()] if folder.is_dir() else []
+    found = {name: checkpoints.steps(folder / name) for name in sorted(names)}
+    found |= {FINAL: found.pop(FINAL, [])}
+    return {name: steps for name, steps in found.items() if steps}
+
+  @contextlib.contextmanager
+  def reading(self, name: str) -> Iterator[None]:
+    """Blames a file of the run for what it lacks while it is read.
+
+    Raises:
+      InputError: the file has not the entries that it has when a run writes it.
+    """
+    try:
+      yield
+    except InputError:
+      raise
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+      raise InputError(
+        f"{self.folder / name} is damaged or of another version of sr_jax "
+        f"({type(error).__name__}: {error}); restore it"
+      ) from error
+
+
+def open_run(folder: Path) -> Run:
+  """The run in a folder.
+
+  Raises:
+    InputError: the folder is not that of a run, its config.json was changed, or a file is damaged.
+  """
+  if not folder.is_dir():
+    raise InputError(f"there is no folder {folder}")
+  about = read_json(folder / "config.json")
+  check_name(folder, about)
+  results = folder / "results.json"
+  return Run(folder, about, read_json(results) if results.exists() else None)
+
+
+def pick_arm(run: Run, arm: str) -> str:
+  """The arm asked for.
+
+  Raises:
+    InputError: the run has no such arm; the sentence names those it has.
+  """
+  if arm not in run.arms:
+    raise InputError(f"--arm={arm} is not in this run; {_choose(list(run.arms), 'arms')}")
+  return arm
+
+
+def pick_checkpoint(run: Run, arm: str, stage: str, step: int | None) -> int:
+  """The step asked for, or the newest one of a stage.
+
+  Raises:
+    InputError: there is none; the sentence names the stages or steps there are.
+  """
+  stages = run.stages(arm)
+  if stage not in stages:
+    raise InputError(
+      f"--stage={stage}: arm {arm} has no complete checkpoint of it; "
+      f"{_choose(list(stages), 'checkpoints')}"
+    )
+  if step is not None and step not in stages[stage]:
+    raise InputError(
+      f"--step={step}: arm {arm} has no such checkpoint of stage {stage}; "
+      f"{_choose(stages[stage], 'steps')}"
+    )
+  return stages[stage][-1] if step is None else step
+
+
+def _choose(among: Sequence[Any], what: str) -> str:
+  return f"choose from {', '.join(map(str, among))}" if among else f"it has no {what}"
