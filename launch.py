@@ -36,7 +36,7 @@ from sr_jax.training import interruption
 
 BEGAN = time.monotonic()
 EXPERIMENTS = Path(__file__).parent / "experiments"
-AGAIN = "the same command goes on from here"
+AGAIN = "the same command goes on from what is saved"
 KINDS = {int: "a whole number", float: "a number", bool: "true or false", str: "text"}
 WORDS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 
@@ -67,7 +67,7 @@ def main(argv: Sequence[str]) -> int:
     with interruption.installed():
       return _launch(argv)
   except interruption.Interrupted as stop:
-    print(f"\nStopped; {AGAIN}.", file=sys.stderr)
+    print("\nStopped; the same command goes on from here.", file=sys.stderr)
     return stop.exit_code
   except (InputError, flags.Error) as error:
     print(f"launch.py: {_one_line(error)}", file=sys.stderr)
@@ -243,9 +243,11 @@ def _start_jax(execution: Execution) -> None:
   import jax  # noqa: PLC0415
 
   from sr_jax.run_folder import PACKAGES, provenance  # noqa: PLC0415
+  from sr_jax.training.checkpoints import hush  # noqa: PLC0415
   from sr_jax.training.sharding import use_all_cores  # noqa: PLC0415
 
   use_all_cores()
+  hush()
 
   if execution.compile_cache:
     try:

@@ -128,24 +128,38 @@ def compare(run_dir: Path, other: Path) -> list[str]:
   return odd
 
 
-def storm(folder: Path, kills: int, seed: int) -> Iterator[Kill | list[str]]:
-  """Kills until so many were made; yields each, and for each finished run what is different."""
+def leave_alone(folder: Path) -> tuple[Path, float]:
+  """A finished run that nobody killed, and the seconds that one takes with a warm compile cache."""
+  finish(start(folder / "alone", folder))
+  (reference,) = (folder / "alone").iterdir()
+  return reference, finish(start(folder / "again", folder))
+
+
+def storm(
+  folder: Path, reference: Path, whole: float, kills: int, seed: int
+) -> Iterator[Kill | list[str]]:
+  """Kills until so many were made; yields each, and for each finished run what is different.
+
+  Args:
+    folder: for the runs.
+    reference: a finished run.
+    whole: seconds that it takes.
+    kills: how many; the first two are made in a save.
+    seed: of what is random.
+  """
   rng = np.random.default_rng(seed)
-  alone = folder / "alone"
-  finish(start(alone, folder))
-  whole = finish(start(folder / "again", folder))  # with a warm compile cache
-  (reference,) = alone.iterdir()
+  cache = reference.parents[1]
   made = run = 0
   while made < kills:
     workdir = folder / f"run_{run}"
     run += 1
     while True:
-      process = start(workdir, folder)
+      process = start(workdir, cache)
       if made == kills:
         finish(process)
         break
       number = rng.choice([signal.SIGKILL, signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
-      if rng.random() < IN_A_SAVE:
+      if made < 2 or rng.random() < IN_A_SAVE:
         one = kill_in_a_save(process, workdir, int(number), int(rng.integers(12)))
       else:
         one = kill(process, workdir, int(number), rng.uniform(0, whole))
@@ -163,7 +177,8 @@ def main(kills: int, seed: int, out: Path | None) -> int:
   made: list[Kill] = []
   finished: list[list[str]] = []
   with tempfile.TemporaryDirectory() as folder:
-    for one in storm(Path(folder), kills, seed):
+    reference, whole = leave_alone(Path(folder))
+    for one in storm(Path(folder), reference, whole, kills, seed):
       if isinstance(one, Kill):
         made.append(one)
         say(f"{len(made)}: {one['signal']} while {one['doing']} {one['wrong']}")

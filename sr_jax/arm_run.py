@@ -1,6 +1,8 @@
 """What a comparison does with one arm: choose its rate, train every seed, score."""
 
 import dataclasses
+import errno
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -195,6 +197,8 @@ def _train_population(
   computation = autotune.choose(
     bench.run_dir, arm.name, recipe.precision, *shape, state, members, store, mesh
   )
+  if not bench.run_dir.is_dir():  # Orbax would make it again
+    raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(bench.run_dir))
   checkpoints = Checkpoints(bench.run_dir / "checkpoints" / arm.name / stage)
   about = {"arm": arm.name, "stage": stage, "steps": steps, "network": describe(arm.network)}
   about |= {"config": to_dict(recipe), "provenance": provenance()}

@@ -1,23 +1,17 @@
 """The whole program, small: what a run leaves behind, and that a kill changes nothing of it."""
 
 import json
-import os
 import re
 import shutil
-import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
-import jax
 import numpy as np
 import pytest
 from PIL import Image
 
 from sr_jax.inspect_checkpoint.__main__ import main as inspect
-from sr_jax.training import metrics
-from sr_jax.training.checkpoints import load_arrays
 
 ROOT = Path(__file__).parents[1]
 pytestmark = pytest.mark.slow
@@ -117,50 +111,6 @@ def test_results_are_complete(finished):
   ]
   assert results["verdict"]["test"]["mean"] == pytest.approx(np.mean(differences))
   assert (results["verdict"]["test"]["seeds"], results["verdict"]["test"]["images"]) == (2, 3)
-
-
-def test_a_killed_run_goes_on_to_the_same_bytes(finished, data, tmp_path):
-  for number, until in ((signal.SIGKILL, ("lr", 40)), (signal.SIGTERM, ("hr", 60))):
-    process = start(tmp_path, data)
-    wait_for(process, tmp_path, *until)
-    process.send_signal(number)
-    out, err = process.communicate(timeout=60)
-    assert process.returncode == (143 if number == signal.SIGTERM else -9), out + err
-    if number == signal.SIGTERM:
-      assert "the same command goes on from here" in err
-  finish(start(tmp_path, data))
-  (run_dir,) = tmp_path.iterdir()
-  assert_same_run(run_dir, finished[0])
-
-
-def assert_same_run(run_dir, other):
-  """Two runs have the same results and parameters, to the bit, and logged the same steps."""
-  assert (run_dir / "results.json").read_bytes() == (other / "results.json").read_bytes()
-  folders = sorted(path.relative_to(other) for path in other.glob("checkpoints/*/*"))
-  assert len(folders) == 4
-  for folder in folders:
-    (step, ours, _), (expected, theirs, _) = map(load_arrays, (run_dir / folder, other / folder))
-    assert step == expected
-    jax.tree.map(np.testing.assert_array_equal, ours, theirs)
-  logged = [
-    [(line["arm"], line["stage"], line["step"], *sorted(line.keys())) for line in metrics.read(run)]
-    for run in (run_dir / "metrics.jsonl", other / "metrics.jsonl")
-  ]
-  assert logged[0] == logged[1]
-
-
-def wait_for(process, workdir, arm, step):
-  """Waits until the final training of an arm has reached a step."""
-  deadline = time.monotonic() + 200
-  while time.monotonic() < deadline and process.poll() is None:
-    for path in workdir.glob("*/metrics.jsonl"):
-      if any(
-        line["arm"] == arm and line["stage"] == "final" and line["step"] >= step
-        for line in metrics.read(path)
-      ):
-        return
-    os.sched_yield()
-  pytest.fail(f"never got to {arm} step {step}")
 
 
 def test_a_finished_run_is_told_and_not_trained_again(finished, data):

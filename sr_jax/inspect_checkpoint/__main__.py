@@ -11,14 +11,11 @@ every member's metrics, and of one member the parameters with their norms, and d
 --diff: what differs between two runs. Nothing is ever written to the folder of a run.
 """
 
-import logging
 import os
 import re
 import sys
-import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import jax
 from absl import flags
@@ -28,6 +25,7 @@ from sr_jax.config import InputError
 from sr_jax.console import say
 from sr_jax.inspect_checkpoint import detail, diff, overview
 from sr_jax.inspect_checkpoint.run import FINAL, Run, open_run, pick_arm
+from sr_jax.training.checkpoints import hush
 
 TEXTS = {
   "arm": "the arm to describe",
@@ -139,15 +137,8 @@ def _draw(run: Run, arm: str, trained: detail.Trained, file: Path) -> None:
   say(f"\nKernels: {file}")
 
 
-def _tell_main_thread_only(failure: Any) -> None:
-  """For `sys.unraisablehook`: TensorStore's threads go on failing after Orbax gave up a file."""
-  if threading.current_thread() is threading.main_thread():
-    sys.__unraisablehook__(failure)
-
-
 if __name__ == "__main__":
   # Accelerators are left to those who train: this needs none, and JAX would take most of a GPU.
   jax.config.update("jax_platforms", "cpu")
-  logging.disable()  # of damaged files Orbax says much, where one sentence is wanted
-  sys.unraisablehook = _tell_main_thread_only
+  hush()
   sys.exit(main(sys.argv))

@@ -4,8 +4,13 @@ A digest of every array is written with it and checked when it is read: array st
 flipped bit without a word.
 """
 
+import contextlib
+import errno
 import hashlib
+import logging
 import shutil
+import sys
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -69,6 +74,8 @@ class Checkpoints:
     """
     self.wait()
     if self.latest != step:
+      if not self._folder.is_dir():  # Orbax would make it again, and a run of that alone
+        raise FileNotFoundError(errno.ENOENT, "its folder is gone", str(self._folder))
       arrays = jax.tree.map(np.asarray, _tree(state, members))
       self._writing = step
       try:
@@ -130,7 +137,7 @@ class Checkpoints:
 
   def _put_aside(self, step: int) -> None:
     """Renames a damaged checkpoint, so that training goes on before it and nothing is lost."""
-    self._checkpointer.close()
+    self.close()
     damaged = self._folder / str(step)
     damaged.rename(self._folder.with_name(f"{self._folder.name}_damaged_{step}"))
     self._open()
@@ -154,8 +161,23 @@ class Checkpoints:
     return serialization.from_state_dict(like, {k: placed[k] for k in ("params", "adam")})
 
   def close(self) -> None:
-    """Waits for what is being written, whether or not it can be."""
-    self._checkpointer.close()
+    """Ends Orbax's threads. What could not be written has been told by `wait`."""
+    with contextlib.suppress(Exception):  # told again
+      self._checkpointer.close()
+
+
+def hush() -> None:
+  """Silences what Orbax and TensorStore say of failures, on pages and from threads of their own.
+
+  For programs: each failure is raised as well, and told in a sentence.
+  """
+  logging.getLogger("absl").setLevel(logging.CRITICAL)
+
+  def tell_main_thread_only(failure: Any) -> None:
+    if threading.current_thread() is threading.main_thread():
+      sys.__unraisablehook__(failure)
+
+  sys.unraisablehook = tell_main_thread_only
 
 
 class DamagedError(Exception):

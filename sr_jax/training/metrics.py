@@ -52,5 +52,7 @@ class MetricsLog:
       return all(line.get(key) == value for key, value in training.items())
 
     kept = [line for line in read(self._path) if line["step"] <= step or not ours(line)]
-    replace_text(self._path, "".join(json.dumps(line) + "\n" for line in kept))
+    text = "".join(json.dumps(line) + "\n" for line in kept)
+    if not self._path.exists() or self._path.read_text() != text:
+      replace_text(self._path, text)
     return [line for line in kept if ours(line)]
