@@ -72,32 +72,33 @@ class Checkpoints:
     self._checkpointer.close()
 
 
-def _shapes(checkpointer: ocp.training.Checkpointer) -> Any:
-  """The tree of the newest checkpoint with the shapes and types of its arrays.
+def _shapes(checkpointer: ocp.training.Checkpointer, step: int | None = None) -> Any:
+  """The tree of the newest checkpoint, or of a step's, with the shapes and types of its arrays.
 
   Raises:
     InputError: it cannot be read.
   """
-  if (tree := checkpointer.metadata().metadata) is None:
-    raise _damaged(checkpointer, "its metadata cannot be read")
+  if (tree := checkpointer.metadata(step).metadata) is None:
+    raise _damaged(checkpointer, step, "its metadata cannot be read")
   return tree
 
 
-def _load(checkpointer: ocp.training.Checkpointer, abstract: Any) -> Any:
-  """The newest checkpoint.
+def _load(checkpointer: ocp.training.Checkpointer, abstract: Any, step: int | None = None) -> Any:
+  """The newest checkpoint, or that of a step.
 
   Raises:
     InputError: it cannot be read.
   """
   try:
-    return checkpointer.load(abstract_state=abstract)
+    return checkpointer.load(step, abstract_state=abstract)
   except Exception as error:  # Orbax and TensorStore raise many kinds for damaged files
     reason = f"{type(error).__name__}: {str(error).strip()[:100]}"
-    raise _damaged(checkpointer, " ".join(reason.split())) from error
+    raise _damaged(checkpointer, step, " ".join(reason.split())) from error
 
 
-def _damaged(checkpointer: ocp.training.Checkpointer, reason: str) -> InputError:
-  folder = Path(str(checkpointer.directory)) / str(checkpointer.latest.step)
+def _damaged(checkpointer: ocp.training.Checkpointer, step: int | None, reason: str) -> InputError:
+  which = checkpointer.latest.step if step is None else step
+  folder = Path(str(checkpointer.directory)) / str(which)
   return InputError(
     f"the checkpoint {folder} is damaged ({reason}); delete that folder to go on before it"
   )
@@ -114,19 +115,25 @@ def _tree(state: State, members: Members) -> dict[str, Any]:
   )
 
 
-def load_arrays(folder: Path) -> tuple[int, dict[str, Any], dict[str, Any]]:
-  """The newest checkpoint in a folder, as NumPy arrays on any machine.
+def load_arrays(
+  folder: Path, step: int | None = None
+) -> tuple[int, dict[str, Any], dict[str, Any]]:
+  """The newest checkpoint in a folder, or that of a step, as NumPy arrays on any machine.
 
   Returns:
     `(step, tree, metadata)`, the metadata being what was saved with it.
 
   Raises:
-    InputError: there is no complete checkpoint in the folder, or it is damaged.
+    InputError: there is no such complete checkpoint in the folder, or it is damaged.
   """
   if not folder.is_dir():
     raise InputError(f"{folder} holds no checkpoint")
   with ocp.training.Checkpointer(folder.absolute()) as checkpointer:
-    if (newest := checkpointer.latest) is None:
+    if not (steps := [found.step for found in checkpointer.checkpoints]):
       raise InputError(f"{folder} holds no complete checkpoint")
-    arrays = jax.tree.map(lambda leaf: np.empty(leaf.shape, leaf.dtype), _shapes(checkpointer))
-    return newest.step, _load(checkpointer, arrays), checkpointer.metadata().custom_metadata
+    step = max(steps) if step is None else step
+    if step not in steps:
+      raise InputError(f"{folder} holds no checkpoint of step {step}, but of {sorted(steps)}")
+    shapes = _shapes(checkpointer, step)
+    arrays = jax.tree.map(lambda leaf: np.empty(leaf.shape, leaf.dtype), shapes)
+    return step, _load(checkpointer, arrays, step), checkpointer.metadata(step).custom_metadata
