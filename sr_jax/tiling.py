@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 
 import jax
 import numpy as np
-from jaxtyping import Float32
+from jaxtyping import Array, Float32
 
 from sr_jax.networks import Network
 from sr_jax.operators.resize import BICUBIC_REACH
@@ -103,7 +103,7 @@ def _along(
 
 @functools.lru_cache(maxsize=16)
 def _make_upscale(network: Network) -> Callable:
-  def one(params: Any, window: Float32[np.ndarray, "h w"]) -> Float32[np.ndarray, "rh rw"]:
+  def one(params: Any, window: Float32[Array, "h w"]) -> Float32[Array, "rh rw"]:
     output: Any = network.apply({"params": params}, window[None, :, :, None])
     return output[0, :, :, 0]
 
