@@ -69,6 +69,12 @@ def test_loads_as_numpy_with_what_was_saved_with_it(saved):
   assert_same(tree["params"], fresh()[0].params)
 
 
+def test_loads_the_checkpoint_of_a_step(saved):
+  assert load_arrays(saved, 2)[0] == 2
+  with pytest.raises(InputError, match=r"holds no checkpoint of step 1, but of \[2, 3\]"):
+    load_arrays(saved, 1)
+
+
 def test_plain_orbax_opens_it(saved):
   tree = ocp.load(saved / "3")
   assert_same(tree["params"], fresh()[0].params)
