@@ -19,9 +19,11 @@ from typing import Any
 
 from absl import flags
 
+from sr_jax import run_lock
 from sr_jax.config import (
   Execution,
   InputError,
+  NotSavedError,
   accepts,
   as_flags,
   changes,
@@ -34,6 +36,7 @@ from sr_jax.training import interruption
 
 BEGAN = time.monotonic()
 EXPERIMENTS = Path(__file__).parent / "experiments"
+AGAIN = "the same command goes on from here"
 KINDS = {int: "a whole number", float: "a number", bool: "true or false", str: "text"}
 WORDS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 
@@ -61,15 +64,19 @@ class ValuesOf(flags.ArgumentParser):
 def main(argv: Sequence[str]) -> int:
   """Runs what the command line asks for and returns the exit code."""
   try:
-    interruption.install()
-    return _launch(argv)
+    with interruption.installed():
+      return _launch(argv)
   except interruption.Interrupted as stop:
-    print("\nStopped; run the same command again to go on from here.", file=sys.stderr)
+    print(f"\nStopped; {AGAIN}.", file=sys.stderr)
     return stop.exit_code
   except (InputError, flags.Error) as error:
     print(f"launch.py: {_one_line(error)}", file=sys.stderr)
+  except NotSavedError as error:
+    print(f"launch.py: {error}; {AGAIN}", file=sys.stderr)
+    return 1
   except OSError as error:
-    print(f"launch.py: {error.filename}: {error.strerror}", file=sys.stderr)
+    about = f"{error.filename}: {error.strerror}" if error.filename else str(error)
+    print(f"launch.py: {about}; {AGAIN}", file=sys.stderr)
   return 2
 
 
@@ -224,6 +231,8 @@ def _run(
         raise
       failed += 1
       print(f"launch.py: {_one_line(error)}", file=sys.stderr)
+    finally:
+      run_lock.release(run_dir)
   if swept and rows:
     say("\n" + table([list(rows[0]), *(list(row.values()) for row in rows)]))
   return 2 if failed else 0

@@ -34,6 +34,7 @@ def make_run(run_dir: Path) -> None:
     checkpoints = Checkpoints(run_dir / "checkpoints" / arm / "final")
     state = population.initialise(network, arm, members, mesh)
     checkpoints.save(0, state, members, {"network": describe(network)})
+    checkpoints.wait()
     checkpoints.close()
   (run_dir / "config.json").write_text(json.dumps({"arms": {arm: {} for arm in NETWORKS}}))
 

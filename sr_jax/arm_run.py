@@ -16,10 +16,12 @@ from sr_jax.data import patches
 from sr_jax.data.patches import Store
 from sr_jax.data.sources import Photos
 from sr_jax.evaluation import scoring
+from sr_jax.networks import describe
 from sr_jax.operators.conv import PRECISIONS, Computation
+from sr_jax.run_folder import Unsaved, provenance
 from sr_jax.training import autotune, population
 from sr_jax.training.checkpoints import Checkpoints
-from sr_jax.training.loop import Training, train
+from sr_jax.training.loop import Saver, Training, train
 from sr_jax.training.metrics import MetricsLog
 from sr_jax.training.population import Members, State
 from sr_jax.training.sharding import make_mesh, replicate, shard_members
@@ -73,7 +75,7 @@ class Recipe:
 
 @dataclasses.dataclass(frozen=True)
 class Bench:
-  """What all arms of a run share: the recipe, the images, and the run's folder."""
+  """What all arms of a run share: the recipe, the images, the run's folder, what is not in it."""
 
   recipe: Recipe
   execution: Execution
@@ -81,6 +83,7 @@ class Bench:
   photos: Photos
   store: Store
   metrics: MetricsLog
+  unsaved: Unsaved
 
 
 @dataclasses.dataclass(frozen=True)
@@ -193,6 +196,9 @@ def _train_population(
     bench.run_dir, arm.name, recipe.precision, *shape, state, members, store, mesh
   )
   checkpoints = Checkpoints(bench.run_dir / "checkpoints" / arm.name / stage)
+  about = {"arm": arm.name, "stage": stage, "steps": steps, "network": describe(arm.network)}
+  about |= {"config": to_dict(recipe), "provenance": provenance()}
+  every, what = bench.execution.checkpoint_every_seconds, f"{arm.name} {stage}"
   try:
     state = train(
       training,
@@ -201,10 +207,9 @@ def _train_population(
       members,
       store,
       lambda state: _validate(arm, state, bench),
-      checkpoints,
+      Saver(checkpoints, about, every, bench.unsaved, what),
       bench.metrics,
-      {"arm": arm.name, "stage": stage, "steps": steps, "config": to_dict(recipe)},
-      bench.execution.checkpoint_every_seconds,
+      bench.execution.on_corrupt,
       bench.run_dir / "profile" / arm.name if bench.execution.profile and count else None,
     )
   finally:

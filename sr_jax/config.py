@@ -21,6 +21,10 @@ class InputError(ValueError):
   """Something the user gave is wrong; the message is one sentence that says what to change."""
 
 
+class NotSavedError(Exception):
+  """A run went as far as it could, but not all of it is on disk."""
+
+
 def setting(
   default: Any,
   text: str,
@@ -40,6 +44,11 @@ class Execution:
 
   workdir: str = setting("runs", "parent of the run folders")
   checkpoint_every_seconds: float = setting(60.0, "time between checkpoints", above=0)
+  on_corrupt: str = setting(
+    "stop",
+    "at a damaged checkpoint: stop, or go on from the previous one",
+    choices=("stop", "previous"),
+  )
   compile_cache: str = setting(
     os.path.join(CACHE, "xla"),
     "folder of the persistent compile cache; empty for none",

@@ -1,17 +1,22 @@
 """The folder of one run: named by what it computes, it explains itself and is never overwritten."""
 
+import contextlib
+import functools
 import importlib.metadata
 import json
 import os
 import platform
 import subprocess
+import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import jax
 
-from sr_jax.config import InputError, differences, digest, to_dict
+from sr_jax import run_lock
+from sr_jax.config import InputError, NotSavedError, differences, digest, to_dict
 
 PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy", "sr_jax")
 
@@ -23,13 +28,58 @@ def path_of(workdir: str, experiment: str, config: Any) -> Path:
 
 def write_json(path: Path, data: Any) -> None:
   """Writes strict JSON so that the file is either the old one or the new one, whole."""
-  text = json.dumps(data, indent=1, allow_nan=False) + "\n"
+  replace_text(path, json.dumps(data, indent=1, allow_nan=False) + "\n")
+
+
+def replace_text(path: Path, text: str) -> None:
+  """Writes a file so that it is either the old one or the new one, whole.
+
+  Raises:
+    OSError: it could not be written; its `filename` is the path.
+  """
   fresh = path.with_name(path.name + ".new")
-  with fresh.open("w") as file:
-    file.write(text)
-    file.flush()
-    os.fsync(file.fileno())
-  fresh.replace(path)
+  try:
+    with fresh.open("w", encoding="utf-8") as file:
+      file.write(text)
+      file.flush()
+      os.fsync(file.fileno())
+    fresh.replace(path)
+  except OSError as error:
+    with contextlib.suppress(OSError):
+      fresh.unlink(missing_ok=True)
+    raise OSError(error.errno, error.strerror, str(path)) from error
+
+
+class Unsaved:
+  """What a run could not write so far: it goes on without, and says so at once and at its end."""
+
+  def __init__(self) -> None:
+    self._reasons: dict[str, str] = {}
+
+  @contextlib.contextmanager
+  def noting(self, what: str) -> Iterator[None]:
+    """Within it a failure to write `what` (in words) is noted and stops nothing."""
+    try:
+      yield
+    except OSError as error:
+      if what not in self._reasons:
+        reason = error.strerror or str(error)
+        print(f"WARNING: not saved: {what} ({reason})", file=sys.stderr, flush=True)
+        self._reasons[what] = reason
+
+  def saved(self, what: str) -> None:
+    """After all, `what` is on disk."""
+    self._reasons.pop(what, None)
+
+  def check(self) -> None:
+    """Tells what is missing.
+
+    Raises:
+      NotSavedError: something is.
+    """
+    if self._reasons:
+      listed = "; ".join(f"{what} ({reason})" for what, reason in self._reasons.items())
+      raise NotSavedError(f"not saved: {listed}")
 
 
 def read_json(path: Path) -> Any:
@@ -66,7 +116,7 @@ def check_name(run_dir: Path, about: dict[str, Any]) -> None:
 
 
 def open_run(run_dir: Path, experiment: str, config: Any, about: dict[str, Any]) -> list[str]:
-  """Creates the folder with its config.json, or checks that it is the folder of this run.
+  """Creates the folder with its config.json, or checks that it is the folder of this run; locks it.
 
   Args:
     run_dir: from `path_of`.
@@ -78,7 +128,8 @@ def open_run(run_dir: Path, experiment: str, config: Any, about: dict[str, Any])
     what has changed since the run was begun and may change its bits: revision, versions, device.
 
   Raises:
-    InputError: the folder cannot be written, or its config.json belongs to another run.
+    InputError: the folder cannot be written, its config.json belongs to another run, or another
+      process works in it.
   """
   file = run_dir / "config.json"
   fixed = {"experiment": experiment, "config": to_dict(config), **about}
@@ -93,15 +144,18 @@ def open_run(run_dir: Path, experiment: str, config: Any, about: dict[str, Any])
     ]
     if odd:
       raise InputError(f"{file} is not of this run: {'; '.join(odd)}; move the folder away")
+    run_lock.acquire(run_dir)
     return differences(now, found["provenance"])
   try:
     run_dir.mkdir(parents=True, exist_ok=True)
+    run_lock.acquire(run_dir)
     write_json(file, {**fixed, "provenance": now, "began": time.strftime("%Y-%m-%dT%H:%M:%S%z")})
   except OSError as error:
     raise InputError(f"--workdir: {run_dir} cannot be written ({error.strerror})") from error
   return []
 
 
+@functools.cache
 def provenance() -> dict[str, str]:
   """The code revision, package versions and devices that a result depends on."""
   return {

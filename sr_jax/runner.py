@@ -29,7 +29,7 @@ from sr_jax.data import patches, sources
 from sr_jax.data.images import Photo
 from sr_jax.data.sources import Photos
 from sr_jax.evaluation import scoring
-from sr_jax.run_folder import describe_devices, open_run, read_json, write_json
+from sr_jax.run_folder import Unsaved, describe_devices, open_run, read_json, write_json
 from sr_jax.training import interruption
 from sr_jax.training.metrics import MetricsLog
 from sr_jax.training.timing import Timed, in_both_executions, step_seconds
@@ -75,6 +75,7 @@ def compare(
   Raises:
     InputError: the config, the images or the folder are wrong; said before anything compiles.
     Interrupted: a signal asked to stop; the same command continues.
+    NotSavedError: something could not be written; the same command continues.
   """
   done = train_and_score(experiment, arms, recipe, execution, run_dir)
   if isinstance(done, Photos):
@@ -127,7 +128,9 @@ def train_and_score(
     say(f"\nThis run is finished; nothing is trained again. {run_dir}")
     return photos
   say("\n" + "\n".join([_describe_photos(photos), *photos.notes, f"Run folder: {run_dir}\n"]))
-  bench = Bench(recipe, execution, run_dir, photos, store, MetricsLog(run_dir / "metrics.jsonl"))
+  unsaved = Unsaved()
+  log = MetricsLog(run_dir / "metrics.jsonl", unsaved)
+  bench = Bench(recipe, execution, run_dir, photos, store, log, unsaved)
   seconds = {"load": time.monotonic() - began}
 
   began = time.monotonic()
@@ -168,6 +171,7 @@ def train_and_score(
     for name, scores in score_further(arm, one, bench).items():
       results["further_tests"][name]["arms"][arm.name] = scores
   seconds["evaluate"] = time.monotonic() - began
+  unsaved.check()
   return Outcome(results, trained, bench, seconds)
 
 

@@ -4,12 +4,12 @@ Every tile is a window of the image on which the network runs as it is: where th
 the image, the network's own padding is that of the whole image; where it ends within, what its
 padding reaches is dropped, and the next tile has it. So in exact arithmetic there is no seam.
 
-In float32 each output pixel is a sum over the same terms, but XLA may order them by the shape of
-the input. On CPU it orders them alike in all inputs of more than a few hundred pixels, whatever
-their shapes (found by experiment, for 2 threads and 16, and held by the tests), and so tiles and
-whole are equal bit for bit: tiles of a strip are therefore long, with the pixels of a square one.
-Smaller images are one tile. On GPU, where cuDNN chooses algorithms by shape, the two are equal to
-rounding.
+In float32 an output pixel is the same sum wherever it lies, but XLA may order its terms by the shape
+of the input, and promises nothing. As found by experiment, with 2 threads and with 16, and held by
+the tests, XLA on CPU orders them alike in all inputs of at least a thousand pixels, and tiles and
+whole are equal bit for bit. (A strip of 1 x 64 pixels differs from one of 1 x 300 in the last bit.)
+So tiles of a strip are long: they have the pixels of a square one. An image smaller than a tile is
+one tile. On GPU, where cuDNN chooses algorithms by shape, tiles and whole are equal to rounding.
 """
 
 import functools
@@ -25,7 +25,7 @@ from jaxtyping import Array, Float32
 from sr_jax.networks import Network
 from sr_jax.operators.resize import BICUBIC_REACH
 
-SIDE = 256  # of a tile in LR pixels: a network's maps of one take some 100 MB
+SIDE = 256  # of a tile in LR pixels: 64 maps of three times that take 150 MB
 
 Part = tuple[slice, slice]  # rows and columns
 

@@ -47,6 +47,7 @@ def trained_run(tmp_path_factory):
     checkpoints = Checkpoints(run_dir / "checkpoints" / arm / "final")
     for step in (5, 9):
       checkpoints.save(step, state, members, {"network": describe(network)})
+    checkpoints.wait()
     checkpoints.close()
   (run_dir / "config.json").write_text(json.dumps({"arms": {"begun": {}, "lr": {}, "espcn": {}}}))
   return run_dir

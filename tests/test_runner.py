@@ -10,6 +10,7 @@ import sys
 import time
 from pathlib import Path
 
+import jax
 import numpy as np
 import pytest
 from PIL import Image
@@ -17,6 +18,7 @@ from PIL import Image
 from sr_jax import inspect_checkpoint
 from sr_jax.config import InputError
 from sr_jax.training import metrics
+from sr_jax.training.checkpoints import load_arrays
 
 ROOT = Path(__file__).parents[1]
 pytestmark = pytest.mark.slow
@@ -126,11 +128,26 @@ def test_a_killed_run_goes_on_to_the_same_bytes(finished, data, tmp_path):
     out, err = process.communicate(timeout=60)
     assert process.returncode == (143 if number == signal.SIGTERM else -9), out + err
     if number == signal.SIGTERM:
-      assert "run the same command again" in err
+      assert "the same command goes on from here" in err
   finish(start(tmp_path, data))
   (run_dir,) = tmp_path.iterdir()
-  for name in ("results.json", "metrics.jsonl"):
-    assert (run_dir / name).read_bytes() == (finished[0] / name).read_bytes(), name
+  assert_same_run(run_dir, finished[0])
+
+
+def assert_same_run(run_dir, other):
+  """Two runs have the same results and parameters, to the bit, and logged the same steps."""
+  assert (run_dir / "results.json").read_bytes() == (other / "results.json").read_bytes()
+  folders = sorted(path.relative_to(other) for path in other.glob("checkpoints/*/*"))
+  assert len(folders) == 4
+  for folder in folders:
+    (step, ours, _), (expected, theirs, _) = map(load_arrays, (run_dir / folder, other / folder))
+    assert step == expected
+    jax.tree.map(np.testing.assert_array_equal, ours, theirs)
+  logged = [
+    [(line["arm"], line["stage"], line["step"], *sorted(line.keys())) for line in metrics.read(run)]
+    for run in (run_dir / "metrics.jsonl", other / "metrics.jsonl")
+  ]
+  assert logged[0] == logged[1]
 
 
 def wait_for(process, workdir, arm, step):

@@ -1,15 +1,25 @@
-"""Checkpoints of one training, through Orbax; plain Orbax opens them too."""
+"""Checkpoints of one training, through Orbax; plain Orbax opens them too.
 
+A digest of every array is written with it and checked when it is read: array storage gives back a
+flipped bit without a word.
+"""
+
+import hashlib
+import shutil
 from pathlib import Path
 from typing import Any
 
 import jax
 import numpy as np
 from flax import serialization
+from flax.traverse_util import flatten_dict
 from orbax.checkpoint import v1 as ocp
 
 from sr_jax.config import InputError
 from sr_jax.training.population import Members, State
+
+DIGESTS = "sha256"  # of every array, in a checkpoint's metadata
+KEPT = 2
 
 
 class Checkpoints:
@@ -20,88 +30,208 @@ class Checkpoints:
   """
 
   def __init__(self, folder: Path) -> None:
+    self._folder = folder.absolute()
+    self._open()
+
+  def _open(self) -> None:
     self._checkpointer = ocp.training.Checkpointer(
-      folder.absolute(),
+      self._folder,
       save_decision_policy=ocp.training.save_decision_policies.FixedIntervalPolicy(1),
-      preservation_policy=ocp.training.preservation_policies.LatestN(2),
+      preservation_policy=ocp.training.preservation_policies.LatestN(KEPT),
       cleanup_tmp_directories=True,
     )
+    self._writing: int | None = None
 
   @property
   def latest(self) -> int | None:
-    """The step of the newest complete checkpoint."""
+    """The step of the newest complete checkpoint, or of the one being written."""
+    if self._writing is not None:
+      return self._writing
     newest = self._checkpointer.latest
     return None if newest is None else newest.step
 
   def save(self, step: int, state: State, members: Members, about: dict[str, Any]) -> None:
-    """Saves the state after `step` steps, unless that step is saved already.
+    """Saves the state after `step` steps, unless that step is saved already; returns at once.
 
-    As NumPy arrays, which Orbax loads on any devices without being told a sharding.
+    The state may be changed right after: it is copied to NumPy arrays, which Orbax loads on any
+    devices without being told a sharding. `wait` tells whether they were written.
+
+    Args:
+      step: steps done.
+      state: after them.
+      members: who is in the population.
+      about: further metadata.
+
+    Raises:
+      OSError: this one, or the one before it, could not be written.
     """
+    self.wait()
     if self.latest != step:
       arrays = jax.tree.map(np.asarray, _tree(state, members))
-      self._checkpointer.save(step, arrays, custom_metadata=about)
+      self._writing = step
+      try:
+        self._checkpointer.save_async(
+          step, arrays, custom_metadata={**about, DIGESTS: _digests(arrays)}
+        )
+      except Exception as error:  # as in `wait`
+        raise self._give_up(error) from error
 
-  def restore(self, like: State, members: Members) -> State:
+  def wait(self) -> None:
+    """Waits for what is being written.
+
+    Raises:
+      OSError: it could not be.
+    """
+    if self._writing is None:
+      return
+    try:
+      self._checkpointer.wait()
+    except Exception as error:  # Orbax and TensorStore have many names for a full disk
+      raise self._give_up(error) from error
+    self._writing = None
+
+  def _give_up(self, error: Exception) -> OSError:
+    """Removes what was half written, lest failed attempts fill the disk; says why, in short."""
+    step, self._writing = self._writing, None
+    for half in self._folder.glob(f"{step}.orbax-checkpoint-tmp*"):
+      shutil.rmtree(half, ignore_errors=True)
+    full = "No space left on device"
+    reason = full if full in str(error) else _in_short(error)
+    return OSError(f"the checkpoint after step {step} ({reason})")
+
+  def restore(self, like: State, members: Members, on_corrupt: str = "stop") -> tuple[int, State]:
     """The newest checkpoint, laid out on the devices as the arrays of `like` are.
+
+    Args:
+      like: a state of the population.
+      members: who is in it.
+      on_corrupt: "stop" at a damaged one, or take the "previous", putting the damaged one aside.
+
+    Returns:
+      the step, and the state after it.
 
     Raises:
       InputError: the checkpoint is damaged, or of another network or population.
     """
+    while True:
+      steps = [one.step for one in self._checkpointer.checkpoints]
+      try:
+        return steps[-1], self._restore(like, members, steps[-1])
+      except DamagedError as problem:
+        if len(steps) < 2:
+          raise InputError(f"{problem}; move the run's folder away to start afresh") from problem
+        if on_corrupt != "previous":
+          raise InputError(
+            f"{problem}; --on_corrupt=previous goes on from step {steps[-2]}"
+          ) from problem
+        self._put_aside(steps[-1])
+
+  def _put_aside(self, step: int) -> None:
+    """Renames a damaged checkpoint, so that training goes on before it and nothing is lost."""
+    self._checkpointer.close()
+    damaged = self._folder / str(step)
+    damaged.rename(self._folder.with_name(f"{self._folder.name}_damaged_{step}"))
+    self._open()
+
+  def _restore(self, like: State, members: Members, step: int) -> State:
     target = _tree(like, members)
-    found = jax.tree.map(lambda leaf: tuple(leaf.shape), _shapes(self._checkpointer))
+    folder = self._checkpointer.directory
+    found = jax.tree.map(lambda leaf: tuple(leaf.shape), _shapes(self._checkpointer, step))
     if found != jax.tree.map(lambda leaf: leaf.shape, target):
       raise InputError(
-        f"the checkpoints in {self._checkpointer.directory} are of another network or population; "
+        f"the checkpoints in {folder} are of another network or population; "
         "move the run's folder away to start afresh"
       )
-    abstract = jax.tree.map(
-      lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=x.sharding), target
-    )
-    tree = _load(self._checkpointer, abstract)
+    tree = _load(self._checkpointer, step)
     ours, theirs = target["members"], tree["members"]
     if any(not np.array_equal(ours[name], theirs[name]) for name in ours):
       raise InputError(
-        f"the checkpoints in {self._checkpointer.directory} are of members "
-        f"{_listed(theirs)}, this run wants {_listed(ours)}; move the run's folder away"
+        f"the checkpoints in {folder} are of members {_listed(theirs)}, this run wants "
+        f"{_listed(ours)}; move the run's folder away"
       )
-    return serialization.from_state_dict(like, {k: tree[k] for k in ("params", "adam")})
+    placed = jax.tree.map(lambda array, at: jax.device_put(array, at.sharding), tree, target)
+    return serialization.from_state_dict(like, {k: placed[k] for k in ("params", "adam")})
 
   def close(self) -> None:
-    """Waits for what is being written."""
+    """Waits for what is being written, whether or not it can be."""
     self._checkpointer.close()
 
 
-def _shapes(checkpointer: ocp.training.Checkpointer, step: int | None = None) -> Any:
-  """The tree of the newest checkpoint, or of a step's, with the shapes and types of its arrays.
+class DamagedError(Exception):
+  """A checkpoint cannot be read, or is not what was written."""
+
+
+def load_arrays(
+  folder: Path, step: int | None = None
+) -> tuple[int, dict[str, Any], dict[str, Any]]:
+  """A checkpoint in a folder, the newest by default, as NumPy arrays on any machine.
+
+  Returns:
+    `(step, tree, metadata)`, the metadata being what was saved with it.
 
   Raises:
-    InputError: it cannot be read.
+    InputError: there is no complete checkpoint in the folder, none of this step, or it is damaged.
   """
-  if (tree := checkpointer.metadata(step).metadata) is None:
+  if not folder.is_dir():
+    raise InputError(f"{folder} holds no checkpoint")
+  with ocp.training.Checkpointer(folder.absolute()) as checkpointer:
+    steps = [one.step for one in checkpointer.checkpoints]
+    if not steps:
+      raise InputError(f"{folder} holds no complete checkpoint")
+    step = steps[-1] if step is None else step
+    if step not in steps:
+      raise InputError(f"{folder} holds no step {step}; there are {', '.join(map(str, steps))}")
+    try:
+      tree = _load(checkpointer, step)
+      return step, tree, checkpointer.metadata(step).custom_metadata
+    except DamagedError as problem:
+      others = [str(other) for other in steps if other != step]
+      there = f"; step {', '.join(others)} is there too" if others else ""
+      raise InputError(f"{problem}{there}") from problem
+
+
+def _shapes(checkpointer: ocp.training.Checkpointer, step: int) -> Any:
+  """The tree of a checkpoint with the shapes and types of its arrays.
+
+  Raises:
+    DamagedError: it cannot be read.
+  """
+  try:
+    tree = checkpointer.metadata(step).metadata
+  except Exception as error:  # as in `_load`
+    raise _damaged(checkpointer, step, _in_short(error)) from error
+  if tree is None:
     raise _damaged(checkpointer, step, "its metadata cannot be read")
   return tree
 
 
-def _load(checkpointer: ocp.training.Checkpointer, abstract: Any, step: int | None = None) -> Any:
-  """The newest checkpoint, or that of a step.
+def _load(checkpointer: ocp.training.Checkpointer, step: int) -> Any:
+  """A checkpoint as NumPy arrays, each of them what was written.
 
   Raises:
-    InputError: it cannot be read.
+    DamagedError: it cannot be read, or an array is another one.
   """
+  shapes = _shapes(checkpointer, step)
   try:
-    return checkpointer.load(step, abstract_state=abstract)
+    arrays = jax.tree.map(lambda leaf: np.empty(leaf.shape, leaf.dtype), shapes)
+    tree = checkpointer.load(step, abstract_state=arrays)
+    written = checkpointer.metadata(step).custom_metadata[DIGESTS]
   except Exception as error:  # Orbax and TensorStore raise many kinds for damaged files
-    reason = f"{type(error).__name__}: {str(error).strip()[:100]}"
-    raise _damaged(checkpointer, step, " ".join(reason.split())) from error
+    raise _damaged(checkpointer, step, _in_short(error)) from error
+  found = _digests(tree)
+  if odd := sorted(name for name in written.keys() | found if written.get(name) != found.get(name)):
+    raise _damaged(checkpointer, step, f"{odd[0]} is not what was written")
+  return tree
 
 
-def _damaged(checkpointer: ocp.training.Checkpointer, step: int | None, reason: str) -> InputError:
-  which = checkpointer.latest.step if step is None else step
-  folder = Path(str(checkpointer.directory)) / str(which)
-  return InputError(
-    f"the checkpoint {folder} is damaged ({reason}); delete that folder to go on before it"
+def _damaged(checkpointer: ocp.training.Checkpointer, step: int, reason: str) -> DamagedError:
+  return DamagedError(
+    f"the checkpoint {Path(str(checkpointer.directory)) / str(step)} is damaged ({reason})"
   )
+
+
+def _in_short(error: Exception) -> str:
+  return " ".join(f"{type(error).__name__}: {str(error)[:100]}".split())
 
 
 def _listed(members: dict[str, Any]) -> str:
@@ -115,25 +245,11 @@ def _tree(state: State, members: Members) -> dict[str, Any]:
   )
 
 
-def load_arrays(
-  folder: Path, step: int | None = None
-) -> tuple[int, dict[str, Any], dict[str, Any]]:
-  """The newest checkpoint in a folder, or that of a step, as NumPy arrays on any machine.
-
-  Returns:
-    `(step, tree, metadata)`, the metadata being what was saved with it.
-
-  Raises:
-    InputError: there is no such complete checkpoint in the folder, or it is damaged.
-  """
-  if not folder.is_dir():
-    raise InputError(f"{folder} holds no checkpoint")
-  with ocp.training.Checkpointer(folder.absolute()) as checkpointer:
-    if not (steps := [found.step for found in checkpointer.checkpoints]):
-      raise InputError(f"{folder} holds no complete checkpoint")
-    step = max(steps) if step is None else step
-    if step not in steps:
-      raise InputError(f"{folder} holds no checkpoint of step {step}, but of {sorted(steps)}")
-    shapes = _shapes(checkpointer, step)
-    arrays = jax.tree.map(lambda leaf: np.empty(leaf.shape, leaf.dtype), shapes)
-    return step, _load(checkpointer, arrays, step), checkpointer.metadata(step).custom_metadata
+def _digests(tree: dict[str, Any]) -> dict[str, str]:
+  """A digest of every array, its type and shape included, by its path in the tree."""
+  found = {}
+  for name, array in flatten_dict(tree, sep="/").items():
+    hashed = hashlib.sha256(f"{array.dtype.str} {array.shape}".encode())
+    hashed.update(np.ascontiguousarray(array).tobytes())
+    found[name] = hashed.hexdigest()
+  return found

@@ -1,13 +1,25 @@
-"""Stopping on a signal: at once, or, while state is being changed, at the next safe moment."""
+"""Stopping on a signal: at once, or, while there is something to save, at the next safe moment.
+
+Python runs a signal's handler in the main thread, which may be inside XLA's compiler for a minute.
+So a second thread hears of the signal as well, and where nothing waits to be saved it ends the
+process without waiting for the compiler.
+"""
 
 import contextlib
+import os
 import signal
+import socket
 import sys
+import threading
 from collections.abc import Iterator
 from types import FrameType
 
-_deferring = False
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+PATIENCE = 2.0  # seconds for the main thread to stop in good order
+
 _requested: int | None = None
+_deferring = False
+_saving = False  # whether the process must live until something is saved
 
 
 class Interrupted(KeyboardInterrupt):
@@ -18,12 +30,29 @@ class Interrupted(KeyboardInterrupt):
     self.exit_code = 128 + number
 
 
-def install() -> None:
-  """Turns SIGINT and SIGTERM into `Interrupted` (main thread only)."""
+@contextlib.contextmanager
+def installed() -> Iterator[None]:
+  """Within it SIGINT and SIGTERM become `Interrupted` (main thread only)."""
   global _requested  # noqa: PLW0603  # signals belong to the process, and so does this
   _requested = None
-  for number in (signal.SIGINT, signal.SIGTERM):
-    signal.signal(number, _handle)
+  ours, theirs = socket.socketpair()
+  theirs.setblocking(False)
+  before = {number: signal.signal(number, _handle) for number in SIGNALS}
+  woken = signal.set_wakeup_fd(theirs.fileno(), warn_on_full_buffer=False)
+  finished = threading.Event()
+  watcher = threading.Thread(target=_watch, args=(ours, finished), daemon=True)
+  watcher.start()
+  try:
+    yield
+  finally:
+    finished.set()
+    signal.set_wakeup_fd(woken)
+    for number, handler in before.items():
+      signal.signal(number, handler)
+    theirs.close()  # the watcher reads its end
+    watcher.join()
+    ours.close()
+    _requested = None
 
 
 def _handle(number: int, frame: FrameType | None) -> None:
@@ -32,6 +61,17 @@ def _handle(number: int, frame: FrameType | None) -> None:
   if not _deferring or not first:
     raise Interrupted(number)
   print("\nStopping after these steps; once more to stop at once.", file=sys.stderr, flush=True)
+
+
+def _watch(signals: socket.socket, finished: threading.Event) -> None:
+  """Ends the process if a signal came, its time is up, and there is nothing to save."""
+  while heard := [number for number in signals.recv(16) if number in SIGNALS]:
+    overdue = not finished.wait(PATIENCE)
+    while overdue and _saving:
+      overdue = not finished.wait(0.05)
+    if overdue:
+      print("\nStopped; the same command goes on from here.", file=sys.stderr, flush=True)
+      os._exit(128 + heard[0])
 
 
 @contextlib.contextmanager
@@ -44,6 +84,24 @@ def deferred() -> Iterator[None]:
   finally:
     _deferring = False
   raise_if_requested()
+
+
+@contextlib.contextmanager
+def at_once() -> Iterator[None]:
+  """Within `deferred`, around what changes nothing: a signal raises `Interrupted` there."""
+  global _deferring  # noqa: PLW0603
+  before, _deferring = _deferring, False
+  try:
+    raise_if_requested()
+    yield
+  finally:
+    _deferring = before
+
+
+def must_save(something: bool) -> None:
+  """Says whether the process holds something that it has yet to save."""
+  global _saving  # noqa: PLW0603
+  _saving = something
 
 
 def requested() -> bool:

@@ -13,16 +13,18 @@ import numpy as np
 
 from sr_jax.console import TrainingProgress
 from sr_jax.data.patches import Store
+from sr_jax.run_folder import Unsaved
 from sr_jax.training import interruption
 from sr_jax.training.checkpoints import Checkpoints
 from sr_jax.training.metrics import MetricsLog
 from sr_jax.training.population import Members, State
 
 TRACED_DISPATCH = 3  # the first ones compile
+LONGEST = 1.0  # seconds that a dispatch is to last at most: a signal waits for it
 
 
 def steps_per_dispatch() -> int:
-  """Steps that the device takes on its own between two messages from the host.
+  """Most steps that the device takes on its own between two messages from the host.
 
   Many for accelerators, whose steps of a tenth of a millisecond would else wait for the host; few
   on CPU, so that it stops soon.
@@ -47,6 +49,84 @@ class Training:
   validate_at: frozenset[int]
 
 
+class Saver:
+  """Saves a training now and then, without stopping where that fails.
+
+  Args:
+    checkpoints: where.
+    about: metadata of each.
+    every_seconds: time between two.
+    unsaved: notes what cannot be written.
+    what: is saved, in words.
+  """
+
+  def __init__(
+    self,
+    checkpoints: Checkpoints,
+    about: dict[str, Any],
+    every_seconds: float,
+    unsaved: Unsaved,
+    what: str,
+  ) -> None:
+    self.checkpoints = checkpoints
+    self._about, self._every = about, every_seconds
+    self._unsaved, self._what = unsaved, f"checkpoints of {what}"
+    self._saved_at = time.monotonic()
+
+  def due(self) -> bool:
+    """Whether it is time to save."""
+    return time.monotonic() - self._saved_at >= self._every
+
+  def save(self, step: int, state: State, members: Members, last: bool = False) -> None:
+    """Saves in the background; the last time, waits for it."""
+    self._saved_at = time.monotonic()
+    with self._unsaved.noting(self._what):
+      self.checkpoints.wait()  # for the one before, whose failure is not this one's
+    with self._unsaved.noting(self._what):
+      self.checkpoints.save(step, state, members, self._about)
+      if last:
+        self.checkpoints.wait()
+        self._unsaved.saved(self._what)
+
+
+class Losses:
+  """The losses of dispatches, read late, logged as one line for each `steps_per_dispatch` steps.
+
+  So the steps at which something is logged do not depend on how long dispatches are.
+  """
+
+  def __init__(self, training: Training, metrics: MetricsLog, progress: TrainingProgress) -> None:
+    self._training, self._metrics, self._progress = training, metrics, progress
+    self._unread: list[tuple[int, int, jax.Array]] = []
+    self._sum: Any = 0.0
+    self._count = 0
+
+  def next_line(self, step: int) -> int:
+    """The step of the first line after `step`: also at validations, and at the end."""
+    every = steps_per_dispatch()
+    later = [at for at in self._training.validate_at if at > step]
+    return min(self._training.steps, (step // every + 1) * every, *later)
+
+  def add(self, start: int, stop: int, loss: jax.Array) -> None:
+    """Takes the mean losses of the steps from `start` to `stop`, which may not be there yet."""
+    self._unread.append((start, stop, loss))
+
+  def read(self, but_the_last: bool = False) -> None:
+    """Waits for the losses taken, logs them, and shows where training is."""
+    ready = self._unread[:-1] if but_the_last else self._unread
+    self._unread = self._unread[len(ready) :]
+    for start, stop, loss in ready:
+      self._sum = self._sum + (stop - start) * np.asarray(loss, np.float64)
+      self._count += stop - start
+      if stop == self.next_line(start):
+        psnr = [_psnr(value) for value in (self._sum / self._count).tolist()]
+        self._sum, self._count = 0.0, 0
+        line = {"arm": self._training.arm, "stage": self._training.stage}
+        self._metrics.append(step=stop, **line, training_psnr=psnr)
+        finite = [value for value in psnr if value is not None]
+        self._progress.update(stop, f"{np.mean(finite):.2f} dB" if finite else "diverged")
+
+
 def train(
   training: Training,
   train_steps: Callable,
@@ -54,10 +134,9 @@ def train(
   members: Members,
   store: Store,
   validate: Callable[[State], Any],
-  checkpoints: Checkpoints,
+  saver: Saver,
   metrics: MetricsLog,
-  about: dict[str, Any],
-  checkpoint_every_seconds: float,
+  on_corrupt: str = "stop",
   trace: Path | None = None,
 ) -> State:
   """Trains `state` (fresh) and returns it trained.
@@ -71,59 +150,61 @@ def train(
     members: who is in the population.
     store: the training images.
     validate: gives a number per member, logged as `validation_psnr`.
-    checkpoints: where the state is saved; the latest one is continued.
+    saver: saves the state; its latest checkpoint is continued.
     metrics: where losses and validation are logged.
-    about: metadata of the checkpoints.
-    checkpoint_every_seconds: time between two checkpoints.
+    on_corrupt: "stop" at a damaged checkpoint, or go on from the "previous" one.
     trace: folder for a trace of one dispatch, in which nothing compiles.
 
   Raises:
     Interrupted: a signal asked to stop; everything done is saved.
   """
   name = {"arm": training.arm, "stage": training.stage}
-  if (step := checkpoints.latest) is not None:
-    state = checkpoints.restore(state, members)
-  step = step or 0
-  metrics.rewind(step, **name)
+  step = 0
+  if saver.checkpoints.latest is not None:
+    step, state = saver.checkpoints.restore(state, members, on_corrupt)
+  logged = metrics.rewind(step, **name)
+  validated = {line["step"] for line in logged if "validation_psnr" in line}
   progress = TrainingProgress(f"{training.arm} {training.stage}", step, training.steps)
-  saved = time.monotonic()
-  pending: tuple[int, jax.Array] | None = None
-  dispatches = 0
+  losses = Losses(training, metrics, progress)
+  dispatches, per_dispatch = 0, 1  # until a step was timed
 
-  def report() -> None:
-    if pending is not None:
-      at, losses = pending
-      psnr = [_psnr(loss) for loss in np.asarray(losses).tolist()]
-      metrics.append(step=at, **name, training_psnr=psnr)
-      finite = [value for value in psnr if value is not None]
-      progress.update(at, f"{np.mean(finite):.2f} dB" if finite else "diverged")
+  def validate_once() -> None:
+    if step in training.validate_at and step not in validated:
+      with interruption.at_once():
+        metrics.append(step=step, **name, validation_psnr=validate(state))
 
   try:
     with interruption.deferred():
-      while step < training.steps and not interruption.requested():
-        stop = min(
-          training.steps,
-          step + steps_per_dispatch(),
-          *(at for at in training.validate_at if at > step),
-        )
-        dispatches += 1
-        with _tracing(trace if dispatches == TRACED_DISPATCH else None) as wait_for:
-          wait_for(state)
-          state, losses = train_steps(state, members, store, step, stop, training.steps)
-          wait_for(losses)
-        report()
-        step, pending = stop, (stop, losses)
-        if step in training.validate_at:
-          metrics.append(step=step, **name, validation_psnr=validate(state))
-        if time.monotonic() - saved >= checkpoint_every_seconds:
-          report()
-          pending = None
-          checkpoints.save(step, state, members, about)
-          saved = time.monotonic()
-      report()
-      checkpoints.save(step, state, members, about)
+      try:
+        validate_once()  # a run may have been stopped in the middle of it
+        while step < training.steps and not interruption.requested():
+          stop = min(step + per_dispatch, losses.next_line(step))
+          dispatches += 1
+          began = time.monotonic()
+          with _tracing(trace if dispatches == TRACED_DISPATCH else None) as wait_for:
+            wait_for(state)
+            state, loss = train_steps(state, members, store, step, stop, training.steps)
+            wait_for(loss)
+          losses.add(step, stop, loss)
+          if dispatches <= 2:  # the first one compiles, the second is timed
+            jax.block_until_ready(loss)
+            interruption.must_save(True)
+          if dispatches == 2:
+            seconds = (time.monotonic() - began) / (stop - step)
+            per_dispatch = min(max(int(LONGEST / seconds), 1), steps_per_dispatch())
+          step = stop
+          losses.read(but_the_last=step not in training.validate_at)
+          validate_once()
+          if saver.due():
+            losses.read()
+            saver.save(step, state, members)
+      except interruption.Interrupted:  # in a validation: what was trained is saved all the same
+        pass
+      losses.read()
+      saver.save(step, state, members, last=True)
   finally:
     progress.close()
+    interruption.must_save(False)
   return state
 
 

@@ -4,33 +4,53 @@ import json
 from pathlib import Path
 from typing import Any
 
+from sr_jax.run_folder import Unsaved, replace_text
+
 
 def read(path: Path) -> list[dict[str, Any]]:
-  """All complete lines of a metrics file; a last line torn by a kill is left out."""
+  """All lines of a metrics file, but for what a kill or a full disk has torn."""
   if not path.exists():
     return []
-  text = path.read_text()
-  return [json.loads(line) for line in text[: text.rfind("\n") + 1].splitlines()]
+  found = []
+  for text in path.read_text().splitlines():
+    try:
+      line = json.loads(text)
+    except ValueError:
+      continue
+    if isinstance(line, dict) and "step" in line:
+      found.append(line)
+  return found
 
 
 class MetricsLog:
-  """Appends lines to a file; `rewind` forgets what a resumed training is about to repeat."""
+  """Appends lines to a file; `rewind` forgets what a resumed training is about to repeat.
 
-  def __init__(self, path: Path) -> None:
-    self._path = path
+  A line that cannot be written stops nothing: it is noted as not saved.
+  """
+
+  def __init__(self, path: Path, unsaved: Unsaved) -> None:
+    self._path, self._unsaved = path, unsaved
+    self._torn = False
 
   def append(self, **line: Any) -> None:
     """Writes one line. Numbers must be finite or None: the file is strict JSON."""
-    with self._path.open("a") as file:
-      file.write(json.dumps(line, allow_nan=False) + "\n")
+    text = json.dumps(line, allow_nan=False) + "\n"
+    with self._unsaved.noting(f"lines of {self._path.name}"):
+      before, self._torn = "\n" * self._torn, True
+      with self._path.open("a") as file:
+        file.write(before + text)
+      self._torn = False
 
-  def rewind(self, step: int, **training: str) -> None:
-    """Drops the lines of one training (its arm and stage) after `step`, and a torn line."""
-    kept = [
-      line
-      for line in read(self._path)
-      if line["step"] <= step or any(line.get(key) != value for key, value in training.items())
-    ]
-    fresh = self._path.with_suffix(".new")
-    fresh.write_text("".join(json.dumps(line) + "\n" for line in kept))
-    fresh.replace(self._path)
+  def rewind(self, step: int, **training: str) -> list[dict[str, Any]]:
+    """Drops the lines of one training (its arm and stage) after `step`, and torn ones.
+
+    Returns:
+      the lines of this training that are left.
+    """
+
+    def ours(line: dict[str, Any]) -> bool:
+      return all(line.get(key) == value for key, value in training.items())
+
+    kept = [line for line in read(self._path) if line["step"] <= step or not ours(line)]
+    replace_text(self._path, "".join(json.dumps(line) + "\n" for line in kept))
+    return [line for line in kept if ours(line)]

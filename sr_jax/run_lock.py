@@ -1,0 +1,68 @@
+"""One process at a time works in a run's folder.
+
+The lock is the kernel's, on a file that names its holder: it ends with the process, however that
+ends, so that a file left behind by a dead process stops nobody.
+"""
+
+import contextlib
+import fcntl
+import json
+import os
+import platform
+import time
+from pathlib import Path
+from typing import IO, Any
+
+from sr_jax.config import InputError
+
+FILE = "run.lock"
+
+_held: dict[Path, IO[str]] = {}  # a lock belongs to the process, and so does this
+
+
+def acquire(run_dir: Path) -> None:
+  """Takes the lock of a run's folder, which must exist, unless this process has it already.
+
+  Raises:
+    InputError: another process has it.
+  """
+  path = run_dir.resolve() / FILE
+  while path not in _held:
+    file = path.open("a+")
+    try:
+      fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+      file.seek(0)
+      holder = _describe(file.read())
+      file.close()
+      raise InputError(
+        f"{run_dir} is being worked on by {holder}; wait for it, or stop it first"
+      ) from error
+    if not path.exists() or not os.path.samestat(path.stat(), os.fstat(file.fileno())):
+      file.close()  # its holder was just removing it: what is locked is no longer there
+      continue
+    _held[path] = file
+    now = time.strftime("%Y-%m-%d %H:%M:%S")
+    with contextlib.suppress(OSError):  # on a full disk it holds all the same, without a name
+      file.truncate(0)
+      file.write(json.dumps({"pid": os.getpid(), "host": platform.node(), "since": now}) + "\n")
+      file.flush()
+
+
+def release(run_dir: Path) -> None:
+  """Gives the lock back, if this process has it."""
+  path = run_dir.resolve() / FILE
+  if (file := _held.pop(path, None)) is not None:
+    with contextlib.suppress(OSError):
+      path.unlink(missing_ok=True)
+    with contextlib.suppress(OSError):
+      file.close()
+
+
+def _describe(text: str) -> str:
+  """The holder in words."""
+  try:
+    about: dict[str, Any] = json.loads(text)
+    return f"process {about['pid']} on {about['host']} since {about['since']}"
+  except (ValueError, KeyError, TypeError):
+    return "another process"

@@ -1,0 +1,80 @@
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from sr_jax.training import interruption
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_a_signal_that_python_swallowed_is_raised_later():
+  with interruption.installed():
+    with contextlib.suppress(interruption.Interrupted):  # as a weak reference's callback does
+      os.kill(os.getpid(), signal.SIGTERM)
+    with pytest.raises(interruption.Interrupted) as stop:
+      interruption.raise_if_requested()
+  assert stop.value.exit_code == 143
+
+
+def test_a_signal_outside_the_loop_stops_at_once():
+  before = signal.getsignal(signal.SIGINT)
+  with interruption.installed(), pytest.raises(interruption.Interrupted) as stop:
+    os.kill(os.getpid(), signal.SIGINT)
+  assert stop.value.exit_code == 130
+  assert signal.getsignal(signal.SIGINT) == before
+
+
+def test_deferred_stops_are_asked_for_and_some_are_at_once():
+  reached = []
+
+  def body():
+    with interruption.installed(), interruption.deferred():
+      with contextlib.suppress(interruption.Interrupted), interruption.at_once():
+        os.kill(os.getpid(), signal.SIGTERM)
+        reached.append("after the signal, at once")
+      assert interruption.requested()
+      reached.append("within deferred")
+
+  with pytest.raises(interruption.Interrupted):
+    body()
+  assert reached == ["within deferred"]
+
+
+# Hashing for minutes, in C without Python's lock: what XLA's compiler looks like to a signal.
+BUSY = """
+import hashlib, threading, time
+from sr_jax.training import interruption
+with interruption.installed(), interruption.deferred():
+  interruption.must_save({must_save})
+  threading.Timer(4, interruption.must_save, [False]).start()
+  print("ready", flush=True)
+  hashlib.pbkdf2_hmac("sha256", b"", b"", 10**9)
+"""
+
+
+@pytest.mark.parametrize(("must_save", "least", "most"), [(False, 1, 4), (True, 3.5, 9)])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_busy_main_thread_delays_no_exit_but_for_what_must_be_saved(
+  must_save, least, most, number
+):
+  with subprocess.Popen(
+    [sys.executable, "-c", BUSY.format(must_save=must_save)],
+    stdout=subprocess.PIPE,
+    stderr=subprocess.PIPE,
+    text=True,
+    cwd=ROOT,
+  ) as process:
+    assert process.stdout is not None
+    assert process.stderr is not None
+    assert process.stdout.readline() == "ready\n"
+    began = time.monotonic()
+    process.send_signal(number)
+    assert process.wait(60) == 128 + number
+    assert least < time.monotonic() - began < most
+    assert "Stopped; the same command goes on from here." in process.stderr.read()
