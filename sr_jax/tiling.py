@@ -4,12 +4,13 @@ Every tile is a window of the image on which the network runs as it is: where th
 the image, the network's own padding is that of the whole image; where it ends within, what its
 padding reaches is dropped, and the next tile has it. So in exact arithmetic there is no seam.
 
-In float32 an output pixel is the same sum wherever it lies, but XLA may order its terms by the shape
-of the input, and promises nothing. As found by experiment, with 2 threads and with 16, and held by
-the tests, XLA on CPU orders them alike in all inputs of at least a thousand pixels, and tiles and
-whole are equal bit for bit. (A strip of 1 x 64 pixels differs from one of 1 x 300 in the last bit.)
-So tiles of a strip are long: they have the pixels of a square one. An image smaller than a tile is
-one tile. On GPU, where cuDNN chooses algorithms by shape, tiles and whole are equal to rounding.
+In float32 an output pixel is the same sum wherever it lies, but XLA may order its terms by the
+shape of the input, and promises nothing. As found by experiment, with 2 threads and with 16, and
+held by the tests, XLA on CPU orders them alike in all inputs of at least a thousand pixels, and
+tiles and whole are equal bit for bit. (A strip of 1 x 64 pixels may differ from one of 1 x 300 in
+the last bit.) So tiles of a strip are long: they have the pixels of a square one. An image smaller
+than a tile is one tile. On GPU, where cuDNN chooses algorithms by shape, tiles and whole are equal
+to rounding.
 """
 
 import functools
