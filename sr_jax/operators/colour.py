@@ -1,4 +1,4 @@
-"""Luminance of 8-bit images: Y of ITU-R BT.601, as MATLAB's `rgb2ycbcr`."""
+"""Luminance and chroma of 8-bit images: YCbCr of ITU-R BT.601, as MATLAB's `rgb2ycbcr`."""
 
 import numpy as np
 from jaxtyping import Float, UInt8
@@ -6,6 +6,11 @@ from jaxtyping import Float, UInt8
 # Of R, G and B in 0..255. Many copies hold 64.738 for 65.738 in these weights' other form,
 # (65.738, 129.057, 25.064) / 256.
 WEIGHTS = np.array([65.481, 128.553, 24.966]) / 255
+OFFSETS = np.array([16.0, 128.0, 128.0])  # of Y, Cb and Cr
+TO_YCBCR = np.stack(
+  [WEIGHTS, np.array([-37.797, -74.203, 112]) / 255, np.array([112, -93.786, -18.214]) / 255]
+)
+FROM_YCBCR = np.linalg.inv(TO_YCBCR)
 
 
 def luminance(pixels: UInt8[np.ndarray, "h w *c"]) -> UInt8[np.ndarray, "h w"]:
@@ -18,3 +23,17 @@ def luminance(pixels: UInt8[np.ndarray, "h w *c"]) -> UInt8[np.ndarray, "h w"]:
 def unrounded_luminance(rgb: UInt8[np.ndarray, "h w 3"]) -> Float[np.ndarray, "h w"]:
   """Y of RGB in 16..235, in double precision."""
   return 16 + rgb @ WEIGHTS
+
+
+def to_ycbcr(rgb: UInt8[np.ndarray, "h w 3"]) -> Float[np.ndarray, "h w 3"]:
+  """Y in 16..235, Cb and Cr in 16..240 of RGB, in double precision and not rounded."""
+  return OFFSETS + rgb @ TO_YCBCR.T
+
+
+def from_ycbcr(ycbcr: Float[np.ndarray, "h w 3"]) -> Float[np.ndarray, "h w 3"]:
+  """RGB in 0..255 of `to_ycbcr`, in double precision; not rounded, and not clipped where beyond.
+
+  A pixel's bits depend on that pixel alone, which those of a matrix product need not.
+  """
+  y, cb, cr = np.moveaxis(ycbcr - OFFSETS, 2, 0)
+  return np.stack([row[0] * y + row[1] * cb + row[2] * cr for row in FROM_YCBCR], axis=2)

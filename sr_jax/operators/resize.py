@@ -42,11 +42,35 @@ def imresize(
     border: "mirror" repeats the image in a mirror beyond its edge (MATLAB today), "clamp" repeats
       the edge pixel (MATLAB until 2015).
   """
-  out = image
+  whole = slice(None)
+  return imresize_part(image, factor, (whole, whole), border)
+
+
+def imresize_part(
+  image: Num[np.ndarray, "h w *c"],
+  factor: int | float,
+  part: tuple[slice, slice],
+  border: Border = "mirror",
+) -> Num[np.ndarray, "h2 w2 *c"]:
+  """Rows and columns of `imresize`, the same to the bit, without computing the others.
+
+  Args:
+    image: as of `imresize`, whole; of no channels, so is the result.
+    factor: size out per size in.
+    part: the rows and columns that are wanted, step 1, at least one of each.
+    border: as of `imresize`.
+  """
+  matrices, out = [], image
   for axis in (0, 1):
-    matrix = _matrix(image.shape[axis], factor, border)
+    matrix = _matrix(image.shape[axis], factor, border)[part[axis]]
+    first, last = matrix.indices.min(), matrix.indices.max()
+    seen = (matrix.data, matrix.indices - first, matrix.indptr)
+    matrices.append(csr_array(seen, shape=(matrix.shape[0], last - first + 1)))
+    out = out[(slice(None),) * axis + (slice(first, last + 1),)]
+  for axis, matrix in enumerate(matrices):
     lines = np.moveaxis(out, axis, 0).astype(np.float64, copy=False)
-    resized = (matrix @ lines.reshape(len(lines), -1)).reshape(-1, *lines.shape[1:])
+    columns = lines.reshape(len(lines), math.prod(lines.shape[1:]))
+    resized = (matrix @ columns).reshape(matrix.shape[0], *lines.shape[1:])
     if image.dtype == np.uint8:
       resized = np.floor(np.clip(resized, 0, 255) + 0.5).astype(np.uint8)
     out = np.moveaxis(resized, 0, axis)

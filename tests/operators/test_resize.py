@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from sr_jax.operators.resize import imresize, upscale_bicubic, upscale_taps
+from sr_jax.operators.resize import imresize, imresize_part, upscale_bicubic, upscale_taps
 
 
 @pytest.mark.parametrize("scale", [2, 3, 4])
@@ -68,3 +68,16 @@ def test_the_network_form_equals_imresize_to_the_border(scale):
   with jax.enable_x64():
     ours = upscale_bicubic(jnp.asarray(x)[None, :, :, None], scale)[0, :, :, 0]
     np.testing.assert_allclose(ours, imresize(x, scale), atol=1e-14)
+
+
+@pytest.mark.parametrize("factor", [1 / 3, 2, 3])
+@pytest.mark.parametrize("shape", [(24, 30), (1, 30, 2), (24, 1, 0)])
+@pytest.mark.parametrize("dtype", [np.uint8, np.float32])
+def test_a_part_is_what_the_whole_has_there_to_the_bit(factor, shape, dtype):
+  image = np.random.default_rng(0).integers(0, 256, shape).astype(dtype)
+  whole = imresize(image, factor)
+  for begin, end in ((0, 1), (0, 8), (3, 5), (7, 8)):
+    part = tuple(slice(min(begin, n - 1), min(end, n)) for n in whole.shape[:2])
+    found = imresize_part(image, factor, part)
+    np.testing.assert_array_equal(found, whole[part])
+    assert found.dtype == whole.dtype

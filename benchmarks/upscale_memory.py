@@ -1,0 +1,79 @@
+"""Memory of upscaling a photograph: `python benchmarks/upscale_memory.py [--out=FILE.json]`.
+
+Upscales 4000 x 3000 pixels of RGB to twice that with each network of the note as a command of its
+own, and prints the most memory that the process held.
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from sr_jax.console import say
+from sr_jax.networks import HRNetwork, LRNetwork, Network, describe
+from sr_jax.run_folder import describe_devices, write_json
+from sr_jax.training import population, sharding
+from sr_jax.training.checkpoints import Checkpoints
+
+SIZE = (4000, 3000)
+NETWORKS: dict[str, Network] = {"lr": LRNetwork(), "hr": HRNetwork()}
+
+
+def make_run(run_dir: Path) -> None:
+  """A run's folder with untrained networks: they take the memory of trained ones."""
+  for arm, network in NETWORKS.items():
+    mesh = sharding.make_mesh(1, 1)
+    members = sharding.shard_members(mesh, population.make_members([0], [1e-3]))
+    checkpoints = Checkpoints(run_dir / "checkpoints" / arm / "final")
+    state = population.initialise(network, arm, members, mesh)
+    checkpoints.save(0, state, members, {"network": describe(network)})
+    checkpoints.wait()
+    checkpoints.close()
+  (run_dir / "config.json").write_text(json.dumps({"arms": {arm: {} for arm in NETWORKS}}))
+
+
+def measure(command: list[str]) -> tuple[float, float]:
+  """Gigabytes that a process held at most, and seconds that it took.
+
+  Raises:
+    RuntimeError: it failed.
+  """
+  began = time.perf_counter()
+  with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+  if process.returncode:
+    raise RuntimeError(f"{' '.join(command)} failed; its error is above")
+  unit = 1 if sys.platform == "darwin" else 1024  # bytes there, KiB on Linux
+  return usage.ru_maxrss * unit / 1e9, time.perf_counter() - began
+
+
+def main(out: Path | None) -> None:
+  """Measures, prints, and writes JSON."""
+  found = {}
+  with tempfile.TemporaryDirectory() as folder:
+    photo, run_dir = Path(folder) / "photo.jpg", Path(folder) / "run"
+    pixels = np.random.default_rng(0).integers(0, 256, (*SIZE[::-1], 3), np.uint8)
+    Image.fromarray(pixels).save(photo)
+    make_run(run_dir)
+    for arm in NETWORKS:
+      flags = [f"--checkpoint={run_dir}", f"--output={folder}/{arm}", f"--arm={arm}"]
+      gigabytes, seconds = measure([sys.executable, "-m", "sr_jax.upscale", str(photo), *flags])
+      say(f"{arm}: {gigabytes:.2f} GB at most, {seconds:.0f} s")
+      found[arm] = {"peak_gigabytes": gigabytes, "seconds": seconds}
+  if out:
+    about = {"benchmark": "upscale_memory", "device": describe_devices(), "networks": found}
+    write_json(out, about)
+
+
+if __name__ == "__main__":
+  parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+  parser.add_argument("--out", type=Path, help="JSON file to write")
+  main(parser.parse_args().out)
