@@ -23,7 +23,7 @@ from sr_jax.arm_run import (
   train_arm,
 )
 from sr_jax.budget import Arm, Budget
-from sr_jax.config import Execution, to_dict
+from sr_jax.config import Execution, InputError, to_dict
 from sr_jax.console import say, table
 from sr_jax.data import patches, sources
 from sr_jax.data.images import Photo
@@ -79,8 +79,7 @@ def compare(
   """
   done = train_and_score(experiment, arms, recipe, execution, run_dir)
   if isinstance(done, Photos):
-    report.draw_photographs(read_json(run_dir / "results.json"), done.test, None, run_dir)
-    return _tell(run_dir)
+    return _tell_again(run_dir, done)
   results, trained, bench, seconds = done
   results["verdict"] = verdict.decide(results, comparison)
 
@@ -214,6 +213,22 @@ def _upscale(
       ((_, members),) = scoring.upscale_all(arm.network, params, [photo], mesh)
       pictures[arm.name] = next((sr for sr in members if sr is not None), None)
   return {name: sr for name, sr in pictures.items() if sr is not None}
+
+
+def _tell_again(run_dir: Path, photos: Photos) -> dict[str, str]:
+  """What is told of a run that had been finished.
+
+  Raises:
+    InputError: its results are damaged.
+  """
+  try:
+    report.draw_photographs(read_json(run_dir / "results.json"), photos.test, None, run_dir)
+    return _tell(run_dir)
+  except (KeyError, TypeError, IndexError, AttributeError) as error:
+    raise InputError(
+      f"{run_dir / 'results.json'} or timing.json is damaged or of another version of sr_jax "
+      f"({type(error).__name__}: {error}); without results.json the run makes both again"
+    ) from error
 
 
 def _tell(run_dir: Path) -> dict[str, str]:

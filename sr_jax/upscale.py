@@ -20,6 +20,7 @@ import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
+import jax
 import numpy as np
 from absl import flags
 from PIL import Image
@@ -31,6 +32,7 @@ from sr_jax.data.images import decode
 from sr_jax.data.planes import CHANNELS, compose, mode_of, take_apart
 from sr_jax.operators.resize import imresize_part
 from sr_jax.trained import Trained
+from sr_jax.training.checkpoints import hush
 
 
 def upscale_image(
@@ -153,6 +155,8 @@ def _main(argv: Sequence[str]) -> int:
     mode_of(read(path), str(path))
   files = outputs_of(images, folder, asked.overwrite)
   by = trained.load(run_dir, asked.arm, int(asked.member))
+  if not all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(by.params)):
+    raise InputError(f"--member={by.member} of {by.arm} diverged in training; choose another")
   say(f"{by.arm}, seed {by.seed}, trained for {by.step} steps, enlarges {by.network.scale} times")
   folder.mkdir(parents=True, exist_ok=True)
   for path, file in zip(images, files, strict=True):
@@ -164,4 +168,5 @@ def _main(argv: Sequence[str]) -> int:
 
 
 if __name__ == "__main__":
+  hush()
   sys.exit(main(sys.argv))

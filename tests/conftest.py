@@ -1,10 +1,16 @@
 """Every test runs on four CPU devices, so that a mesh is more than the trivial one."""
 
+import contextlib
+import hashlib
 import json
+import subprocess
+import sys
 from pathlib import Path
+from typing import NamedTuple
 
 import jax
 import pytest
+from PIL import Image
 
 from sr_jax.networks import ESPCN, LRNetwork, describe
 from sr_jax.training import population, sharding
@@ -16,6 +22,8 @@ jax.config.update("jax_numpy_rank_promotion", "raise")
 # bits are compared between programs, and in every process a test starts, it is optimised.
 jax.config.update("jax_disable_most_optimizations", True)
 
+ROOT = Path(__file__).parents[1]
+SAMPLE_PHOTOS = ROOT / "sr_jax" / "data" / "sample_photos"
 SHARED = Path(__file__).parents[2] / "shared" / "data"
 
 
@@ -33,6 +41,73 @@ def optimised():
   jax.config.update("jax_disable_most_optimizations", False)
   yield
   jax.config.update("jax_disable_most_optimizations", True)
+
+
+class SmallRun(NamedTuple):
+  """A finished run, and the flags that made it."""
+
+  folder: Path
+  flags: dict[str, str]
+
+  def command(self, **changed):
+    flags = {**self.flags, **changed}
+    return ["launch.py", *(f"--{name}={value}" for name, value in flags.items())]
+
+
+@pytest.fixture(scope="session")
+def small_run(tmp_path_factory):
+  """A small finished run: LR of 8 maps and HR of 2, one hidden layer each, two seeds."""
+  folder = tmp_path_factory.mktemp("run")
+  for i, path in enumerate(sorted(SAMPLE_PHOTOS.glob("*.webp"))[:9]):
+    split = folder / "data" / ("train", "validation", "test")[i % 3]
+    split.mkdir(parents=True, exist_ok=True)
+    Image.open(path).crop((100, 100, 150, 150)).save(split / f"{path.stem}.png")
+  flags = {
+    "experiment": "smoke",
+    "features": "8",
+    "steps": "30",
+    "search_steps": "5",
+    "batch": "4",
+    "patch": "8",
+    "checkpoint_every_seconds": "0.001",
+    "workdir": str(folder / "runs"),
+    "data": f"folder:{folder / 'data'}",
+    "compile_cache": "",
+    "data_dir": str(folder / "decoded"),
+  }
+  command = SmallRun(folder, flags).command()
+  done = subprocess.run(
+    [sys.executable, *command], cwd=ROOT, capture_output=True, text=True, check=False
+  )
+  assert done.returncode == 0, done.stdout + done.stderr
+  (found,) = (folder / "runs").iterdir()
+  return SmallRun(found, flags)
+
+
+def contents(folder):
+  """Every file below a folder with its bytes' hash and its time, and every folder."""
+  return {
+    path: (hashlib.sha256(path.read_bytes()).digest(), path.stat().st_mtime_ns)
+    if path.is_file()
+    else None
+    for path in folder.rglob("*")
+  }
+
+
+@pytest.fixture
+def unchanged():
+  """A context in which no file below some folders may change, come or go."""
+
+  @contextlib.contextmanager
+  def watch(*folders):
+    before = [contents(folder) for folder in folders]
+    yield
+    for folder, files in zip(folders, before, strict=True):
+      now = contents(folder)
+      assert sorted(now) == sorted(files)
+      assert [path for path in files if now[path] != files[path]] == []
+
+  return watch
 
 
 @pytest.fixture(scope="session")

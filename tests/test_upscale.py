@@ -1,4 +1,5 @@
 import io
+import json
 import shutil
 import subprocess
 import sys
@@ -12,8 +13,11 @@ from PIL import Image
 from sr_jax import trained
 from sr_jax.data.images import decode
 from sr_jax.data.planes import take_apart
+from sr_jax.networks import LRNetwork, describe
 from sr_jax.networks import upscale as upscale_whole
 from sr_jax.operators.resize import imresize
+from sr_jax.training import population, sharding
+from sr_jax.training.checkpoints import Checkpoints
 from sr_jax.upscale import main, upscale_image
 
 ROOT = Path(__file__).parents[1]
@@ -215,9 +219,9 @@ BAD = [
   (["good.jpg", "--output=text.png/out"], "text.png is no folder"),
   (["good.jpg", "--output="], "--output is missing"),
   (["good.jpg", "--checkpoint="], "--checkpoint is missing"),
-  (["good.jpg", "--checkpoint=nowhere"], "--checkpoint=nowhere is no folder; give that of a run"),
+  (["good.jpg", "--checkpoint=nowhere"], "nowhere is no folder; give that of a run"),
   (["good.jpg", "--checkpoint=folder"], "there is no folder/config.json"),
-  (["good.jpg", "--arm=hr"], "--arm=hr is none of the run's arms; choose from begun, lr, espcn"),
+  (["good.jpg", "--arm=hr"], "--arm=hr is not in this run; choose from begun, lr, espcn"),
   (["good.jpg", "--arm=begun"], "--arm=begun has no final checkpoint"),
   (["good.jpg", "--member=2"], "--member=2 is not one of the 2 members of lr"),
   (["good.jpg", "--member=-1"], "--member=-1 must be a whole number"),
@@ -258,6 +262,23 @@ def test_a_failure_while_writing_leaves_no_half_file(upscale, tmp_path, monkeypa
   assert upscale(tmp_path / "a.jpg") == 2
   assert "No space left on device" in capsys.readouterr().err
   assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_a_member_that_diverged_is_refused(tmp_path, capsys):
+  mesh = sharding.make_mesh(1, 1)
+  members = sharding.shard_members(mesh, population.make_members([0], [1e-3]))
+  network = LRNetwork(features=4, depth=1)
+  state = population.initialise(network, "lr", members, mesh)
+  state = state._replace(params=jax.tree.map(lambda x: x * np.nan, state.params))
+  checkpoints = Checkpoints(tmp_path / "run" / "checkpoints" / "lr" / "final")
+  checkpoints.save(1, state, members, {"network": describe(network)})
+  checkpoints.wait()
+  checkpoints.close()
+  (tmp_path / "run" / "config.json").write_text(json.dumps({"arms": {"lr": {}}}))
+  photo().save(tmp_path / "a.png")
+  flags = [f"--checkpoint={tmp_path / 'run'}", f"--output={tmp_path / 'out'}"]
+  assert main(["upscale", str(tmp_path / "a.png"), *flags]) == 2
+  assert "--member=0 of lr diverged in training; choose another" in capsys.readouterr().err
 
 
 def test_help_says_the_rules(capsys):

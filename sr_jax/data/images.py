@@ -45,7 +45,7 @@ def images_in(folder: Path) -> list[Path]:
   """The image files of a folder, by name.
 
   Raises:
-    InputError: it is missing or holds none.
+    InputError: it is missing or holds none, or one is a symbolic link to outside of it.
   """
   if not folder.is_dir():
     raise InputError(f"there is no folder {folder}")
@@ -56,6 +56,11 @@ def images_in(folder: Path) -> list[Path]:
   )
   if not files:
     raise InputError(f"{folder} holds no image, that is no file ending in {', '.join(SUFFIXES)}")
+  for path in files:
+    if path.is_symlink() and path.resolve().parent != folder.resolve():
+      raise InputError(
+        f"{path} is a symbolic link to outside of its folder; replace it by a copy of the file"
+      )
   return files
 
 

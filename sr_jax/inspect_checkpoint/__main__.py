@@ -24,7 +24,8 @@ from sr_jax.analysis.verdict import titled
 from sr_jax.config import InputError
 from sr_jax.console import say
 from sr_jax.inspect_checkpoint import detail, diff, overview
-from sr_jax.inspect_checkpoint.run import FINAL, Run, open_run, pick_arm
+from sr_jax.inspect_checkpoint.run import Run, open_run
+from sr_jax.trained import FINAL, Trained, load
 from sr_jax.training.checkpoints import hush
 
 TEXTS = {
@@ -87,16 +88,15 @@ def _check_together(asked: flags.FlagValues, folders: Sequence[Path]) -> None:
 
 
 def _describe_arm(run: Run, asked: flags.FlagValues) -> None:
-  arm = pick_arm(run, asked.arm)
   step = None if asked.step is None else _whole("step", asked.step)
   member = 0 if asked.member is None else _whole("member", asked.member)
   file = None
   if asked.kernels is not None:
     file = _to_write(Path(asked.kernels).expanduser(), run.folder, asked.overwrite)
-  trained = detail.load(run, arm, asked.stage or FINAL, step, member)
-  _say(detail.detail(run, arm, trained))
+  trained = load(run.folder, asked.arm, member, step, asked.stage or FINAL)
+  _say(detail.detail(run, trained))
   if file is not None:
-    _draw(run, arm, trained, file)
+    _draw(run, trained, file)
 
 
 def _say(paragraphs: Iterator[str]) -> None:
@@ -127,13 +127,11 @@ def _to_write(file: Path, run: Path, overwrite: bool) -> Path:
   return file
 
 
-def _draw(run: Run, arm: str, trained: detail.Trained, file: Path) -> None:
+def _draw(run: Run, trained: Trained, file: Path) -> None:
   from sr_jax.analysis import figures, trained_kernels  # noqa: PLC0415  # Matplotlib takes long
 
-  with run.reading("config.json"):
-    scale = run.about["config"]["scale"]
-  title = f"{titled(arm)}: kernels of member {trained.member} after {trained.step} steps"
-  figures.save(trained_kernels.draw(trained.params, scale, title), file)
+  title = f"{titled(trained.arm)}: kernels of member {trained.member} after {trained.step} steps"
+  figures.save(trained_kernels.draw(trained.params, trained.network.scale, title), file)
   say(f"\nKernels: {file}")
 
 

@@ -1,80 +1,25 @@
 """One arm of a run: its network, members, and the parameters of one member."""
 
-import dataclasses
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
-from sr_jax import networks
-from sr_jax.config import InputError
 from sr_jax.console import table
 from sr_jax.inspect_checkpoint import dead
 from sr_jax.inspect_checkpoint.overview import header
-from sr_jax.inspect_checkpoint.run import FINAL, Run, pick_checkpoint
-from sr_jax.networks import Network
-from sr_jax.training import checkpoints, metrics
-
-WANTED = ("params", "members")
-Params = dict[str, dict[str, np.ndarray]]
+from sr_jax.inspect_checkpoint.run import Run
+from sr_jax.trained import FINAL, Trained
+from sr_jax.training import metrics
 
 
-@dataclasses.dataclass(frozen=True)
-class Trained:
-  """One member of one checkpoint of an arm.
-
-  Attributes:
-    stage: of the training.
-    step: of the checkpoint.
-    metadata: what was saved beside the arrays.
-    network: what the parameters are of.
-    seeds: of all members, `(members,)`.
-    rates: of all members, `(members,)`.
-    member: which of them it is.
-    params: its parameters, layer by layer, in the network's order.
-  """
-
-  stage: str
-  step: int
-  metadata: dict[str, Any]
-  network: Network
-  seeds: np.ndarray
-  rates: np.ndarray
-  member: int
-  params: Params
-
-
-def load(run: Run, arm: str, stage: str, step: int | None, member: int) -> Trained:
-  """Loads the parameters of a checkpoint, the newest one where `step` is None.
-
-  Raises:
-    InputError: there is no such checkpoint or member, or it is damaged.
-  """
-  step = pick_checkpoint(run, arm, stage, step)
-  folder = run.checkpoints(arm, stage)
-  _, tree, metadata = checkpoints.load_arrays(folder, step, WANTED)
-  network = networks.build(metadata.get("network", {}))
-  params, members = (tree[part] for part in WANTED)
-  seeds, rates = members["seed"], members["learning_rate"]
-  if not 0 <= member < len(seeds):
-    raise InputError(
-      f"--member={member} is not in this checkpoint; choose from 0 to {len(seeds) - 1}"
-    )
-  order = [layer.name for layer in network.layers]
-  if set(order) != set(params):
-    raise InputError(f"the parameters in {folder / str(step)} are not of {metadata['network']}")
-  own: Params = {
-    layer: {name: array[member] for name, array in params[layer].items()} for layer in order
-  }
-  return Trained(stage, step, metadata, network, seeds, rates, member, own)
-
-
-def detail(run: Run, arm: str, trained: Trained) -> Iterator[str]:
+def detail(run: Run, trained: Trained) -> Iterator[str]:
   """Paragraphs on one arm and one member of it.
 
   Raises:
     InputError: a file of the run is damaged.
   """
+  arm = trained.arm
   with run.reading("config.json"):
     about = run.arms[arm]
     yield header(run)
@@ -86,10 +31,10 @@ def detail(run: Run, arm: str, trained: Trained) -> Iterator[str]:
     f"checkpoints kept: {', '.join(map(str, kept))}"
   )
   with run.reading("metrics.jsonl"):
-    trace = _last_metrics(run, arm, trained)
+    trace = _last_metrics(run, trained)
   with run.reading("results.json"):
-    yield table(_member_rows(run, arm, trained, trace))
-  seed, rate = trained.seeds[trained.member], trained.rates[trained.member]
+    yield table(_member_rows(run, trained, trace))
+  seed, rate = trained.seeds[trained.member], trained.learning_rates[trained.member]
   yield f"Member {trained.member}: seed {seed}, rate {rate:g}\n" + table(_parameter_rows(trained))
   yield _dead(trained)
 
@@ -100,32 +45,32 @@ def _describe(trained: Trained) -> str:
   return f"network: {described['kind']}({fields})"
 
 
-def _last_metrics(run: Run, arm: str, trained: Trained) -> dict[str, tuple[int, list]]:
+def _last_metrics(run: Run, trained: Trained) -> dict[str, tuple[int, list]]:
   """The last training and validation PSNR logged up to the step, with their steps."""
   found: dict[str, tuple[int, list]] = {}
   for line in metrics.read(run.folder / "metrics.jsonl"):
-    if (line["arm"], line["stage"]) == (arm, trained.stage) and line["step"] <= trained.step:
+    if (line["arm"], line["stage"]) == (trained.arm, trained.stage) and line[
+      "step"
+    ] <= trained.step:
       for name in ("training_psnr", "validation_psnr"):
         if name in line:
           found[name] = (line["step"], line[name])
   return found
 
 
-def _member_rows(
-  run: Run, arm: str, trained: Trained, trace: dict[str, tuple[int, list]]
-) -> list[list[str]]:
+def _member_rows(run: Run, trained: Trained, trace: dict[str, tuple[int, list]]) -> list[list[str]]:
   """Every member of the checkpoint: what was logged of it, and its scores where it has some."""
   columns: dict[str, list[Any]] = {
     "member": [f"{i}" for i in range(len(trained.seeds))],
     "seed": [f"{seed}" for seed in trained.seeds],
-    "rate": [f"{rate:g}" for rate in trained.rates],
+    "rate": [f"{rate:g}" for rate in trained.learning_rates],
   }
   scores = {}
   if run.results is not None and trained.stage != FINAL:
-    search = run.results["arms"][arm]["search"]
+    search = run.results["arms"][trained.arm]["search"]
     scores = {"validation PSNR": _search_scores(search, trained)}
   elif run.results is not None and trained.step == run.results["config"]["steps"]:
-    scores = _final_scores(run.results, arm)
+    scores = _final_scores(run.results, trained.arm)
   for name, (step, values) in trace.items():
     if name == "training_psnr" or not scores:
       columns[f"{name.partition('_')[0]} PSNR at {step}"] = [_number(value) for value in values]
@@ -137,7 +82,7 @@ def _search_scores(search: list[dict[str, Any]], trained: Trained) -> list[str]:
   found = {(one["seed"], np.float32(one["learning_rate"])): one for one in search}
   return [
     _number(found[seed, rate]["validation_psnr"])
-    for seed, rate in zip(trained.seeds, trained.rates, strict=True)
+    for seed, rate in zip(trained.seeds, trained.learning_rates, strict=True)
   ]
 
 

@@ -8,8 +8,8 @@ import numpy as np
 
 from sr_jax.analysis.reproduction import mean, scores_on
 from sr_jax.console import table
-from sr_jax.inspect_checkpoint.detail import WANTED
-from sr_jax.inspect_checkpoint.run import FINAL, Run
+from sr_jax.inspect_checkpoint.run import Run
+from sr_jax.trained import FINAL
 from sr_jax.training import checkpoints
 
 ABSENT = "absent"  # what a run has in place of a field of the other's
@@ -108,7 +108,7 @@ def _parameters(a: Run, b: Run) -> Iterator[str]:
       continue
     at = [kept[-1] for kept in steps]
     sides = [
-      _by_seed(checkpoints.load_arrays(run.checkpoints(arm, FINAL), step, WANTED)[1])
+      _by_seed(checkpoints.load_arrays(run.checkpoints(arm, FINAL), step, ("params", "members"))[1])
       for run, step in zip((a, b), at, strict=True)
     ]
     rows.append([arm, f"{at[0]}, {at[1]}", *_largest(*sides)])

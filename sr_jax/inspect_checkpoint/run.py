@@ -2,15 +2,14 @@
 
 import contextlib
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from sr_jax.config import InputError
 from sr_jax.run_folder import check_name, read_json
+from sr_jax.trained import FINAL
 from sr_jax.training import checkpoints
-
-FINAL = "final"  # the stage whose parameters results.json scores
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,38 +74,3 @@ def open_run(folder: Path) -> Run:
   check_name(folder, about)
   results = folder / "results.json"
   return Run(folder, about, read_json(results) if results.exists() else None)
-
-
-def pick_arm(run: Run, arm: str) -> str:
-  """The arm asked for.
-
-  Raises:
-    InputError: the run has no such arm; the sentence names those it has.
-  """
-  if arm not in run.arms:
-    raise InputError(f"--arm={arm} is not in this run; {_choose(list(run.arms), 'arms')}")
-  return arm
-
-
-def pick_checkpoint(run: Run, arm: str, stage: str, step: int | None) -> int:
-  """The step asked for, or the newest one of a stage.
-
-  Raises:
-    InputError: there is none; the sentence names the stages or steps there are.
-  """
-  stages = run.stages(arm)
-  if stage not in stages:
-    raise InputError(
-      f"--stage={stage}: arm {arm} has no complete checkpoint of it; "
-      f"{_choose(list(stages), 'checkpoints')}"
-    )
-  if step is not None and step not in stages[stage]:
-    raise InputError(
-      f"--step={step}: arm {arm} has no such checkpoint of stage {stage}; "
-      f"{_choose(stages[stage], 'steps')}"
-    )
-  return stages[stage][-1] if step is None else step
-
-
-def _choose(among: Sequence[Any], what: str) -> str:
-  return f"choose from {', '.join(map(str, among))}" if among else f"it has no {what}"

@@ -38,6 +38,8 @@ class Checkpoints:
 
   def __init__(self, folder: Path) -> None:
     self._folder = folder.absolute()
+    if folder.exists() and not folder.is_dir():  # Orbax would go on without a word
+      raise InputError(f"{folder} is no folder, but checkpoints belong there; move it away")
     self._open()
 
   def _open(self) -> None:
