@@ -18,7 +18,13 @@ from sr_jax.run_folder import read_json
 from sr_jax.training import profiling
 
 DOCS = Path(__file__).parent
-PAGES = (DOCS.parent / "README.md", DOCS / "PERFORMANCE.md", DOCS / "RESULTS.md")
+PAGES = (
+  DOCS.parent / "README.md",
+  *(
+    DOCS / f"{name}.md"
+    for name in ("RESULTS", "PERFORMANCE", "PROTOCOL", "IDENTITIES", "RUN_FOLDER")
+  ),
+)
 FIGURES = {
   "matched_flops": ("example", "differences_by_image"),
   "equivalence": ("trained_layer",),
@@ -126,6 +132,23 @@ def growth(data: dict[str, Any]) -> str:
   return "\n\n".join([*tables, f"({data['device']}.)"])
 
 
+def chaos(data: dict[str, Any]) -> str:
+  """What a number of kills came to."""
+  kills, finished = data["kills"], data["finished"]
+  signals = sorted({one["signal"] for one in kills})
+  rows = [["killed while", *signals]]
+  for what in sorted({one["doing"] for one in kills}):
+    sent = [one["signal"] for one in kills if one["doing"] == what]
+    rows.append([what, *(str(sent.count(name)) for name in signals)])
+  stops = [float(one["seconds"]) for one in kills if one["signal"] != "SIGKILL"]
+  return (
+    f"{markdown_table(rows)}\n\n{sum(not one['wrong'] for one in kills)} of {len(kills)} kills "
+    f"went as they should, {sum(not one for one in finished)} of {len(finished)} runs finished with "
+    f"the bits of one that was left alone; the longest stop took {max(stops, default=0):.1f} s. "
+    f"({data['device']}, {data['minutes']:.0f} minutes.)"
+  )
+
+
 def profile(data: dict[str, Any], device: str) -> str:
   """Where the seconds of a run went."""
   return f"{markdown_table(profiling.rows(data))}\n\n({device}.)"
@@ -154,7 +177,7 @@ def blocks_of(source: Path) -> dict[str, str]:
   if benchmark == "startup":
     rows = [["compile cache", "seconds"], *([k, f"{v:.1f}"] for k, v in data["seconds"].items())]
     return {benchmark: f"{markdown_table(rows)}\n\n({data['device']}.)"}
-  return {benchmark: {"upsampling": upsampling, "growth": growth}[benchmark](data)}
+  return {benchmark: {"upsampling": upsampling, "growth": growth, "chaos": chaos}[benchmark](data)}
 
 
 def main(sources: list[Path]) -> None:

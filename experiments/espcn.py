@@ -7,7 +7,7 @@ trained on T91 alone.
 
 FOLDER holds the folders T91, BSD200, Set5, Set14 and BSD100. On 2 CPU cores it takes about 45
 minutes, half of it SRCNN's; `--networks=espcn` alone a few minutes, `--scale=2,3,4` one run a
-scale. The number reached is in the README, from this command.
+scale. The number reached is in docs/PROTOCOL.md, from this command.
 
 As published: the layers and activations, T91 alone to train on, luminance, mean squared error, the
 last layer at a tenth of the rate, ESPCN's and SRCNN's layers without padding (whole images are

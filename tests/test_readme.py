@@ -5,11 +5,13 @@ from pathlib import Path
 
 import numpy as np
 
-README = (Path(__file__).parents[1] / "README.md").read_text()
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text()
+IDENTITIES = (ROOT / "docs" / "IDENTITIES.md").read_text()
 
 
 def test_the_recipe_converts_a_saved_layer(tmp_path, monkeypatch):
-  (recipe,) = re.findall(r"```python\n(import numpy.*?)```", README, re.DOTALL)
+  (recipe,) = re.findall(r"```python\n(import numpy.*?)```", IDENTITIES, re.DOTALL)
   _, steps = recipe.split("\n\n")
   assert len(steps.strip().splitlines()) == 2
   weight = np.random.default_rng(0).standard_normal((3, 2, 4, 4)).astype(np.float32)
@@ -24,6 +26,12 @@ def test_the_recipe_converts_a_saved_layer(tmp_path, monkeypatch):
 def test_the_two_commands_stand_there_word_for_word():
   assert "pip install -e . && python launch.py --experiment=matched_flops" in README
   assert 'pip install -e ".[test]" && pytest' in README
-  linked = re.findall(r"\]\((\w[\w/.]+)\)", README)
-  assert linked
-  assert all((Path(__file__).parents[1] / path).exists() for path in linked)
+
+
+def test_what_pages_link_to_is_there():
+  found = []
+  for page in (ROOT / "README.md", *(ROOT / "docs").glob("*.md")):
+    linked = re.findall(r"\]\(((?:\.\./)?\w[\w/.]+)\)", page.read_text())
+    found += [(page.name, path, (page.parent / path).exists()) for path in linked]
+  assert [(page, path) for page, path, there in found if not there] == []
+  assert len(found) > 10
