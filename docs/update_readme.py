@@ -143,8 +143,8 @@ def chaos(data: dict[str, Any]) -> str:
   stops = [float(one["seconds"]) for one in kills if one["signal"] != "SIGKILL"]
   return (
     f"{markdown_table(rows)}\n\n{sum(not one['wrong'] for one in kills)} of {len(kills)} kills "
-    f"went as they should, {sum(not one for one in finished)} of {len(finished)} runs finished with "
-    f"the bits of one that was left alone; the longest stop took {max(stops, default=0):.1f} s. "
+    f"went as they should, {sum(not one for one in finished)} of {len(finished)} runs finished "
+    f"with the bits of one that was left alone; the longest stop took {max(stops, default=0):.1f} s. "
     f"({data['device']}, {data['minutes']:.0f} minutes.)"
   )
 

@@ -1,1 +1,1 @@
-"""Image quality as the super-resolution field measures it (protocols A and B of docs/PROTOCOL.md)."""
+"""Image quality as the field measures it (protocols A and B of docs/PROTOCOL.md)."""

@@ -56,6 +56,22 @@ def test_restores_bit_for_bit_and_keeps_the_latest_two(saved):
   checkpoints.close()
 
 
+@pytest.mark.parametrize("shape", [(1, 1), (1, 2), (2, 2)])
+def test_restores_on_another_mesh(saved, shape):
+  # It was saved from members on two devices.
+  axes = (jax.sharding.AxisType.Auto,) * 2
+  devices = jax.devices()[-shape[0] * shape[1] :]
+  mesh = jax.make_mesh(shape, ("member", "data"), axis_types=axes, devices=devices)
+  state, members = fresh()
+  members = sharding.shard_members(mesh, jax.tree.map(np.asarray, members))
+  like = sharding.shard_members(mesh, jax.tree.map(np.asarray, state))
+  checkpoints = Checkpoints(saved)
+  _, restored = checkpoints.restore(like, members)
+  checkpoints.close()
+  assert_same(restored, state)
+  assert {x.sharding.mesh for x in jax.tree.leaves(restored)} == {mesh}
+
+
 def test_another_population_or_network_is_refused(saved):
   checkpoints = Checkpoints(saved)
   for state, members in (fresh((0, 1, 2)), fresh(network=LRNetwork(features=5, depth=1))):
