@@ -144,8 +144,8 @@ def chaos(data: dict[str, Any]) -> str:
   return (
     f"{markdown_table(rows)}\n\n{sum(not one['wrong'] for one in kills)} of {len(kills)} kills "
     f"went as they should, {sum(not one for one in finished)} of {len(finished)} runs finished "
-    f"with the bits of one that was left alone; the longest stop took {max(stops, default=0):.1f} s. "
-    f"({data['device']}, {data['minutes']:.0f} minutes.)"
+    "with the bits of one that was left alone; the longest stop took "
+    f"{max(stops, default=0):.1f} s. ({data['device']}, {data['minutes']:.0f} minutes.)"
   )
 
 
