@@ -31,7 +31,7 @@ def make_run(run_dir: Path) -> None:
   for arm, network in NETWORKS.items():
     mesh = sharding.make_mesh(1, 1)
     members = sharding.shard_members(mesh, population.make_members([0], [1e-3]))
-    checkpoints = Checkpoints(run_dir / "checkpoints" / arm / "final")
+    checkpoints = Checkpoints(run_dir / "checkpoints" / arm / "final", 1)
     state = population.initialise(network, arm, members, mesh)
     checkpoints.save(0, state, members, {"network": describe(network)})
     checkpoints.wait()

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import jax
 import numpy as np
 from jax.sharding import Mesh
 
@@ -26,7 +25,7 @@ from sr_jax.training.checkpoints import Checkpoints
 from sr_jax.training.loop import Saver, Training, train
 from sr_jax.training.metrics import MetricsLog
 from sr_jax.training.population import Members, State
-from sr_jax.training.sharding import make_mesh, replicate, shard_members
+from sr_jax.training.sharding import make_mesh, members_of, replicate, shard_members
 
 PATCHES_PER_IMAGE = 32  # on which training PSNR is measured
 VALIDATIONS = 5  # over the final training, for the learning curve
@@ -93,7 +92,7 @@ class Trained:
   """An arm's final population.
 
   Attributes:
-    state: one member a seed.
+    state: one member a seed, and those that the mesh added.
     members: who they are.
     mesh: where they are.
     computation: how their convolutions were computed.
@@ -153,7 +152,7 @@ def _search(arm: Arm, stage: str, rates: Sequence[float], bench: Bench) -> Searc
   runs = [(seed, rate) for seed in seeds for rate in rates]
   return [
     {"seed": seed, "learning_rate": rate, "validation_psnr": psnr}
-    for (seed, rate), psnr in zip(runs, _validate(arm, state, bench), strict=True)
+    for (seed, rate), psnr in zip(runs, _validate(arm, state, len(runs), bench), strict=True)
   ]
 
 
@@ -185,11 +184,16 @@ def _train_population(
 ) -> tuple[State, Members, Mesh, Computation]:
   """Trains one population, from its latest checkpoint if there is one."""
   recipe = bench.recipe
-  mesh = make_mesh(len(who.seed), recipe.batch)
+  population_size = len(who.seed)
+  mesh = make_mesh(population_size, recipe.batch, bench.execution.mesh)
   members = shard_members(mesh, who)
   count = VALIDATIONS if stage == "final" else 0
   training = Training(
-    arm.name, stage, steps, frozenset(steps * i // count for i in range(1, count + 1))
+    arm.name,
+    stage,
+    population_size,
+    steps,
+    frozenset(steps * i // count for i in range(1, count + 1)),
   )
   state = population.initialise(arm.network, arm.name, members, mesh)
   store = replicate(mesh, bench.store)
@@ -199,7 +203,8 @@ def _train_population(
   )
   if not bench.run_dir.is_dir():  # Orbax would make it again
     raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(bench.run_dir))
-  checkpoints = Checkpoints(bench.run_dir / "checkpoints" / arm.name / stage)
+  folder = bench.run_dir / "checkpoints" / arm.name / stage
+  checkpoints = Checkpoints(folder, population_size)
   about = {"arm": arm.name, "stage": stage, "steps": steps, "network": describe(arm.network)}
   about |= {"config": to_dict(recipe), "provenance": provenance()}
   every, what = bench.execution.checkpoint_every_seconds, f"{arm.name} {stage}"
@@ -210,7 +215,7 @@ def _train_population(
       state,
       members,
       store,
-      lambda state: _validate(arm, state, bench),
+      lambda state: _validate(arm, state, population_size, bench),
       Saver(checkpoints, about, every, bench.unsaved, what),
       bench.metrics,
       bench.execution.on_corrupt,
@@ -221,16 +226,15 @@ def _train_population(
   return state, members, mesh, computation
 
 
-def _validate(arm: Arm, state: State, bench: Bench) -> list[float | None]:
-  params, mesh = to_score(state)
-  return scoring.pooled_psnr(arm.network, params, bench.photos.validation, mesh)
+def _validate(arm: Arm, state: State, count: int, bench: Bench) -> list[float | None]:
+  params, mesh = to_score(state, count)
+  return scoring.pooled_psnr(arm.network, params, bench.photos.validation, mesh)[:count]
 
 
-def to_score(state: State) -> tuple[Any, Mesh]:
-  """Parameters on a mesh for whole images, whose devices share members, not patches."""
-  members = len(jax.tree.leaves(state.params)[0])
-  mesh = make_mesh(members, batch=1)
-  return shard_members(mesh, state.params), mesh
+def to_score(state: State, count: int) -> tuple[Any, Mesh]:
+  """Parameters of `count` members on a mesh for whole images, shared by members, not by patches."""
+  mesh = make_mesh(count, batch=1)
+  return shard_members(mesh, members_of(state.params, count)), mesh
 
 
 def score_arm(
@@ -238,7 +242,7 @@ def score_arm(
 ) -> list[dict[str, Any]]:
   """Every member's status, and its scores on validation, test and training images."""
   recipe, photos = bench.recipe, bench.photos
-  params, mesh = to_score(trained.state)
+  params, mesh = to_score(trained.state, recipe.seeds)
   crops = patches.fixed_crops(photos.train, recipe.patch, PATCHES_PER_IMAGE)
   test = scoring.score(arm.network, params, photos.test, mesh)
   validation = scoring.pooled_psnr(arm.network, params, photos.validation, mesh)
@@ -260,9 +264,10 @@ def score_arm(
 
 def score_further(arm: Arm, trained: Trained, bench: Bench) -> dict[str, list[scoring.Scores]]:
   """Every member's scores on the test sets after the first, by set."""
-  params, mesh = to_score(trained.state)
+  seeds = bench.recipe.seeds
+  params, mesh = to_score(trained.state, seeds)
   return {
-    name: scoring.score(arm.network, params, photos, mesh)
+    name: scoring.score(arm.network, params, photos, mesh)[:seeds]
     for name, photos in bench.photos.further_tests.items()
   }
 

@@ -49,6 +49,9 @@ class Execution:
     "at a damaged checkpoint: stop, or go on from the previous one",
     choices=("stop", "previous"),
   )
+  mesh: str = setting(
+    "auto", "devices along the axes, as member:4,data:2; auto: from their number and the population"
+  )
   compile_cache: str = setting(
     os.path.join(CACHE, "xla"),
     "folder of the persistent compile cache; empty for none",

@@ -32,6 +32,7 @@ from sr_jax.evaluation import scoring
 from sr_jax.run_folder import Unsaved, describe_devices, open_run, read_json, write_json
 from sr_jax.training import interruption
 from sr_jax.training.metrics import MetricsLog
+from sr_jax.training.sharding import make_mesh
 from sr_jax.training.timing import Timed, in_both_executions, step_seconds
 
 
@@ -92,7 +93,8 @@ def compare(
   seconds["time steps"] = time.monotonic() - began
   began = time.monotonic()
   test = bench.photos.test
-  upscaled = _upscale(test[report.typical(results)], arms, trained, tables.main_arms(results))
+  shown = tables.main_arms(results)
+  upscaled = _upscale(test[report.typical(results)], arms, trained, shown, recipe.seeds)
   report.draw_photographs(results, test, upscaled, run_dir)
   seconds["draw photographs"] = time.monotonic() - began
   interruption.raise_if_requested()
@@ -112,6 +114,7 @@ def train_and_score(
     the outcome; the photographs alone if the run is finished, that is has its results.json.
   """
   budgets = budget.check_budgets(arms)
+  make_mesh(recipe.seeds, recipe.batch, execution.mesh)  # refuses before anything else happens
   say(table(budget.rows(arms, budgets)))
   began = time.monotonic()
   photos = sources.load(
@@ -203,13 +206,13 @@ def _describe_photos(photos: Photos) -> str:
 
 
 def _upscale(
-  photo: Photo, arms: Sequence[Arm], trained: dict[str, Trained], shown: Sequence[str]
+  photo: Photo, arms: Sequence[Arm], trained: dict[str, Trained], shown: Sequence[str], seeds: int
 ) -> dict[str, np.ndarray]:
   """A photograph through the first finite seed of each arm shown that has one."""
   pictures = {}
   for arm in arms:
     if arm.name in shown:
-      params, mesh = to_score(trained[arm.name].state)
+      params, mesh = to_score(trained[arm.name].state, seeds)
       ((_, members),) = scoring.upscale_all(arm.network, params, [photo], mesh)
       pictures[arm.name] = next((sr for sr in members if sr is not None), None)
   return {name: sr for name, sr in pictures.items() if sr is not None}

@@ -119,7 +119,7 @@ def trained_run(tmp_path_factory):
     mesh = sharding.make_mesh(2, 4)
     members = sharding.shard_members(mesh, population.make_members([0, 1], [1e-3]))
     state = population.initialise(network, arm, members, mesh)
-    checkpoints = Checkpoints(run_dir / "checkpoints" / arm / "final")
+    checkpoints = Checkpoints(run_dir / "checkpoints" / arm / "final", 2)
     for step in (5, 9):
       checkpoints.save(step, state, members, {"network": describe(network)})
     checkpoints.wait()

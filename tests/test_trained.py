@@ -67,7 +67,7 @@ def save(run_dir, params_to, about):
   mesh = sharding.make_mesh(1, 1)
   members = sharding.shard_members(mesh, population.make_members([0], [1e-3]))
   state = population.initialise(LRNetwork(features=4, depth=1), "lr", members, mesh)
-  checkpoints = Checkpoints(run_dir / "checkpoints" / "lr" / "final")
+  checkpoints = Checkpoints(run_dir / "checkpoints" / "lr" / "final", 1)
   changed = state._replace(params=jax.tree.map(params_to, state.params))
   checkpoints.save(1, changed, members, about)
   checkpoints.wait()

@@ -270,7 +270,7 @@ def test_a_member_that_diverged_is_refused(tmp_path, capsys):
   network = LRNetwork(features=4, depth=1)
   state = population.initialise(network, "lr", members, mesh)
   state = state._replace(params=jax.tree.map(lambda x: x * np.nan, state.params))
-  checkpoints = Checkpoints(tmp_path / "run" / "checkpoints" / "lr" / "final")
+  checkpoints = Checkpoints(tmp_path / "run" / "checkpoints" / "lr" / "final", 1)
   checkpoints.save(1, state, members, {"network": describe(network)})
   checkpoints.wait()
   checkpoints.close()

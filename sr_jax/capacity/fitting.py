@@ -15,7 +15,14 @@ from sr_jax.evaluation import scoring
 from sr_jax.networks import HRNetwork, LRNetwork
 from sr_jax.training import interruption, population
 from sr_jax.training.population import ADAM, Members, State, learning_rate
-from sr_jax.training.sharding import MEMBER, each_member, make_mesh, replicate, shard_members
+from sr_jax.training.sharding import (
+  MEMBER,
+  each_member,
+  make_mesh,
+  members_of,
+  replicate,
+  shard_members,
+)
 
 DISPATCH = 100  # steps, between which a signal to stop is obeyed
 PATCHES_PER_IMAGE = 32  # on which training PSNR is measured, as in a comparison
@@ -58,22 +65,24 @@ def train(
     stop = min(steps, start + DISPATCH)
     state, loss = train_steps(state, members, store, start, stop, steps)
     jax.block_until_ready(loss)
-  return jax.tree.map(np.asarray, state.params)
+  return jax.tree.map(np.asarray, members_of(state.params, len(who.seed)))
 
 
 def training_psnr(network: Shape, params: Any, data: Photographs) -> list[float]:
   """Mean training PSNR in dB of every member, on fixed patches of every training photograph."""
-  mesh = make_mesh(len(jax.tree.leaves(params)[0]), batch=1)
+  count = len(jax.tree.leaves(params)[0])
+  mesh = make_mesh(count, batch=1)
   crops = patches.fixed_crops(data.train, data.patch, PATCHES_PER_IMAGE)
   arrays = shard_members(mesh, params), replicate(mesh, data.store)
-  found = scoring.fit(network, *arrays, crops, data.patch, mesh)
+  found = scoring.fit(network, *arrays, crops, data.patch, mesh)[:count]
   return [float(np.mean([np.nan if db is None else db for db in member])) for member in found]
 
 
 def test_psnr(network: Shape, params: Any, photos: Sequence[Photo]) -> list[float]:
   """Mean PSNR in dB of every member on whole photographs."""
-  mesh = make_mesh(len(jax.tree.leaves(params)[0]), batch=1)
-  scores = scoring.score(network, shard_members(mesh, params), photos, mesh)
+  count = len(jax.tree.leaves(params)[0])
+  mesh = make_mesh(count, batch=1)
+  scores = scoring.score(network, shard_members(mesh, params), photos, mesh)[:count]
   return [float(np.mean([np.nan if db is None else db for db in one["psnr"]])) for one in scores]
 
 
@@ -122,4 +131,4 @@ def fit(
     interruption.raise_if_requested()
     state, values = some_steps((who, state), start, min(steps, start + DISPATCH), *shared)
     jax.block_until_ready(values)
-  return [float(value) for value in np.asarray(values)]
+  return [float(value) for value in np.asarray(values)[: len(rates)]]

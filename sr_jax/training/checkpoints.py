@@ -23,6 +23,7 @@ from orbax.checkpoint import v1 as ocp
 
 from sr_jax.config import InputError
 from sr_jax.training.population import Members, State
+from sr_jax.training.sharding import members_of, shard_members
 
 DIGESTS = "sha256"  # of every array, in a checkpoint's metadata
 KEPT = 2
@@ -34,10 +35,14 @@ class Checkpoints:
 
   A checkpoint is the tree `{"params", "adam", "members"}` of nested dictionaries; every leaf has a
   leading member axis.
+
+  Args:
+    folder: where they are.
+    count: members of the population; those that a mesh adds are not saved.
   """
 
-  def __init__(self, folder: Path) -> None:
-    self._folder = folder.absolute()
+  def __init__(self, folder: Path, count: int) -> None:
+    self._folder, self._count = folder.absolute(), count
     if folder.exists() and not folder.is_dir():  # Orbax would go on without a word
       raise InputError(f"{folder} is no folder, but checkpoints belong there; move it away")
     self._open()
@@ -78,7 +83,7 @@ class Checkpoints:
     if self.latest != step:
       if not self._folder.is_dir():  # Orbax would make it again, and a run of that alone
         raise FileNotFoundError(errno.ENOENT, "its folder is gone", str(self._folder))
-      arrays = jax.tree.map(np.asarray, _tree(state, members))
+      arrays = jax.tree.map(np.asarray, members_of(_tree(state, members), self._count))
       self._writing = step
       try:
         self._checkpointer.save_async(
@@ -147,19 +152,21 @@ class Checkpoints:
   def _restore(self, like: State, members: Members, step: int) -> State:
     target = _tree(like, members)
     _, shapes = _about(self._folder / str(step))
-    if jax.tree.map(lambda x: tuple(x.shape), shapes) != jax.tree.map(lambda x: x.shape, target):
+    wanted = jax.tree.map(lambda x: (self._count, *x.shape[1:]), target)
+    if jax.tree.map(lambda x: tuple(x.shape), shapes) != wanted:
       raise InputError(
         f"the checkpoints in {self._folder} are of another network or population; "
         "move the run's folder away to start afresh"
       )
     tree, _ = _load(self._folder / str(step), PARTS)
-    ours, theirs = target["members"], tree["members"]
+    ours, theirs = members_of(target["members"], self._count), tree["members"]
     if any(not np.array_equal(ours[name], theirs[name]) for name in ours):
       raise InputError(
         f"the checkpoints in {self._folder} are of members {_listed(theirs)}, this run wants "
         f"{_listed(ours)}; move the run's folder away"
       )
-    placed = jax.tree.map(lambda array, at: jax.device_put(array, at.sharding), tree, target)
+    mesh = jax.tree.leaves(target)[0].sharding.mesh
+    placed = shard_members(mesh, tree)
     return serialization.from_state_dict(like, {k: placed[k] for k in ("params", "adam")})
 
   def close(self) -> None:

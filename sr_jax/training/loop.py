@@ -39,12 +39,14 @@ class Training:
   Attributes:
     arm: name of the arm.
     stage: "search" (for a learning rate) or "final".
+    members: how many are in the population; what is trained beyond them is not logged.
     steps: length of the schedule.
     validate_at: steps after which `validate` is called.
   """
 
   arm: str
   stage: str
+  members: int
   steps: int
   validate_at: frozenset[int]
 
@@ -116,7 +118,9 @@ class Losses:
     ready = self._unread[:-1] if but_the_last else self._unread
     self._unread = self._unread[len(ready) :]
     for start, stop, loss in ready:
-      self._sum = self._sum + (stop - start) * np.asarray(loss, np.float64)
+      self._sum = (
+        self._sum + (stop - start) * np.asarray(loss, np.float64)[: self._training.members]
+      )
       self._count += stop - start
       if stop == self.next_line(start):
         psnr = [_psnr(value) for value in (self._sum / self._count).tolist()]

@@ -4,36 +4,85 @@ A single device is the 1 x 1 case of the same program.
 """
 
 import os
+import re
 from collections.abc import Callable
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 from jax.sharding import AxisType, Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
-MEMBER, DATA = "member", "data"
+from sr_jax.config import InputError
 
+MEMBER, DATA = "member", "data"
 
 # Fewer patches than this on a device of the data axis, and it waits more than it computes.
 PATCHES_PER_DEVICE = 4
+SPLITTING = 1.1  # what a step costs more where a batch is split: gradients are exchanged
 
 
-def make_mesh(members: int, batch: int) -> Mesh:
-  """A mesh over the devices there are: as many as divide the members, the rest divide the batch."""
-  devices = jax.device_count()
-  along_members = _largest_divisor(members, devices)
-  most = min(devices // along_members, batch // PATCHES_PER_DEVICE)
-  along_data = _largest_divisor(batch, max(1, most))
+def make_mesh(members: int, batch: int, asked: str = "auto") -> Mesh:
+  """A mesh over the devices there are.
+
+  Args:
+    members: of the population; where they do not divide, `shard_members` adds some.
+    batch: patches in a batch.
+    asked: "member:4,data:2"; "auto" for the quickest by count: a device takes its members one after
+      the other, or in one batch, and a split batch costs a tenth more.
+
+  Raises:
+    InputError: what is asked for is not understood, or fits neither the devices nor the batch.
+  """
+  shape = _parse(asked, batch) if asked != "auto" else _quickest(members, batch)
   return jax.make_mesh(
-    (along_members, along_data),
+    shape,
     (MEMBER, DATA),
     axis_types=(AxisType.Auto, AxisType.Auto),
-    devices=jax.devices()[: along_members * along_data],
+    devices=jax.devices()[: shape[0] * shape[1]],
   )
 
 
-def _largest_divisor(number: int, at_most: int) -> int:
-  return next(n for n in range(min(number, at_most), 0, -1) if number % n == 0)
+def _quickest(members: int, batch: int) -> tuple[int, int]:
+  """Devices along members and along data."""
+  devices = jax.device_count()
+  splits = [d for d in range(1, devices + 1) if d == 1 or _splits(batch, d)]
+  shapes = [(min(members, devices // d), d) for d in splits]
+
+  def cost(shape: tuple[int, int]) -> tuple[float, int]:
+    along_members, along_data = shape
+    rounds = -(-members // along_members)
+    return rounds / along_data * (SPLITTING if along_data > 1 else 1), along_data
+
+  along_members, along_data = min(shapes, key=cost)
+  rounds = -(-members // along_members)
+  return -(-members // rounds), along_data  # no more devices than the rounds need
+
+
+def _splits(batch: int, devices: int) -> bool:
+  return batch % devices == 0 and batch // devices >= PATCHES_PER_DEVICE
+
+
+def _parse(asked: str, batch: int) -> tuple[int, int]:
+  """Devices along members and along data, from "member:4,data:2"."""
+  sizes = {MEMBER: 1, DATA: 1}
+  for part in asked.split(","):
+    found = re.fullmatch(r"(\w+):([1-9]\d{0,4})", part.strip())
+    if found is None or found[1] not in sizes:
+      raise InputError(
+        f"--mesh={asked} is not understood at {part!r}; axes are {MEMBER} and {DATA}, as in "
+        f"{MEMBER}:4,{DATA}:2"
+      )
+    sizes[found[1]] = int(found[2])
+  wanted = sizes[MEMBER] * sizes[DATA]
+  if wanted > jax.device_count():
+    raise InputError(
+      f"--mesh={asked} takes {wanted} devices; there {'is' if jax.device_count() == 1 else 'are'} "
+      f"{jax.device_count()}"
+    )
+  if batch % sizes[DATA]:
+    raise InputError(f"--mesh={asked}: {DATA}:{sizes[DATA]} does not divide --batch={batch}")
+  return sizes[MEMBER], sizes[DATA]
 
 
 def use_all_cores() -> None:
@@ -60,8 +109,22 @@ def replicate(mesh: Mesh, tree: Any) -> Any:
 
 
 def shard_members(mesh: Mesh, tree: Any) -> Any:
-  """Spreads the leading (member) axis of arrays over the mesh."""
-  return jax.device_put(tree, NamedSharding(mesh, P(MEMBER)))
+  """Spreads the leading (member) axis of arrays over the mesh.
+
+  Where it does not divide, the last member is repeated; `members_of` takes these away again.
+  """
+  along = mesh.shape[MEMBER]
+
+  def pad(array: Any) -> Any:
+    missing = -len(array) % along
+    return jnp.concatenate([array, *[array[-1:]] * missing]) if missing else array
+
+  return jax.device_put(jax.tree.map(pad, tree), NamedSharding(mesh, P(MEMBER)))
+
+
+def members_of(tree: Any, count: int) -> Any:
+  """The first `count` members of arrays, without those that `shard_members` added."""
+  return jax.tree.map(lambda array: array if len(array) == count else array[:count], tree)
 
 
 def one_by_one(mesh: Mesh) -> bool:

@@ -90,7 +90,7 @@ def write_run(workdir, arm, kernels):
   (run_dir / "config.json").write_text(json.dumps(about))
   members = population.make_members(range(len(kernels)), [1e-3])
   state = population.State({"last": {"kernel": kernels}}, {"count": np.zeros(len(kernels))})
-  checkpoints = Checkpoints(run_dir / "checkpoints" / arm / "final")
+  checkpoints = Checkpoints(run_dir / "checkpoints" / arm / "final", len(kernels))
   checkpoints.save(7, state, members, {})
   checkpoints.close()
   return run_dir

@@ -33,7 +33,7 @@ def assert_same(a, b):
 def saved(tmp_path_factory):
   state, members = fresh()
   folder = tmp_path_factory.mktemp("saved") / "c"
-  checkpoints = Checkpoints(folder)
+  checkpoints = Checkpoints(folder, 2)
   for step in (1, 2, 3):
     checkpoints.save(step, state, members, {"arm": "lr", "steps": 9})
     assert checkpoints.latest == step
@@ -45,7 +45,7 @@ def saved(tmp_path_factory):
 
 def test_restores_bit_for_bit_and_keeps_the_latest_two(saved):
   state, members = fresh()
-  checkpoints = Checkpoints(saved)
+  checkpoints = Checkpoints(saved, 2)
   assert checkpoints.latest == 3
   other = jax.tree.map(lambda x: x * 0, state)
   step, restored = checkpoints.restore(other, members)
@@ -56,7 +56,7 @@ def test_restores_bit_for_bit_and_keeps_the_latest_two(saved):
   checkpoints.close()
 
 
-@pytest.mark.parametrize("shape", [(1, 1), (1, 2), (2, 2)])
+@pytest.mark.parametrize("shape", [(1, 1), (1, 2), (2, 2), (3, 1)])
 def test_restores_on_another_mesh(saved, shape):
   # It was saved from members on two devices.
   axes = (jax.sharding.AxisType.Auto,) * 2
@@ -65,19 +65,20 @@ def test_restores_on_another_mesh(saved, shape):
   state, members = fresh()
   members = sharding.shard_members(mesh, jax.tree.map(np.asarray, members))
   like = sharding.shard_members(mesh, jax.tree.map(np.asarray, state))
-  checkpoints = Checkpoints(saved)
+  checkpoints = Checkpoints(saved, 2)
   _, restored = checkpoints.restore(like, members)
   checkpoints.close()
-  assert_same(restored, state)
+  assert_same(sharding.members_of(restored, 2), state)
   assert {x.sharding.mesh for x in jax.tree.leaves(restored)} == {mesh}
 
 
 def test_another_population_or_network_is_refused(saved):
-  checkpoints = Checkpoints(saved)
-  for state, members in (fresh((0, 1, 2)), fresh(network=LRNetwork(features=5, depth=1))):
+  others = ((3, *fresh((0, 1, 2))), (2, *fresh(network=LRNetwork(features=5, depth=1))))
+  for count, state, members in others:
+    checkpoints = Checkpoints(saved, count)
     with pytest.raises(InputError, match="of another network or population"):
       checkpoints.restore(state, members)
-  checkpoints.close()
+    checkpoints.close()
 
 
 def test_loads_as_numpy_with_what_was_saved_with_it(saved):
@@ -107,7 +108,7 @@ def test_plain_orbax_opens_it_on_other_devices(saved):
 
 
 def test_other_members_are_refused(saved):
-  checkpoints = Checkpoints(saved)
+  checkpoints = Checkpoints(saved, 2)
   with pytest.raises(InputError, match=r"of members \(seed 0.*this run wants \(seed 4"):
     checkpoints.restore(*fresh((4, 5)))
   checkpoints.close()
@@ -146,7 +147,7 @@ def flipped(saved, tmp_path):
 
 def test_a_flipped_bit_is_named(flipped):
   state, members = fresh()
-  checkpoints = Checkpoints(flipped)
+  checkpoints = Checkpoints(flipped, 2)
   says = r"c/3 is damaged \(params/first/kernel is not what was written\)"
   with pytest.raises(InputError, match=says + "; --on_corrupt=previous goes on from step 2"):
     checkpoints.restore(state, members)
@@ -161,7 +162,7 @@ def test_a_flipped_bit_is_named(flipped):
 def test_the_one_before_a_damaged_one_is_used_if_asked_for(flipped):
   state, members = fresh()
   other = jax.tree.map(lambda x: x * 0, state)
-  checkpoints = Checkpoints(flipped)
+  checkpoints = Checkpoints(flipped, 2)
   step, restored = checkpoints.restore(other, members, on_corrupt="previous")
   assert step == checkpoints.latest == 2
   assert_same(restored, state)
@@ -174,7 +175,7 @@ def test_the_one_before_a_damaged_one_is_used_if_asked_for(flipped):
 
 def test_without_another_one_a_damaged_checkpoint_is_the_end(flipped):
   shutil.rmtree(flipped / "2")
-  checkpoints = Checkpoints(flipped)
+  checkpoints = Checkpoints(flipped, 2)
   with pytest.raises(InputError, match=r"is damaged .*; move the run's folder away"):
     checkpoints.restore(*fresh(), on_corrupt="previous")
   checkpoints.close()

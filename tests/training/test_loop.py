@@ -22,11 +22,11 @@ def run(folder, validate=lambda state: [1.0, 2.0]):
   mesh = sharding.make_mesh(2, 4)
   members = sharding.shard_members(mesh, population.make_members([0, 1], [3e-3]))
   store = sharding.replicate(mesh, patches.make_store([make_photo("n", NOISE, 2)], 6))
-  checkpoints = Checkpoints(folder / "checkpoints")
+  checkpoints = Checkpoints(folder / "checkpoints", 2)
   unsaved = Unsaved()
   try:
     state = train(
-      Training("lr", "final", STEPS, frozenset([25, STEPS])),
+      Training("lr", "final", 2, STEPS, frozenset([25, STEPS])),
       population.make_train_steps(NETWORK, 4, 6, mesh),
       population.initialise(NETWORK, "lr", members, mesh),
       members,

@@ -168,19 +168,6 @@ def test_batched_members_as_on_an_accelerator_compute_the_same(network, shape, f
   assert_same(alone.params, batched.params, rtol=1e-3, atol=1e-5)
 
 
-def test_the_mesh_uses_the_devices_that_divide_the_work():
-  shapes = {n: dict(sharding.make_mesh(n, 16).shape) for n in (1, 2, 3, 4, 5, 6)}
-  assert shapes == {
-    1: {"member": 1, "data": 4},
-    2: {"member": 2, "data": 2},
-    3: {"member": 3, "data": 1},
-    4: {"member": 4, "data": 1},
-    5: {"member": 1, "data": 4},
-    6: {"member": 3, "data": 1},
-  }
-  assert dict(sharding.make_mesh(1, 8).shape) == {"member": 1, "data": 2}  # not fewer than 4 each
-
-
 def test_a_diverged_member_leaves_the_others_alone():
   state = initial(LR, WHO)
   broken = jax.tree.map(lambda x: np.concatenate([x[:1] * np.nan, x[1:]]), state.params)
