@@ -10,6 +10,7 @@ import dataclasses
 import difflib
 import importlib
 import itertools
+import signal
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -31,7 +32,7 @@ from sr_jax.config import (
   is_tuple,
   scalar_type,
 )
-from sr_jax.console import say, table
+from sr_jax.console import say, table, warn
 from sr_jax.training import interruption
 
 BEGAN = time.monotonic()
@@ -67,16 +68,16 @@ def main(argv: Sequence[str]) -> int:
     with interruption.installed():
       return _launch(argv)
   except interruption.Interrupted as stop:
-    print("\nStopped; the same command goes on from here.", file=sys.stderr)
+    warn("\nStopped; the same command goes on from here.")
     return stop.exit_code
   except (InputError, flags.Error) as error:
-    print(f"launch.py: {_one_line(error)}", file=sys.stderr)
+    warn(f"launch.py: {_one_line(error)}")
   except NotSavedError as error:
-    print(f"launch.py: {error}; {AGAIN}", file=sys.stderr)
+    warn(f"launch.py: {error}; {AGAIN}")
     return 1
   except OSError as error:
     about = f"{error.filename}: {error.strerror}" if error.filename else str(error)
-    print(f"launch.py: {about}; {AGAIN}", file=sys.stderr)
+    warn(f"launch.py: {about}; {AGAIN}")
   return 2
 
 
@@ -121,7 +122,8 @@ def _import(name: str) -> ModuleType:
   if name not in names:
     near = difflib.get_close_matches(name, names, cutoff=0.3) or sorted(names)
     raise InputError(f"there is no experiment {name!r}; did you mean {' or '.join(near)}?")
-  return importlib.import_module(f"experiments.{name}")
+  with interruption.deferred():  # an exception in the middle of JAX's import aborts the process
+    return importlib.import_module(f"experiments.{name}")
 
 
 def _names(cls: type) -> list[str]:
@@ -197,7 +199,8 @@ def _run(
   from sr_jax import run_folder  # noqa: PLC0415  # JAX starts here, after all flags were checked
   from sr_jax.training import profiling  # noqa: PLC0415
 
-  _start_jax(execution)
+  with interruption.deferred():
+    _start_jax(execution)
   clock = profiling.CompileClock()
   rows = []
   failed = 0
@@ -230,7 +233,7 @@ def _run(
       if not swept:
         raise
       failed += 1
-      print(f"launch.py: {_one_line(error)}", file=sys.stderr)
+      warn(f"launch.py: {_one_line(error)}")
     finally:
       run_lock.release(run_dir)
   if swept and rows:
@@ -265,4 +268,7 @@ def _start_jax(execution: Execution) -> None:
 
 
 if __name__ == "__main__":
-  sys.exit(main(sys.argv))
+  code = main(sys.argv)
+  for number in interruption.SIGNALS:  # all is done and saved: Python's own end is not a run's
+    signal.signal(number, signal.SIG_IGN)
+  sys.exit(code)

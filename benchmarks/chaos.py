@@ -8,6 +8,7 @@ was left alone; SIGTERM and SIGINT must end it within 10 seconds, with 143 and 1
 
 import argparse
 import collections
+import contextlib
 import signal
 import subprocess
 import sys
@@ -66,30 +67,41 @@ def kill_in_a_save(
   process: subprocess.Popen, workdir: Path, number: int, saves: int
 ) -> Kill | None:
   """Kills a run in the middle of its next save after so many; None if it has no so many."""
-  seen: set[Path] = set()
+  left_behind = half_saved(workdir)  # by earlier kills
+  seen: set[tuple[str, int]] = set()
   while process.poll() is None and len(seen) <= saves:
-    seen.update(workdir.glob(HALF_SAVED))
+    seen |= half_saved(workdir) - left_behind
   process.send_signal(number)
-  return end(process, workdir, number)
+  return end(process, workdir, number, "saving")
 
 
-def end(process: subprocess.Popen, workdir: Path, number: int) -> Kill | None:
+def half_saved(workdir: Path) -> set[tuple[str, int]]:
+  """The folders of checkpoints that are not finished; one that is made again is another one."""
+  found = set()
+  for path in workdir.glob(HALF_SAVED):
+    with contextlib.suppress(FileNotFoundError):  # it has just been finished
+      found.add((str(path), path.stat().st_ino))
+  return found
+
+
+def end(process: subprocess.Popen, workdir: Path, number: int, what: str = "") -> Kill | None:
   """How a run ended that this signal was sent to; None if it had finished before."""
   began = time.monotonic()
   out, _ = process.communicate()
   seconds = time.monotonic() - began
   if process.returncode == 0:
     return None
-  expected = -number if number == signal.SIGKILL else 128 + number
+  # Before the program's first line, and to SIGKILL, the system itself answers.
+  by_itself = number == signal.SIGKILL or not any(workdir.glob("*/config.json"))
+  expected = {128 + number, -number} if by_itself else {128 + number}
   wrong = []
-  before_handlers = not out and process.returncode == -number
-  if process.returncode != expected and not before_handlers:
+  if process.returncode not in expected:
     wrong.append(f"it ended with {process.returncode}: {out[-300:]}")
   if seconds > LIMIT:
     wrong.append(f"it took {seconds:.1f} s to stop")
   return Kill(
     signal=signal.Signals(number).name,
-    doing=doing(workdir),
+    doing=what or doing(workdir),
     seconds=f"{seconds:.2f}",
     wrong="; ".join(wrong),
   )
@@ -97,8 +109,6 @@ def end(process: subprocess.Popen, workdir: Path, number: int) -> Kill | None:
 
 def doing(workdir: Path) -> str:
   """What a killed run was doing, as its folder tells."""
-  if any(workdir.glob(HALF_SAVED)):
-    return "saving"
   logs = list(workdir.glob("*/metrics.jsonl"))
   if not logs:
     return "starting"

@@ -1,9 +1,10 @@
 """What a run says while it works: tables, and progress as a bar on a terminal, lines in a pipe."""
 
+import os
 import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from rich.progress import (
   BarColumn,
@@ -19,8 +20,20 @@ LINE_SECONDS = 10.0  # between two progress lines in a pipe
 
 
 def say(text: str = "") -> None:
-  """Prints a line at once, also through a pipe."""
-  print(text, flush=True)
+  """Prints a line at once, also through a pipe; if nobody reads it any more, the run goes on."""
+  _print(text, sys.stdout)
+
+
+def warn(text: str) -> None:
+  """Prints a line to standard error, likewise."""
+  _print(text, sys.stderr)
+
+
+def _print(text: str, stream: Any) -> None:
+  try:
+    print(text, file=stream, flush=True)
+  except BrokenPipeError:  # what is left in the buffer would raise again when Python ends
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def table(rows: Sequence[Sequence[str]]) -> str:

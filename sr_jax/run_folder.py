@@ -7,7 +7,6 @@ import json
 import os
 import platform
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +16,7 @@ import jax
 
 from sr_jax import run_lock
 from sr_jax.config import InputError, NotSavedError, differences, digest, to_dict
+from sr_jax.console import warn
 
 PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy", "sr_jax")
 
@@ -64,8 +64,21 @@ class Unsaved:
     except OSError as error:
       if what not in self._reasons:
         reason = error.strerror or str(error)
-        print(f"WARNING: not saved: {what} ({reason})", file=sys.stderr, flush=True)
+        warn(f"WARNING: not saved: {what} ({reason})")
         self._reasons[what] = reason
+
+  @contextlib.contextmanager
+  def ending(self) -> Iterator[None]:
+    """Within it a file that cannot be written ends the run, and all that is missing is told.
+
+    Raises:
+      NotSavedError: instead of an OSError.
+    """
+    try:
+      yield
+    except OSError as error:
+      self._reasons[str(error.filename or "a file of the run")] = error.strerror or str(error)
+      self.check()
 
   def saved(self, what: str) -> None:
     """After all, `what` is on disk."""

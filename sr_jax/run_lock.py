@@ -5,6 +5,7 @@ ends, so that a file left behind by a dead process stops nobody.
 """
 
 import contextlib
+import errno
 import fcntl
 import json
 import os
@@ -38,7 +39,7 @@ def acquire(run_dir: Path) -> None:
       raise InputError(
         f"{run_dir} is being worked on by {holder}; wait for it, or stop it first"
       ) from error
-    if not path.exists() or not os.path.samestat(path.stat(), os.fstat(file.fileno())):
+    if not is_still(path, os.fstat(file.fileno())):
       file.close()  # its holder was just removing it: what is locked is no longer there
       continue
     _held[path] = file
@@ -49,12 +50,34 @@ def acquire(run_dir: Path) -> None:
       file.flush()
 
 
+def is_still(path: Path, was: os.stat_result) -> bool:
+  """Whether a path leads where it did: folders are moved away, and others made in their place."""
+  try:
+    return os.path.samestat(path.stat(), was)
+  except OSError:
+    return False
+
+
+def check(run_dir: Path) -> None:
+  """Makes sure that the folder is still the one whose lock this process has, if it has one.
+
+  Raises:
+    FileNotFoundError: it was moved away.
+  """
+  file = _held.get(run_dir.resolve() / FILE)
+  if file is not None and not is_still(run_dir.resolve() / FILE, os.fstat(file.fileno())):
+    raise FileNotFoundError(
+      errno.ENOENT, "it was moved away while the run was at work", str(run_dir)
+    )
+
+
 def release(run_dir: Path) -> None:
   """Gives the lock back, if this process has it."""
   path = run_dir.resolve() / FILE
   if (file := _held.pop(path, None)) is not None:
     with contextlib.suppress(OSError):
-      path.unlink(missing_ok=True)
+      if is_still(path, os.fstat(file.fileno())):
+        path.unlink(missing_ok=True)
     with contextlib.suppress(OSError):
       file.close()
 

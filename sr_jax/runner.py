@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from sr_jax import budget
+from sr_jax import budget, run_lock
 from sr_jax.analysis import report, tables, verdict
 from sr_jax.analysis.contrasts import Comparison
 from sr_jax.arm_run import (
@@ -98,6 +98,7 @@ def compare(
   report.draw_photographs(results, test, upscaled, run_dir)
   seconds["draw photographs"] = time.monotonic() - began
   interruption.raise_if_requested()
+  run_lock.check(run_dir)
   write_json(run_dir / "timing.json", timing)
   write_json(run_dir / "results.json", results)  # last: it says that the run is finished
   return _tell(run_dir)
@@ -135,15 +136,16 @@ def train_and_score(
   bench = Bench(recipe, execution, run_dir, photos, store, log, unsaved)
   seconds = {"load": time.monotonic() - began}
 
-  began = time.monotonic()
-  searches, rates = search_rates(arms, bench)
-  seconds["search rates"] = time.monotonic() - began
   trained: dict[str, Trained] = {}
-  for arm in arms:
-    interruption.raise_if_requested()
+  with unsaved.ending():
     began = time.monotonic()
-    trained[arm.name] = train_arm(arm, searches[arm.name], rates, bench)
-    seconds[f"train {arm.name}"] = time.monotonic() - began
+    searches, rates = search_rates(arms, bench)
+    seconds["search rates"] = time.monotonic() - began
+    for arm in arms:
+      interruption.raise_if_requested()
+      began = time.monotonic()
+      trained[arm.name] = train_arm(arm, searches[arm.name], rates, bench)
+      seconds[f"train {arm.name}"] = time.monotonic() - began
 
   began = time.monotonic()
   say("Scoring the test photographs")

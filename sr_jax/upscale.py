@@ -121,6 +121,9 @@ def main(argv: Sequence[str]) -> int:
   except OSError as error:
     where = f"{error.filename}: " if error.filename else ""
     print(f"sr_jax.upscale: {where}{error.strerror or error}", file=sys.stderr)
+  except KeyboardInterrupt:
+    print("\nsr_jax.upscale: stopped; images already written are whole", file=sys.stderr)
+    return 130
   return 2
 
 

@@ -69,8 +69,9 @@ def planted(run_dir, tmp_path):
     tree["params"][layer]["bias"][1, unit] = -1
   tree["params"]["last"]["kernel"][1, 0, 0, 0, 0] += 100
   shutil.rmtree(checkpoint)
-  digests = {checkpoints.DIGESTS: checkpoints._digests(tree)}
-  ocp.save(checkpoint, tree, custom_metadata=metadata | digests)
+  del metadata[checkpoints.SEAL]
+  metadata |= {checkpoints.DIGESTS: checkpoints._digests(tree)}
+  ocp.save(checkpoint, tree, custom_metadata=checkpoints._sealed(metadata))
   return copy
 
 

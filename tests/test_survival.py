@@ -26,8 +26,10 @@ def alone(undisturbed):
 
 
 def test_eight_kills_change_no_bit(undisturbed, tmp_path):
-  happened = list(chaos.storm(tmp_path, *undisturbed, kills=8, seed=int(time.time())))
-  print(happened)
+  seed = int(time.time())
+  print(f"seed {seed}")
+  happened = list(chaos.storm(tmp_path, *undisturbed, kills=8, seed=seed))
+
   kills = [one for one in happened if isinstance(one, chaos.Kill)]
   assert len(kills) == 8
   assert [one["wrong"] for one in kills] == [""] * 8
@@ -82,10 +84,10 @@ def test_a_full_disk_is_said_and_the_run_goes_on_later(small_disk, alone):
   process = run_until(small_disk, cache, lambda: trained(small_disk, "lr", "final"))
   fill(small_disk)
   out, _ = process.communicate(timeout=120)
-  assert process.returncode in (1, 2), out
+  assert process.returncode == 1, out
   assert "WARNING: not saved: checkpoints of lr final (" in out
   assert "No space left on device" in out
-  assert "launch.py: " in out
+  assert "launch.py: not saved: checkpoints of lr final (" in out
   assert "the same command goes on from what is saved" in out
   (run_dir,) = (path for path in small_disk.iterdir() if path.is_dir())
   assert not (run_dir / "results.json").exists()
@@ -116,9 +118,9 @@ def test_a_folder_that_vanishes_is_said_and_not_made_again(tmp_path, alone):
   process = run_until(workdir, cache, lambda: trained(workdir, "lr", "final"))
   workdir.rename(tmp_path / "elsewhere")
   out, _ = process.communicate(timeout=120)
-  assert process.returncode in (1, 2)
-  assert "WARNING: not saved: checkpoints of lr final (its folder is gone)" in out
-  assert "No such file or directory" in out
+  assert process.returncode == 1, out
+  assert "launch.py: not saved: " in out
+  assert "its folder is gone" in out
   assert not workdir.exists()
   chaos.finish(chaos.start(tmp_path / "elsewhere", cache))
   (run_dir,) = (tmp_path / "elsewhere").iterdir()

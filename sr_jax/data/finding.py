@@ -15,7 +15,7 @@ from types import ModuleType
 from typing import NamedTuple
 
 from sr_jax.config import Execution, InputError
-from sr_jax.data.images import images_in, read_luminance
+from sr_jax.data.images import images_in, read_luminance, refuse_link_out
 from sr_jax.data.luminance_cache import Item, short_names, stamp_of
 
 SPLITS = ("train", "validation", "test")
@@ -143,6 +143,8 @@ def _parts(source: str, execution: Execution) -> Parts:
   if kind == "folder" and rest:
     folder = Path(rest).expanduser()
     splits = [split for split in SPLITS if (folder / split).is_dir()]
+    for part in (folder / split for split in splits):
+      refuse_link_out(part)
     files = {split: images_in(folder / split) for split in splits} or {"train": images_in(folder)}
     return {split: _items(paths) for split, paths in files.items()}
   if kind == "tfds" and rest:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float32, UInt8
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps
 
 from sr_jax.config import InputError
 from sr_jax.operators.colour import luminance
@@ -57,11 +57,18 @@ def images_in(folder: Path) -> list[Path]:
   if not files:
     raise InputError(f"{folder} holds no image, that is no file ending in {', '.join(SUFFIXES)}")
   for path in files:
-    if path.is_symlink() and path.resolve().parent != folder.resolve():
-      raise InputError(
-        f"{path} is a symbolic link to outside of its folder; replace it by a copy of the file"
-      )
+    refuse_link_out(path)
   return files
+
+
+def refuse_link_out(path: Path) -> None:
+  """Keeps to a folder what is in it.
+
+  Raises:
+    InputError: the path is a symbolic link to outside of its folder.
+  """
+  if path.is_symlink() and path.resolve().parent != path.parent.resolve():
+    raise InputError(f"{path} is a symbolic link to outside of its folder; replace it by a copy")
 
 
 def digest_of(luminance: UInt8[np.ndarray, "h w"]) -> str:
@@ -85,13 +92,7 @@ def decode(file: Path | BytesIO, name: str = "") -> Image.Image:
     with Image.open(file) as opened:
       image = ImageOps.exif_transpose(opened)
       image.load()
-  except (
-    UnidentifiedImageError,
-    Image.DecompressionBombError,
-    OSError,
-    ValueError,
-    SyntaxError,
-  ) as error:
+  except Exception as error:  # of damaged files Pillow raises whatever its parsers stumble over
     raise InputError(
       f"{name or file} cannot be read as an image ({error}); remove or replace it"
     ) from error

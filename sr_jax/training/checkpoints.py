@@ -7,6 +7,8 @@ flipped bit without a word.
 import contextlib
 import errno
 import hashlib
+import itertools
+import json
 import logging
 import shutil
 import sys
@@ -22,10 +24,12 @@ from flax.traverse_util import flatten_dict
 from orbax.checkpoint import v1 as ocp
 
 from sr_jax.config import InputError
+from sr_jax.run_lock import is_still
 from sr_jax.training.population import Members, State
 from sr_jax.training.sharding import members_of, shard_members
 
 DIGESTS = "sha256"  # of every array, in a checkpoint's metadata
+SEAL = "sha256_of_metadata"
 KEPT = 2
 PARTS = ("params", "adam", "members")  # of the tree
 
@@ -55,6 +59,7 @@ class Checkpoints:
       cleanup_tmp_directories=True,
     )
     self._writing: int | None = None
+    self._opened = self._folder.stat()
 
   @property
   def latest(self) -> int | None:
@@ -81,14 +86,13 @@ class Checkpoints:
     """
     self.wait()
     if self.latest != step:
-      if not self._folder.is_dir():  # Orbax would make it again, and a run of that alone
+      if not is_still(self._folder, self._opened):  # Orbax would make it again, and only that
         raise FileNotFoundError(errno.ENOENT, "its folder is gone", str(self._folder))
       arrays = jax.tree.map(np.asarray, members_of(_tree(state, members), self._count))
       self._writing = step
       try:
-        self._checkpointer.save_async(
-          step, arrays, custom_metadata={**about, DIGESTS: _digests(arrays)}
-        )
+        about = _sealed({**about, DIGESTS: _digests(arrays)})
+        self._checkpointer.save_async(step, arrays, custom_metadata=about)
       except Exception as error:  # as in `wait`
         raise self._give_up(error) from error
 
@@ -119,46 +123,46 @@ class Checkpoints:
     """The newest checkpoint, laid out on the devices as the arrays of `like` are.
 
     Args:
-      like: a state of the population.
+      like: a fresh state of the population.
       members: who is in it.
       on_corrupt: "stop" at a damaged one, or take the "previous", putting the damaged one aside.
 
     Returns:
-      the step, and the state after it.
+      the step, and the state after it; step 0 and `like` where no checkpoint is left.
 
     Raises:
       InputError: the checkpoint is damaged, or of another network or population.
     """
-    while True:
-      *before, newest = steps(self._folder)
+    while there := steps(self._folder):
+      *before, newest = there
       try:
         return newest, self._restore(like, members, newest)
       except DamagedError as problem:
-        if not before:
-          raise InputError(f"{problem}; move the run's folder away to start afresh") from problem
         if on_corrupt != "previous":
+          step = before[-1] if before else 0
           raise InputError(
-            f"{problem}; --on_corrupt=previous goes on from step {before[-1]}"
+            f"{problem}; --on_corrupt=previous goes on from step {step}"
           ) from problem
         self._put_aside(newest)
+    return 0, like
 
   def _put_aside(self, step: int) -> None:
     """Renames a damaged checkpoint, so that training goes on before it and nothing is lost."""
     self.close()
-    damaged = self._folder / str(step)
-    damaged.rename(self._folder.with_name(f"{self._folder.name}_damaged_{step}"))
+    names = (f"{self._folder.name}_damaged_{step}" + f"_{i}" * (i > 1) for i in itertools.count(1))
+    free = next(name for name in names if not self._folder.with_name(name).exists())
+    (self._folder / str(step)).rename(self._folder.with_name(free))
     self._open()
 
   def _restore(self, like: State, members: Members, step: int) -> State:
     target = _tree(like, members)
-    _, shapes = _about(self._folder / str(step))
+    tree, _ = _load(self._folder / str(step), PARTS)
     wanted = jax.tree.map(lambda x: (self._count, *x.shape[1:]), target)
-    if jax.tree.map(lambda x: tuple(x.shape), shapes) != wanted:
+    if jax.tree.map(lambda x: x.shape, tree) != wanted:
       raise InputError(
         f"the checkpoints in {self._folder} are of another network or population; "
         "move the run's folder away to start afresh"
       )
-    tree, _ = _load(self._folder / str(step), PARTS)
     ours, theirs = members_of(target["members"], self._count), tree["members"]
     if any(not np.array_equal(ours[name], theirs[name]) for name in ours):
       raise InputError(
@@ -246,6 +250,9 @@ def _about(checkpoint: Path) -> tuple[dict[str, Any], Any]:
   about, tree = found.custom_metadata, found.metadata  # nothing where Orbax cannot read them
   if not about or not tree or not {*PARTS} <= tree.keys():
     raise _damaged(checkpoint, "its metadata cannot be read")
+  seal = about.pop(SEAL, None)
+  if _sealed(about)[SEAL] != seal:
+    raise _damaged(checkpoint, "its metadata is not what was written")
   return about, tree
 
 
@@ -283,6 +290,12 @@ def _damaged(checkpoint: Path, reason: str) -> DamagedError:
 
 def _in_short(error: Exception) -> str:
   return " ".join(f"{type(error).__name__}: {str(error)[:100]}".split())
+
+
+def _sealed(about: dict[str, Any]) -> dict[str, Any]:
+  """Metadata with a digest of itself."""
+  text = json.dumps(about, sort_keys=True)
+  return {**about, SEAL: hashlib.sha256(text.encode()).hexdigest()}
 
 
 def _listed(members: dict[str, Any]) -> str:

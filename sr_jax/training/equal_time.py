@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from sr_jax import run_lock
 from sr_jax.console import say
 from sr_jax.data import patches
 from sr_jax.data.images import make_photo
@@ -42,6 +43,8 @@ def width_of(
     members: of the population that is timed.
     run_dir: the run's folder, made if it is not there.
   """
+  run_dir.mkdir(parents=True, exist_ok=True)
+  run_lock.acquire(run_dir)  # before anything of the run is written
   file = run_dir / FILE
   chosen: dict[str, Any] = read_json(file) if file.exists() else {}
   if name not in chosen:
@@ -55,7 +58,6 @@ def width_of(
       "seconds": seconds,
       "device": describe_devices(),
     }
-    run_dir.mkdir(parents=True, exist_ok=True)
     write_json(file, chosen)
     say(
       f"{name}: a width of {width} takes {1e3 * seconds[str(width)]:.2f} ms a training step, where "

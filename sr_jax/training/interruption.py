@@ -11,11 +11,14 @@ import signal
 import socket
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from types import FrameType
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 PATIENCE = 2.0  # seconds for the main thread to stop in good order
+LIMIT = 9.0  # seconds for it to save: schedulers kill soon after
+SHOW_CURSOR = "\x1b[?25h"
 
 _requested: int | None = None
 _deferring = False
@@ -60,17 +63,27 @@ def _handle(number: int, frame: FrameType | None) -> None:
   first, _requested = _requested is None, number
   if not _deferring or not first:
     raise Interrupted(number)
-  print("\nStopping after these steps; once more to stop at once.", file=sys.stderr, flush=True)
+  _tell("\nStopping as soon as all is saved; once more to stop at once.\n")
+
+
+def _tell(text: str) -> None:
+  """Writes to standard error, past Python's buffers, which another thread may be in."""
+  with contextlib.suppress(OSError):  # it may be a pipe that nobody reads any more
+    os.write(2, text.encode())
 
 
 def _watch(signals: socket.socket, finished: threading.Event) -> None:
   """Ends the process if a signal came, its time is up, and there is nothing to save."""
   while heard := [number for number in signals.recv(16) if number in SIGNALS]:
+    began = time.monotonic()
     overdue = not finished.wait(PATIENCE)
-    while overdue and _saving:
+    while overdue and _saving and time.monotonic() - began < LIMIT:
       overdue = not finished.wait(0.05)
     if overdue:
-      print("\nStopped; the same command goes on from here.", file=sys.stderr, flush=True)
+      if sys.stdout.isatty():
+        _tell(SHOW_CURSOR)  # which a progress bar hides
+      lost = ", but for the steps since the last checkpoint" if _saving else ""
+      _tell(f"\nStopped; the same command goes on from here{lost}.\n")
       os._exit(128 + heard[0])
 
 

@@ -80,7 +80,7 @@ class Saver:
     return time.monotonic() - self._saved_at >= self._every
 
   def save(self, step: int, state: State, members: Members, last: bool = False) -> None:
-    """Saves in the background; the last time, waits for it."""
+    """Saves in the background; the last time before something else, waits for it."""
     self._saved_at = time.monotonic()
     with self._unsaved.noting(self._what):
       self.checkpoints.wait()  # for the one before, whose failure is not this one's
@@ -89,6 +89,8 @@ class Saver:
       if last:
         self.checkpoints.wait()
         self._unsaved.saved(self._what)
+    if last:
+      interruption.must_save(False)
 
 
 class Losses:
@@ -174,6 +176,7 @@ def train(
 
   def validate_once() -> None:
     if step in training.validate_at and step not in validated:
+      saver.save(step, state, members, last=True)  # for this may take long, and a signal not wait
       with interruption.at_once():
         metrics.append(step=step, **name, validation_psnr=validate(state))
 
@@ -192,7 +195,7 @@ def train(
           losses.add(step, stop, loss)
           if dispatches <= 2:  # the first one compiles, the second is timed
             jax.block_until_ready(loss)
-            interruption.must_save(True)
+          interruption.must_save(True)
           if dispatches == 2:
             seconds = (time.monotonic() - began) / (stop - step)
             per_dispatch = min(max(int(LONGEST / seconds), 1), steps_per_dispatch())

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from sr_jax import run_lock
 from sr_jax.run_folder import Unsaved, replace_text
 
 
@@ -12,12 +13,12 @@ def read(path: Path) -> list[dict[str, Any]]:
   if not path.exists():
     return []
   found = []
-  for text in path.read_text().splitlines():
+  for text in path.read_text(errors="replace").splitlines():
     try:
       line = json.loads(text)
     except ValueError:
       continue
-    if isinstance(line, dict) and "step" in line:
+    if isinstance(line, dict) and isinstance(line.get("step"), int):
       found.append(line)
   return found
 
@@ -36,6 +37,7 @@ class MetricsLog:
     """Writes one line. Numbers must be finite or None: the file is strict JSON."""
     text = json.dumps(line, allow_nan=False) + "\n"
     with self._unsaved.noting(f"lines of {self._path.name}"):
+      run_lock.check(self._path.parent)
       before, self._torn = "\n" * self._torn, True
       with self._path.open("a") as file:
         file.write(before + text)
@@ -53,6 +55,6 @@ class MetricsLog:
 
     kept = [line for line in read(self._path) if line["step"] <= step or not ours(line)]
     text = "".join(json.dumps(line) + "\n" for line in kept)
-    if not self._path.exists() or self._path.read_text() != text:
+    if not self._path.exists() or self._path.read_text(errors="replace") != text:
       replace_text(self._path, text)
     return [line for line in kept if ours(line)]

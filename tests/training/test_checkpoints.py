@@ -13,7 +13,7 @@ from orbax.checkpoint import v1 as ocp
 from sr_jax.config import InputError
 from sr_jax.networks import LRNetwork
 from sr_jax.training import population, sharding
-from sr_jax.training.checkpoints import Checkpoints, load_arrays
+from sr_jax.training.checkpoints import Checkpoints, _sealed, load_arrays
 
 ROOT = Path(__file__).parents[2]
 NETWORK = LRNetwork(features=4, depth=1)
@@ -141,7 +141,7 @@ def flipped(saved, tmp_path):
   kernel.view(np.uint32).reshape(-1)[5] ^= 1 << 22
   shutil.rmtree(folder / "3")
   with ocp.training.Checkpointer(folder) as checkpointer:
-    checkpointer.save(step, tree, custom_metadata=metadata)
+    checkpointer.save(step, tree, custom_metadata=_sealed(metadata))
   return folder
 
 
@@ -173,12 +173,25 @@ def test_the_one_before_a_damaged_one_is_used_if_asked_for(flipped):
   assert load_arrays(flipped)[0] == 3
 
 
-def test_without_another_one_a_damaged_checkpoint_is_the_end(flipped):
+def test_without_another_one_training_begins_again_if_asked_for(flipped):
   shutil.rmtree(flipped / "2")
+  (flipped.parent / "c_damaged_3").mkdir()  # of an earlier time
+  state, members = fresh()
   checkpoints = Checkpoints(flipped, 2)
-  with pytest.raises(InputError, match=r"is damaged .*; move the run's folder away"):
-    checkpoints.restore(*fresh(), on_corrupt="previous")
+  with pytest.raises(InputError, match="; --on_corrupt=previous goes on from step 0"):
+    checkpoints.restore(state, members)
+  assert checkpoints.restore(state, members, on_corrupt="previous") == (0, state)
+  assert checkpoints.latest is None
   checkpoints.close()
+  assert (flipped.parent / "c_damaged_3_2" / "state").is_dir()
+
+
+def test_metadata_that_was_changed_is_refused(saved, tmp_path):
+  folder = shutil.copytree(saved, tmp_path / "c")
+  path = folder / "3" / "_CHECKPOINT_METADATA"
+  path.write_text(path.read_text().replace('"steps": 9', '"steps": 8'))
+  with pytest.raises(InputError, match=r"c/3 is damaged \(its metadata is not what was written\)"):
+    load_arrays(folder)
 
 
 FLIPS = """
@@ -187,7 +200,7 @@ import numpy as np, jax
 from sr_jax.config import InputError
 from sr_jax.training.checkpoints import load_arrays
 saved, work = map(pathlib.Path, sys.argv[1:])
-_, good, _ = load_arrays(saved)
+_, good, about = load_arrays(saved)
 rng = np.random.default_rng(0)
 for trial in range(12):
   folder = shutil.copytree(saved, work / str(trial))
@@ -197,11 +210,12 @@ for trial in range(12):
   data[rng.integers(len(data))] ^= 1 << rng.integers(8)
   path.write_bytes(data)
   try:
-    _, tree, _ = load_arrays(folder)
+    _, tree, now = load_arrays(folder)
   except InputError:
     print("refused")
   else:
-    print("same" if jax.tree.all(jax.tree.map(np.array_equal, tree, good)) else "WRONG")
+    same = jax.tree.all(jax.tree.map(np.array_equal, tree, good)) and now == about
+    print("same" if same else "WRONG")
 """
 
 
