@@ -1,6 +1,7 @@
 """Kills at random moments, full disks, folders that are gone: no bit of a run is harmed."""
 
 import shutil
+import signal
 import subprocess
 import time
 from pathlib import Path
@@ -66,6 +67,18 @@ def run_until(workdir, cache, ready):
 
 def trained(workdir, arm, stage):
   return any(steps(folder) for folder in workdir.glob(f"*/checkpoints/{arm}/{stage}"))
+
+
+def test_a_pipe_that_nobody_reads_any_more_costs_nothing(alone, tmp_path):
+  # Ctrl-C with "2>&1 | tee log" kills tee as well.
+  workdir, cache = tmp_path / "runs", alone.parents[1]
+  process = run_until(workdir, cache, lambda: trained(workdir, "lr", "search"))
+  process.stdout.close()
+  process.send_signal(signal.SIGINT)
+  assert process.wait(60) == 130
+  chaos.finish(chaos.start(workdir, cache))
+  (run_dir,) = workdir.iterdir()
+  assert chaos.compare(run_dir, alone) == []
 
 
 def fill(folder):
