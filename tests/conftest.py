@@ -12,6 +12,7 @@ import jax
 import pytest
 from PIL import Image
 
+from sr_jax import run_lock
 from sr_jax.networks import ESPCN, LRNetwork, describe
 from sr_jax.training import population, sharding
 from sr_jax.training.checkpoints import Checkpoints
@@ -25,6 +26,14 @@ jax.config.update("jax_disable_most_optimizations", True)
 ROOT = Path(__file__).parents[1]
 SAMPLE_PHOTOS = ROOT / "sr_jax" / "data" / "sample_photos"
 SHARED = Path(__file__).parents[2] / "shared" / "data"
+
+
+@pytest.fixture(autouse=True)
+def _locks_end_with_the_test():
+  """A lock is the process's, and experiments are called in one process here."""
+  yield
+  for path in list(run_lock._held):
+    run_lock.release(path.parent)
 
 
 @pytest.fixture

@@ -25,7 +25,8 @@ def search(monkeypatch, peaks, rates, extend=True, seeds=2):
     tried[arm.name].append((stage, [float(f"{rate:.3g}") for rate in who.learning_rate]))
     return (who,)
 
-  def validate(arm, who, bench):
+  def validate(arm, who, count, bench):
+    assert count == len(who.learning_rate)
     return [30 - abs(math.log(rate / peaks[arm.name])) for rate in who.learning_rate]
 
   monkeypatch.setattr(arm_run, "_train_population", train)

@@ -6,7 +6,7 @@ import pytest
 
 from experiments import capacity
 from experiments.capacity import Config, networks
-from sr_jax.capacity import fitting, noise
+from sr_jax.capacity import fitting, jacobian, noise
 from sr_jax.config import Execution, InputError
 from sr_jax.networks import lift_network, upscale
 
@@ -36,6 +36,9 @@ def test_every_part_is_measured_once_and_reported(tmp_path, monkeypatch):
   monkeypatch.setattr(capacity, "BATCH", 4)
   monkeypatch.setattr(fitting, "PATCHES_PER_IMAGE", 2)
   monkeypatch.setattr(noise, "COUNTS", (1, 2))
+  monkeypatch.setattr(noise, "TEACHER_SIDE", 4)
+  monkeypatch.setattr(noise, "BATCH", 2)
+  monkeypatch.setattr(jacobian, "IMAGES", 1)
   config = Config(seeds=2, learning_rate=(4e-3, 8e-3), lengths=(3, 6), steps=4, noise_steps=5)
   run_dir = tmp_path / "run"
   capacity.main(config, Execution(), run_dir)

@@ -115,7 +115,7 @@ def test_wrong_checkpoints_are_told_apart(tmp_path):
   with pytest.raises(InputError, match=r"every member of arm espcn of .* diverged"):
     equivalence._read_layer(diverged)
   shutil.rmtree(diverged / "checkpoints")
-  with pytest.raises(InputError, match="espcn/final holds no checkpoint"):
+  with pytest.raises(InputError, match="espcn/final holds no complete checkpoint"):
     equivalence._read_layer(diverged)
   shutil.rmtree(diverged)
   other = write_run(tmp_path, "srcnn", np.zeros((1, 5, 5, 32, 1), "f"))
