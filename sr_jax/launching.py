@@ -95,7 +95,8 @@ def run_command(command: list[str], devices: str | None) -> None:
 def _stop() -> None:
   """Asks the command to save and stop, and waits; may interrupt a wait for the same process."""
   if _child is not None and _child.returncode is None:
-    _child.send_signal(signal.SIGTERM)
+    _child.send_signal(signal.SIGTERM)  # which first looks whether it has ended
+  if _child is not None and _child.returncode is None:
     os.waitid(os.P_PID, _child.pid, os.WEXITED | os.WNOWAIT)
 
 

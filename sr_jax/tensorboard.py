@@ -93,7 +93,8 @@ def _whole_run(run_dir: Path, config: dict[str, Any]) -> Iterator[tuple[int, Any
     yield step, Summary(value=[Summary.Value(tag=tag, simple_value=value)])
   picture = run_dir / "figures" / "example.png"
   if picture.exists():
-    width, height = Image.open(picture).size
+    with Image.open(picture) as opened:
+      width, height = opened.size
     png = picture.read_bytes()
     image = Summary.Image(height=height, width=width, colorspace=3, encoded_image_string=png)
     yield step, Summary(value=[Summary.Value(tag="example", image=image)])
