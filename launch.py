@@ -119,7 +119,7 @@ def _launch(argv: Sequence[str]) -> int:
     points.check_data(runs, mine)
   if how.launcher != "here":
     return launching.launch(runs, mine, how)
-  return _run(runs, mine, alone=len(runs.points) == 1)
+  return _run(runs, mine, alone=len(runs.points) == 1 and not how.shard)
 
 
 def _list_experiments() -> Iterator[str]:

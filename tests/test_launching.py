@@ -178,7 +178,7 @@ def test_a_preempted_job_saves_and_is_begun_again(tmp_path):
 
 @pytest.mark.slow
 def test_two_points_run_on_this_machine(tiny):
-  flags = ("--steps=4,5", "--launcher=local", "--max_parallel=2")
+  flags = ("--steps=4,5", "--launcher=local", "--max_parallel=2", "--tensorboard")
   out, err = (process := tiny.start(*flags)).communicate(timeout=200)
   assert process.returncode == 0, out + err
   for steps in "45":
@@ -189,6 +189,8 @@ def test_two_points_run_on_this_machine(tiny):
   logs = sorted((folder / "logs").glob("*_log.out"))
   assert len(logs) == 2
   assert all("On test photographs, LR is" in path.read_text() for path in logs)
+  for arm in ("lr", "hr", "."):
+    assert len(list(tiny.workdir.glob(f"smoke-*/tensorboard/{arm}/events.out.tfevents.*"))) == 2
 
 
 @pytest.mark.slow

@@ -219,6 +219,8 @@ def test_shards_share_the_points_out_exactly(sweep):
   assert {row["state"] for row in sweep.summary()} == {"done"}
   assert sweep(*BOTH, "--shard=5/9") == 0  # there are fewer points: it has none
   assert sweep.ran == []
+  assert sweep("--features=4", "--shard=1/2") == 0
+  assert sweep.ran == []
   points = tuple(Point(i, {}, None, Path()) for i in range(17))
   whole = Sweep("smoke", smoke, points, (), Path(), launch.Execution())
   for n in (1, 2, 5, 17, 20):
