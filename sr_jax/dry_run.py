@@ -18,11 +18,18 @@ UNKNOWN = "unknown"
 
 
 class Finished(NamedTuple):
-  """What a finished run says of the time that others will take."""
+  """What a finished run says of the time that others will take.
 
-  name: str
+  Attributes:
+    work: from `work_of`.
+    training: seconds, the search for a rate included.
+    rest: seconds of all else, as scoring.
+    device: what it ran on.
+  """
+
   work: float
-  seconds: float
+  training: float
+  rest: float
   device: str
 
 
@@ -43,7 +50,7 @@ def lines(sweep: Sweep, points: Sequence[Point]) -> tuple[list[list[str]], str]:
       if like is None:
         unknown += 1
       else:
-        seconds = like.seconds * work_of(point.config, arms) / like.work
+        seconds = like.rest + like.training * work_of(point.config, arms) / like.work
         total += seconds
         devices.add(like.device)
         time = spoken(seconds)
@@ -55,8 +62,9 @@ def lines(sweep: Sweep, points: Sequence[Point]) -> tuple[list[list[str]], str]:
   if to_do > unknown:
     below += (
       f": {spoken(total)} one after another{f', and {unknown} of unknown time' * bool(unknown)}. "
-      "Times are those of the finished run nearest in MACs x batch x patch^2 x scale^2 x members x "
-      f"steps, in proportion, on {' or '.join(sorted(devices))}"
+      "Training is taken to last in proportion to MACs x batch x patch^2 x scale^2 x members x "
+      "steps, from the finished run nearest in these, and all else as long as there, on "
+      + " or ".join(sorted(devices))
     )
   elif to_do:
     below += "; how long that takes is unknown, since no run of this kind is finished in --workdir"
@@ -118,9 +126,11 @@ def _read(run_dir: Path, sweep: Sweep) -> Finished | None:
     trained = (
       _member_steps(config) * sum(fastest(timing).values()) if "step_seconds" in timing else 0
     )
-    seconds = max(sum(timing["phase_seconds"].values()), trained)
+    phases = timing["phase_seconds"]
+    training = sum(phases[name] for name in phases if name.startswith(("train ", "search ")))
+    rest = sum(phases.values()) - training
     work = work_of(config, _arms(sweep, config))
-    return Finished(run_dir.name, work, seconds, timing["device"]) if work else None
+    return Finished(work, max(training, trained), rest, timing["device"]) if work else None
   except (InputError, KeyError, TypeError, AttributeError, json.JSONDecodeError):
     return None
 

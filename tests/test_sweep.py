@@ -111,17 +111,17 @@ def test_a_dry_run_estimates_from_finished_runs(sweep, capsys):
   more = ("--features=8", "--learning_rate=1e-3", "--dry_run")
   sweep(*more, "--steps=300,3000")
   out = capsys.readouterr().out
-  assert out.splitlines()[2].endswith("5 min")  # three times 100 s
-  assert out.splitlines()[3].endswith("50 min")
-  assert "55 min one after another" in out
+  assert out.splitlines()[2].endswith("4 min")  # 20 s, and three times 80 s
+  assert out.splitlines()[3].endswith("40 min")
+  assert "45 min one after another" in out
   assert "an abacus" in out
   sweep(*more, "--steps=100", "--seeds=4", "--patch=34")
-  assert capsys.readouterr().out.splitlines()[2].endswith("13 min")  # 2 x 4 times
+  assert capsys.readouterr().out.splitlines()[2].endswith("11 min")  # 2 x 4 times
 
   timing["step_seconds"] = {"lr": 2.0, "hr (hr_space)": 4.0, "hr (lr_space)": 3.0}  # it was resumed
   (run / "timing.json").write_text(json.dumps(timing))
   sweep(*more, "--steps=200")  # 2 seeds x 200 steps x (2 + 3) s
-  assert capsys.readouterr().out.splitlines()[2].endswith("33 min")
+  assert capsys.readouterr().out.splitlines()[2].endswith("34 min")
 
 
 def test_all_impossible_points_are_told_before_anything_starts(sweep, capsys):
