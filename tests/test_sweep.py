@@ -5,7 +5,6 @@ import json
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -14,7 +13,7 @@ import launch
 from experiments import smoke
 from sr_jax import run_lock
 from sr_jax.config import InputError, Launch, NotSavedError
-from sr_jax.points import Point, Sweep, plan, share
+from sr_jax.points import Point, Sweep, share
 from sr_jax.training import interruption
 
 ROOT = Path(__file__).parents[1]
@@ -286,34 +285,3 @@ def test_what_makes_a_sweep_again_is_its_flags(sweep):
   assert launch.main(text.split()[1:]) == 0
   assert page.stat().st_mtime_ns > before
   assert len(list(sweep.workdir.glob("sweep-*"))) == 1
-
-
-def test_a_point_that_is_two_points_is_named_by_both():
-  class Careless:
-    pass
-
-  config = smoke.Config()
-  given = {"precision": ["float32"], "steps": [1, 2]}
-  whole = plan("smoke", Careless, config, given, launch.Execution())
-  assert [point.name for point in whole.points] == ["--steps=1", "--steps=2"]
-
-
-@pytest.mark.slow
-def test_a_sweep_killed_once_is_finished_by_the_same_command(tiny):
-  process = tiny.start("--steps=4,5,6,7")
-  deadline = time.monotonic() + 200
-  while not list(tiny.workdir.glob("smoke-*/results.json")) and time.monotonic() < deadline:
-    assert process.poll() is None
-    time.sleep(0.01)
-  process.kill()
-  process.communicate()
-  first = {path: path.stat().st_mtime_ns for path in tiny.workdir.glob("smoke-*/results.json")}
-  assert 1 <= len(first) < 4
-  out, err = (again := tiny.start("--steps=4,5,6,7")).communicate(timeout=200)
-  assert again.returncode == 0, out + err
-  assert out.count("nothing is trained again") == len(first)
-  assert {path: path.stat().st_mtime_ns for path in first} == first
-  (file,) = tiny.workdir.glob("sweep-*/sweep.csv")
-  rows = list(csv.DictReader(file.read_text().splitlines()))
-  assert [(row["steps"], row["state"]) for row in rows] == [(n, "done") for n in "4567"]
-  assert all(row["mean"] for row in rows)
