@@ -2,21 +2,21 @@
 
 The experiment is a file under experiments/, found by its name. Every field of its `Config` is a
 flag; a scalar field's flag takes a comma list and then sweeps the product of all lists, one run
-folder a point. `--preset` starts from a config that the file names, and flags override it.
+folder a point: see sr_jax/points.py. `--preset` starts from a config that the file names, and flags
+override it.
 """
 
 import ast
 import dataclasses
 import difflib
 import importlib
-import itertools
 import signal
 import sys
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from absl import flags
 
@@ -24,6 +24,7 @@ from sr_jax import run_lock
 from sr_jax.config import (
   Execution,
   InputError,
+  Launch,
   NotSavedError,
   accepts,
   as_flags,
@@ -35,9 +36,12 @@ from sr_jax.config import (
 from sr_jax.console import say, table, warn
 from sr_jax.training import interruption
 
+if TYPE_CHECKING:
+  from sr_jax.points import Point, Sweep
+  from sr_jax.training.profiling import CompileClock
+
 BEGAN = time.monotonic()
 EXPERIMENTS = Path(__file__).parent / "experiments"
-AGAIN = "the same command goes on from what is saved"
 KINDS = {int: "a whole number", float: "a number", bool: "true or false", str: "text"}
 WORDS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 
@@ -51,6 +55,8 @@ class ValuesOf(flags.ArgumentParser):
   def parse(self, argument: str) -> list[Any]:
     """All values in the list; one for a plain value."""
     texts = argument.split(",") if self.is_list else [argument]
+    if len(texts) > 1 and not all(text.strip() for text in texts):
+      raise ValueError(f"{argument!r} has an empty value")
     return [self._parse_one(text.strip()) for text in texts]
 
   def _parse_one(self, text: str) -> Any:
@@ -70,19 +76,15 @@ def main(argv: Sequence[str]) -> int:
   except interruption.Interrupted as stop:
     warn("\nStopped; the same command goes on from here.")
     return stop.exit_code
-  except (InputError, flags.Error) as error:
-    warn(f"launch.py: {_one_line(error)}")
-  except NotSavedError as error:
-    warn(f"launch.py: {error}; {AGAIN}")
-    return 1
-  except OSError as error:
-    about = f"{error.filename}: {error.strerror}" if error.filename else str(error)
-    warn(f"launch.py: {about}; {AGAIN}")
-  return 2
+  except flags.Error as error:
+    warn(f"launch.py: {' '.join(str(error).split())}")
+    return 2
+  except (InputError, NotSavedError, OSError) as error:
+    from sr_jax.sweep import explained  # noqa: PLC0415
 
-
-def _one_line(error: Exception) -> str:
-  return " ".join(str(error).split())
+    code, said = explained(error)
+    warn(f"launch.py: {said}")
+    return code
 
 
 def _launch(argv: Sequence[str]) -> int:
@@ -101,13 +103,24 @@ def _launch(argv: Sequence[str]) -> int:
     say(_help(asked.experiment, experiment))
     return 0
   given = _parse(rest, experiment)
-  execution = dataclasses.replace(
-    Execution(), **{name: given.pop(name)[0] for name in _names(Execution) if name in given}
-  )
+  execution, how = _take(Execution, given), _take(Launch, given)
   check(execution)
-  points = list(_points(_preset(asked, experiment), given))
-  swept = [name for name, values in given.items() if len(values) > 1]
-  return _run(asked.experiment, experiment, points, swept, execution)
+  from sr_jax import dry_run, launching, points, tensorboard  # noqa: PLC0415
+
+  base = _preset(asked, experiment)
+  runs = points.plan(asked.experiment, experiment, base, given, execution, asked.preset)
+  mine = points.share(runs, how)
+  if execution.tensorboard:
+    tensorboard.check_installed()
+  if how.dry_run:
+    rows, below = dry_run.lines(runs, mine)
+    say(f"{table(rows)}\n\n{below}")
+    return 0
+  if len(runs.points) > 1:
+    points.check_data(runs, mine)
+  if how.launcher != "here":
+    return launching.launch(runs, mine, how)
+  return _run(runs, mine, alone=len(runs.points) == 1 and not how.shard)
 
 
 def _list_experiments() -> Iterator[str]:
@@ -130,16 +143,24 @@ def _names(cls: type) -> list[str]:
   return [field.name for field in dataclasses.fields(cls)]
 
 
+def _take(cls: Any, given: dict[str, list[Any]]) -> Any:
+  """An Execution or a Launch of the values given, which are taken out."""
+  return cls(**{name: given.pop(name)[0] for name in _names(cls) if name in given})
+
+
 def _parse(argv: Sequence[str], experiment: ModuleType) -> dict[str, list[Any]]:
-  """The values of every flag on the command line, by field; a tuple field's are one value."""
+  """The values of every flag, in the order of the command line; a tuple field's are one value."""
   values = flags.FlagValues()
   fields = {
-    field.name: field for cls in (Execution, experiment.Config) for field in dataclasses.fields(cls)
+    field.name: field
+    for cls in (Execution, Launch, experiment.Config)
+    for field in dataclasses.fields(cls)
   }
+  single = (*_names(Execution), *_names(Launch))
   for name, field in fields.items():
     kind = scalar_type(field)
     text = accepts(experiment.Config, name)["help"]
-    parser = ValuesOf(kind, is_list=name not in _names(Execution))
+    parser = ValuesOf(kind, is_list=name not in single)
     flags.DEFINE_flag(flags.Flag(parser, None, name, None, text, boolean=kind is bool), values)
   try:
     extra = values(list(argv))[1:]
@@ -147,8 +168,10 @@ def _parse(argv: Sequence[str], experiment: ModuleType) -> dict[str, list[Any]]:
     raise InputError(str(error)) from error
   if extra:
     raise InputError(f"flags look like --name=value; found {' '.join(extra)!r}")
+  words = [word.lstrip("-").partition("=")[0] for word in argv]
+  order = sorted(fields, key=lambda name: words.index(name) if name in words else len(words))
   given: dict[str, list[Any]] = {
-    name: list(values[name].value or ()) for name in fields if values[name].present
+    name: list(values[name].value or ()) for name in order if values[name].present
   }
   return {
     name: [tuple(found)] if is_tuple(fields[name]) else found for name, found in given.items()
@@ -166,15 +189,13 @@ def _preset(asked: flags.FlagValues, experiment: ModuleType) -> Any:
   return presets[asked.preset]
 
 
-def _points(base: Any, given: dict[str, list[Any]]) -> Iterator[Any]:
-  """The config of every point of the sweep; each is checked before the first one runs."""
-  for values in itertools.product(*given.values()):
-    yield dataclasses.replace(base, **dict(zip(given, values, strict=True)))
-
-
 def _help(name: str, experiment: ModuleType) -> str:
   lines = [f"python launch.py --experiment={name} [flags]\n", experiment.__doc__ or ""]
-  for title, cls in (("Flags", experiment.Config), ("Flags that change no result", Execution)):
+  for title, cls in (
+    ("Flags", experiment.Config),
+    ("Flags that change no result", Execution),
+    ("Flags that say which points of a sweep are run, and where", Launch),
+  ):
     lines.append(f"{title}:")
     for field in dataclasses.fields(cls):
       default = getattr(cls(), field.name)
@@ -188,57 +209,49 @@ def _help(name: str, experiment: ModuleType) -> str:
   return "\n".join(lines)
 
 
-def _run(
-  name: str,
-  experiment: ModuleType,
-  points: Sequence[Any],
-  swept: Sequence[str],
-  execution: Execution,
-) -> int:
-  """Runs every point and, of a sweep, prints a table of the headlines."""
-  from sr_jax import run_folder  # noqa: PLC0415  # JAX starts here, after all flags were checked
+def _run(runs: "Sweep", points: Sequence["Point"], alone: bool) -> int:
+  """Runs points in this process; one alone, not of a sweep, fails by itself."""
+  from sr_jax import sweep  # noqa: PLC0415
   from sr_jax.training import profiling  # noqa: PLC0415
 
-  with interruption.deferred():
-    _start_jax(execution)
+  with interruption.deferred():  # an exception in the middle of JAX's start aborts the process
+    _start_jax(runs.execution)
   clock = profiling.CompileClock()
-  rows = []
-  failed = 0
-  for i, config in enumerate(points, start=1):
-    interruption.raise_if_requested()
-    at = {field: str(getattr(config, field)) for field in swept}
-    if swept:
-      say(f"\n[{i}/{len(points)}] " + " ".join(f"--{k}={v}" for k, v in at.items()))
-    run_dir = run_folder.path_of(execution.workdir, name, config)
-    try:
-      finished = (run_dir / "results.json").exists()
-      began, compiled = time.monotonic(), (clock.seconds, clock.programs)
-      rows.append(at | experiment.main(config, execution, run_dir))
-      if execution.profile and not finished:
-        timing = run_folder.read_json(run_dir / "timing.json")
-        phases = timing.get("phase_seconds", {})
-        whole = time.monotonic() - began
-        profile = {
-          "seconds": {
-            "start and import": began - BEGAN if i == 1 else 0.0,
-            **phases,
-            "other": whole - sum(phases.values()),
-          },
-          "compile_seconds": clock.seconds - compiled[0],
-          "programs": clock.programs - compiled[1],
-        }
-        run_folder.write_json(run_dir / "profile.json", profile)
-        say("\n" + table(profiling.rows(profile)))
-    except InputError as error:
-      if not swept:
-        raise
-      failed += 1
-      warn(f"launch.py: {_one_line(error)}")
-    finally:
-      run_lock.release(run_dir)
-  if swept and rows:
-    say("\n" + table([list(rows[0]), *(list(row.values()) for row in rows)]))
-  return 2 if failed else 0
+  if not alone:
+    return sweep.run(runs, points, lambda point: _run_one(runs, point, clock))
+  try:
+    _run_one(runs, points[0], clock)
+  finally:
+    run_lock.release(points[0].run_dir)
+  return 0
+
+
+def _run_one(runs: "Sweep", point: "Point", clock: "CompileClock") -> None:
+  """Runs a point and says where the time went, if that is asked for."""
+  from sr_jax import run_folder, tensorboard  # noqa: PLC0415
+  from sr_jax.training import profiling  # noqa: PLC0415
+
+  execution, run_dir = runs.execution, point.run_dir
+  finished = point.is_done
+  began, compiled = time.monotonic(), (clock.seconds, clock.programs)
+  runs.module.main(point.config, execution, run_dir)
+  if execution.tensorboard:
+    tensorboard.write(run_dir)
+  if execution.profile and not finished:
+    timing = run_folder.read_json(run_dir / "timing.json")
+    phases = timing.get("phase_seconds", {})
+    whole = time.monotonic() - began
+    profile = {
+      "seconds": {
+        "start and import": began - BEGAN if point.number == 0 else 0.0,
+        **phases,
+        "other": whole - sum(phases.values()),
+      },
+      "compile_seconds": clock.seconds - compiled[0],
+      "programs": clock.programs - compiled[1],
+    }
+    run_folder.write_json(run_dir / "profile.json", profile)
+    say("\n" + table(profiling.rows(profile)))
 
 
 def _start_jax(execution: Execution) -> None:

@@ -33,6 +33,7 @@ from sr_jax.capacity.linear import LinearModel, mean_psnr
 from sr_jax.config import Execution, check, setting, to_dict
 from sr_jax.console import say, table
 from sr_jax.data import patches, sources
+from sr_jax.data.finding import find
 from sr_jax.data.sources import Photos
 from sr_jax.networks import HRNetwork, LRNetwork, lift_network
 from sr_jax.run_folder import describe_devices, open_run, read_json, write_json
@@ -210,6 +211,16 @@ MEASURE: dict[str, Callable[[Config, Photos], dict[str, Any]]] = {
 }
 
 
+def check_data(config: Config, execution: Execution) -> None:
+  """Refuses photographs that are not there, without reading any."""
+  find(config.data, "held_out", config.test_data, execution)
+
+
+def headline(run_dir: Path) -> dict[str, str]:
+  """What a finished run has measured."""
+  return {"parts": " ".join(read_json(run_dir / "results.json")["parts"])}
+
+
 def main(config: Config, execution: Execution, run_dir: Path) -> dict[str, str]:
   """Makes every measurement that the run has not made yet; returns the headline."""
   photos = sources.load(config.data, SCALE, PATCH, "held_out", config.test_data, execution)
@@ -242,4 +253,4 @@ def main(config: Config, execution: Execution, run_dir: Path) -> dict[str, str]:
   for part, rows in capacity_report.tables(results).items():
     say(f"\n{table(rows)}\n\n{capacity_report.sentence(part, results)}")
   say(f"\nReport: {run_dir / 'report.html'}, and report.md beside it")
-  return {"parts": " ".join(config.parts)}
+  return headline(run_dir)

@@ -72,6 +72,13 @@ class Layer(NamedTuple):
   source: str
 
 
+def headline(run_dir: Path) -> dict[str, str]:
+  """How many of the note's sentences a finished run found to be what."""
+  results, timing = (read_json(run_dir / f"{name}.json") for name in ("results", "timing"))
+  verdicts = [row[2] for row in identities_report.rows(results, timing)[1:]]
+  return {word: str(verdicts.count(word)) for word in ("right", "right when", "loose", "wrong")}
+
+
 def main(config: Config, execution: Execution, run_dir: Path) -> dict[str, str]:
   """Computes, draws and reports; returns the headline."""
   del execution  # it takes a minute and keeps no checkpoint
@@ -264,5 +271,4 @@ def _tell(results: dict[str, Any], timing: dict[str, Any], run_dir: Path) -> dic
   for row in rows[1:]:
     say(f"\n{row[1]}: {row[2]}.\n  {row[3]}")
   say(f"\nReport: {run_dir / 'report.md'}")
-  verdicts = [row[2] for row in rows[1:]]
-  return {word: str(verdicts.count(word)) for word in ("right", "right when", "loose", "wrong")}
+  return headline(run_dir)

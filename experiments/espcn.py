@@ -43,6 +43,7 @@ from sr_jax.arm_run import Recipe
 from sr_jax.budget import Arm
 from sr_jax.config import Execution, setting
 from sr_jax.console import say, table
+from sr_jax.data.finding import find
 from sr_jax.data.sources import Photos
 from sr_jax.networks import ESPCN, FSRCNN, SRCNN, Network
 from sr_jax.run_folder import describe_devices, read_json, write_json
@@ -102,6 +103,19 @@ def arms(config: Config) -> list[Arm]:
   ]
 
 
+def check_data(config: Config, execution: Execution) -> None:
+  """Refuses photographs that are not there, without reading any."""
+  find(config.data, config.validation_data, config.test_data, execution)
+
+
+def headline(run_dir: Path) -> dict[str, str]:
+  """The mean PSNR of a finished run on its first test set."""
+  results = read_json(run_dir / "results.json")
+  first = results["tests"][0]
+  scores = reproduction.scores_on(results, first)
+  return {f"{arm} {first}": reproduction.mean(some, "psnr").text(2) for arm, some in scores.items()}
+
+
 def main(config: Config, execution: Execution, run_dir: Path) -> dict[str, str]:
   """Trains and scores the networks; returns the headline."""
   done = train_and_score("espcn", arms(config), config, execution, run_dir)
@@ -130,11 +144,9 @@ def _paper(results: dict[str, Any]) -> dict[str, dict[str, float]]:
 
 
 def _tell(results: dict[str, Any], run_dir: Path) -> dict[str, str]:
-  """Prints the table and the comparison with the paper; returns the means of the first test set."""
+  """Prints the table and the comparison with the paper; returns the headline."""
   say("\n" + table(reproduction.rows(results)) + "\n")
   for sentence in reproduction.sentences(results):
     say(sentence)
   say(f"\nReport: {run_dir / 'report.md'}")
-  first = results["tests"][0]
-  scores = reproduction.scores_on(results, first)
-  return {f"{arm} {first}": reproduction.mean(some, "psnr").text(2) for arm, some in scores.items()}
+  return headline(run_dir)

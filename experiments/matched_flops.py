@@ -23,12 +23,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from sr_jax.analysis import verdict
 from sr_jax.analysis.contrasts import Comparison, Contrast
 from sr_jax.arm_run import Recipe
 from sr_jax.budget import Arm, budget, check_budgets, note_pair
 from sr_jax.config import Execution, InputError, setting
 from sr_jax.data.finding import find
 from sr_jax.networks import HRNetwork, LRNetwork
+from sr_jax.run_folder import read_json
 from sr_jax.runner import compare
 from sr_jax.training import equal_time
 
@@ -105,10 +107,10 @@ class Config(Recipe):
     super().__post_init__()
     if len(self.arms) < 2:
       raise InputError(f"--arms={self.arms[0]}: a comparison needs two arms, as lr,hr")
-    check_budgets(arms(self, widths=None))
+    check_budgets(arms(self))
 
 
-def arms(config: Config, widths: Mapping[str, int] | None) -> tuple[Arm, ...]:
+def arms(config: Config, widths: Mapping[str, int] | None = None) -> tuple[Arm, ...]:
   """The networks of a run.
 
   Args:
@@ -259,9 +261,19 @@ def comparison(config: Config) -> Comparison:
   return Comparison(primary, FAMILY, "lr_tied", MECHANISMS)
 
 
+def check_data(config: Config, execution: Execution) -> None:
+  """Refuses photographs that are not there, without reading any."""
+  find(config.data, config.validation_data, config.test_data, execution)
+
+
+def headline(run_dir: Path) -> dict[str, str]:
+  """What a finished run adds to a sweep's table."""
+  return verdict.headline(read_json(run_dir / "results.json"))
+
+
 def run(experiment: str, config: Config, execution: Execution, run_dir: Path) -> dict[str, str]:
   """Compares the networks; returns the headline."""
-  find(config.data, config.validation_data, config.test_data, execution)  # refuses before it times
+  check_data(config, execution)  # before anything is timed
   chosen = arms(config, _equal_time_widths(config, run_dir))
   return compare(experiment, chosen, comparison(config), config, execution, run_dir)
 

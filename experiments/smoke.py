@@ -24,6 +24,10 @@ class Config(matched_flops.Config):
   search_steps: int = 40
 
 
+arms, check_data = matched_flops.arms, matched_flops.check_data
+headline = matched_flops.headline
+
+
 def main(config: Config, execution: Execution, run_dir: Path) -> dict[str, str]:
   """Runs the small comparison."""
   return matched_flops.run("smoke", config, execution, run_dir)

@@ -9,6 +9,7 @@ import hashlib
 import json
 import math
 import os
+import re
 import types
 import typing
 from collections.abc import Mapping, Sequence
@@ -61,12 +62,55 @@ class Execution:
     "say where the time goes; write a trace for Perfetto into the run's folder",
   )
   require_accelerator: bool = setting(False, "stop if JAX finds no GPU or TPU")
+  tensorboard: bool = setting(
+    False, "also write what is measured to RUN/tensorboard, after every training"
+  )
   manual_dir: str = setting(
     "~/datasets", "where your own image sets lie: tfds:Set5 is the photographs of its folder Set5"
   )
   data_dir: str = setting(
     os.path.join(CACHE, "data"), "where sets are prepared (TFDS's data_dir) and luminance is cached"
   )
+
+
+@dataclasses.dataclass(frozen=True)
+class Launch:
+  """Which points of a sweep are run, and by what; launch.py's alone, never part of a run's name."""
+
+  dry_run: bool = setting(False, "list the runs with what they cost; start and write nothing")
+  shard: str = setting("", "i/n: every n-th point from the i-th on, i from 0; for any scheduler")
+  launcher: str = setting(
+    "here",
+    "here: in this process; through submitit, local: in processes of this machine, slurm: as jobs",
+    choices=("here", "local", "slurm"),
+  )
+  max_parallel: int = setting(
+    0, "points at a time of a launcher; 0: one if local, as many as there are if slurm", at_least=0
+  )
+  slurm: str = setting(
+    "", "what submitit asks slurm for, as partition=gpu,time=600,gpus_per_node=1"
+  )
+
+  def __post_init__(self) -> None:
+    """Refuses what would be ignored."""
+    check(self)
+    if self.max_parallel and self.launcher == "here":
+      raise InputError("--max_parallel is for --launcher=local or --launcher=slurm")
+    if self.slurm and self.launcher != "slurm":
+      raise InputError("--slurm is for --launcher=slurm")
+    if self.shard:
+      self.turn()
+
+  def turn(self) -> tuple[int, int]:
+    """`(i, n)` of `shard`: the points i, i + n, i + 2n, ... are run.
+
+    Raises:
+      InputError: it is not i/n with 0 <= i < n.
+    """
+    parts = re.fullmatch(r"(\d+)/(\d+)", self.shard or "0/1")
+    if parts is None or int(parts[1]) >= int(parts[2]):
+      raise InputError(f"--shard={self.shard} must be i/n, with i from 0 to n - 1")
+    return int(parts[1]), int(parts[2])
 
 
 def accepts(cls: type, name: str) -> Mapping[str, Any]:

@@ -21,13 +21,18 @@ FILE = "run.lock"
 _held: dict[Path, IO[str]] = {}  # a lock belongs to the process, and so does this
 
 
-def acquire(run_dir: Path) -> None:
+def acquire(run_dir: Path, patience: float = 0.0) -> None:
   """Takes the lock of a run's folder, which must exist, unless this process has it already.
+
+  Args:
+    run_dir: the folder.
+    patience: seconds to wait for another process to give it back.
 
   Raises:
     InputError: another process has it.
   """
   path = run_dir.resolve() / FILE
+  deadline = time.monotonic() + patience
   while path not in _held:
     file = path.open("a+")
     try:
@@ -36,6 +41,9 @@ def acquire(run_dir: Path) -> None:
       file.seek(0)
       holder = _describe(file.read())
       file.close()
+      if time.monotonic() < deadline:
+        time.sleep(0.05)
+        continue
       raise InputError(
         f"{run_dir} is being worked on by {holder}; wait for it, or stop it first"
       ) from error

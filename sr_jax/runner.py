@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from sr_jax import budget, run_lock
+from sr_jax import budget, run_lock, tensorboard
 from sr_jax.analysis import report, tables, verdict
 from sr_jax.analysis.contrasts import Comparison
 from sr_jax.arm_run import (
@@ -141,11 +141,13 @@ def train_and_score(
     began = time.monotonic()
     searches, rates = search_rates(arms, bench)
     seconds["search rates"] = time.monotonic() - began
+    _show(bench)
     for arm in arms:
       interruption.raise_if_requested()
       began = time.monotonic()
       trained[arm.name] = train_arm(arm, searches[arm.name], rates, bench)
       seconds[f"train {arm.name}"] = time.monotonic() - began
+      _show(bench)
 
   began = time.monotonic()
   say("Scoring the test photographs")
@@ -177,6 +179,13 @@ def train_and_score(
   seconds["evaluate"] = time.monotonic() - began
   unsaved.check()
   return Outcome(results, trained, bench, seconds)
+
+
+def _show(bench: Bench) -> None:
+  """Shows TensorBoard what was trained so far, if that is asked for."""
+  if bench.execution.tensorboard:
+    with bench.unsaved.noting("events for TensorBoard"):
+      tensorboard.write(bench.run_dir)
 
 
 def _time_steps(

@@ -3,6 +3,7 @@
 import contextlib
 import hashlib
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -135,3 +136,46 @@ def trained_run(tmp_path_factory):
     checkpoints.close()
   (run_dir / "config.json").write_text(json.dumps({"arms": {"begun": {}, "lr": {}, "espcn": {}}}))
   return run_dir
+
+
+class Tiny:
+  """Starts sweeps of runs that take a second each once their programs were compiled."""
+
+  def __init__(self, folder: Path, workdir: Path) -> None:
+    self.workdir = workdir
+    self.command = [
+      sys.executable,
+      "launch.py",
+      "--experiment=smoke",
+      "--features=4",
+      "--depth=0",
+      "--search_steps=1",
+      "--learning_rate=1e-3",
+      "--batch=4",
+      "--patch=8",
+      f"--data=folder:{folder / 'data'}",
+      f"--compile_cache={folder / 'xla'}",
+      f"--data_dir={folder / 'decoded'}",
+      f"--workdir={workdir}",
+    ]
+
+  def start(self, *flags):
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    env = {**os.environ, "JAX_DISABLE_MOST_OPTIMIZATIONS": "1"}
+    return subprocess.Popen([*self.command, *flags], cwd=ROOT, env=env, **pipes)
+
+
+@pytest.fixture(scope="session")
+def tiny_folder(tmp_path_factory):
+  """Small photographs, and a compile cache that all tiny runs share."""
+  folder = tmp_path_factory.mktemp("tiny")
+  for i, path in enumerate(sorted(SAMPLE_PHOTOS.glob("*.webp"))[:6]):
+    split = folder / "data" / ("train", "validation", "test")[i % 3]
+    split.mkdir(parents=True, exist_ok=True)
+    Image.open(path).crop((100, 100, 130, 130)).save(split / f"{path.stem}.png")
+  return folder
+
+
+@pytest.fixture
+def tiny(tiny_folder, tmp_path):
+  return Tiny(tiny_folder, tmp_path / "runs")

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from experiments import capacity, espcn, matched_flops
-from sr_jax.config import Execution
+from sr_jax.config import Execution, Launch
 
 ROOT = Path(__file__).parents[1]
 CODE = [ROOT / "launch.py", *ROOT.glob("sr_jax/**/*.py"), *ROOT.glob("experiments/*.py")]
@@ -23,8 +23,9 @@ LAYERS = [
   {"budget", "data", "run_folder", "tiling"},
   {"training"},
   {"evaluation", "trained"},
-  {"analysis", "arm_run", "capacity"},
-  {"runner", "inspect_checkpoint", "upscale"},
+  {"analysis", "arm_run", "capacity", "tensorboard"},
+  {"runner", "inspect_checkpoint", "upscale", "points", "sweep"},
+  {"dry_run", "launching"},
   {"experiments"},
   {"launch"},
 ]
@@ -62,11 +63,13 @@ def test_no_private_modules_of_jax_and_nothing_is_evaluated():
     assert not re.search(r"\b(eval|exec|pickle)\b\s*[.(]", text), path
 
 
-@pytest.mark.parametrize("cls", [matched_flops.Config, espcn.Config, capacity.Config, Execution])
+@pytest.mark.parametrize(
+  "cls", [matched_flops.Config, espcn.Config, capacity.Config, Execution, Launch]
+)
 def test_every_field_is_read_somewhere(cls):
   text = "\n".join(path.read_text() for path in CODE)
   for field in dataclasses.fields(cls):
-    assert re.search(rf"(recipe|config|execution)\.{field.name}\b", text), field.name
+    assert re.search(rf"(recipe|config|execution|how|self)\.{field.name}\b", text), field.name
 
 
 def test_tensorflow_and_matplotlib_are_not_imported_to_train():

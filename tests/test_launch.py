@@ -11,6 +11,7 @@ from PIL import Image
 import launch
 from experiments import smoke
 from experiments.matched_flops import PRESETS, Config
+from sr_jax import points
 from sr_jax.run_folder import open_run, path_of
 
 ROOT = Path(__file__).parents[1]
@@ -35,7 +36,10 @@ def test_help_shows_every_field_with_its_default(capsys):
 
 def test_a_preset_is_what_flags_override(monkeypatch):
   seen = []
-  monkeypatch.setattr(launch, "_run", lambda name, module, points, *rest: seen.extend(points) or 0)
+  monkeypatch.setattr(points, "check_data", lambda *given: None)
+  monkeypatch.setattr(
+    launch, "_run", lambda runs, mine, alone: seen.extend(point.config for point in mine) or 0
+  )
   flags = ("--experiment=matched_flops", "--preset=confirmatory", "--scale=3,4", "--features=144")
   assert run(*flags) == 0
   expected = [replace(PRESETS["confirmatory"], scale=scale, features=144) for scale in (3, 4)]

@@ -21,7 +21,7 @@ LOOKS = {
 }
 
 
-def _draw(axes: Axes, effect: dict[str, Any], row: int, colour: str, marker: str) -> None:
+def draw(axes: Axes, effect: dict[str, Any], row: int, colour: str, marker: str) -> None:
   """An effect: its mean, a thin bar for seeds and images, a thick one for seeds alone."""
   if effect["low"] is not None:
     axes.plot([effect["low"], effect["high"]], [row, row], color=colour, linewidth=1.2, marker="|")
@@ -30,7 +30,8 @@ def _draw(axes: Axes, effect: dict[str, Any], row: int, colour: str, marker: str
   axes.plot(effect["mean"], row, marker, color=colour)
 
 
-def _band(axes: Axes, label: str) -> None:
+def band(axes: Axes, label: str) -> None:
+  """The axis of a difference, its zero, and the differences that do not matter."""
   axes.axvspan(-SESOI, SESOI, color="0.9", label=f"less than {SESOI} dB", zorder=0)
   axes.axvline(0, color="0.4", linewidth=0.8)
   axes.set_xlabel(f"PSNR difference{label} (dB)")
@@ -49,10 +50,10 @@ def effects(results: dict[str, Any]) -> Figure | None:
   with mpl.rc_context(STYLE):
     figure = Figure(figsize=(WIDTH, 1.2 + 0.6 * len(shown)), layout="constrained")
     axes = figure.subplots()
-    _band(axes, f" {between(verdict['contrast'])}")
+    band(axes, f" {between(verdict['contrast'])}")
     labels = []
     for row, (name, one) in enumerate(shown.items()):
-      _draw(axes, one, row, COLOURS[0], "D" if row == 0 else "o")
+      draw(axes, one, row, COLOURS[0], "D" if row == 0 else "o")
       interval = "" if one["low"] is None else f" ({one['low']:+.3f} to {one['high']:+.3f})"
       axes.annotate(
         f"{one['mean']:+.3f}{interval}",
@@ -78,13 +79,13 @@ def forest(results: dict[str, Any]) -> Figure | None:
   with mpl.rc_context(STYLE):
     figure = Figure(figsize=(WIDTH, 1), layout="constrained")
     axes = figure.subplots()
-    _band(axes, ", first - second")
+    band(axes, ", first - second")
     for kind, heading in KINDS.items():
       if group := [one for one in shown if one["kind"] == kind]:
         headings.append(len(labels))
         labels.append(heading)
         for one in group:
-          _draw(axes, one["test"], len(labels), *LOOKS[kind])
+          draw(axes, one["test"], len(labels), *LOOKS[kind])
           labels.append(between(one["contrast"]))
     axes.set_yticks(range(len(labels)), labels)
     for row in headings:
@@ -101,9 +102,9 @@ def differences_by_image(results: dict[str, Any]) -> Figure | None:
   pairs = _paired(results)
   if not len(pairs):
     return None
-  draw = _by_name if pairs.shape[1] <= FEW else _by_rank
+  plot = _by_name if pairs.shape[1] <= FEW else _by_rank
   with mpl.rc_context(STYLE | {"axes.titlesize": 10}):
-    return draw(pairs, results)
+    return plot(pairs, results)
 
 
 def _paired(results: dict[str, Any]) -> np.ndarray:
@@ -124,12 +125,12 @@ def _by_name(pairs: np.ndarray, results: dict[str, Any]) -> Figure:
   order = np.argsort(pairs.mean(axis=0))
   figure = Figure(figsize=(WIDTH, 1.8 + 0.3 * len(images)), layout="constrained")
   axes = figure.subplots()
-  _band(axes, f" {between(verdict['contrast'])}")
+  band(axes, f" {between(verdict['contrast'])}")
   for row, image in enumerate(order, start=1):
     mean, reach = pairs[:, image].mean(), reach_of_mean(pairs[:, image])
     axes.plot(pairs[:, image], np.full(len(pairs), row), ".", color=COLOURS[0], alpha=0.5)
     axes.errorbar(mean, row, xerr=reach, fmt="o", color=COLOURS[0], capsize=3)
-  _draw(axes, verdict["test"], 0, "black", "D")
+  draw(axes, verdict["test"], 0, "black", "D")
   names = [_short(images[i]) for i in order]
   axes.set_yticks(range(len(images) + 1), ["mean of all", *names], parse_math=False)
   axes.set_title(
