@@ -19,14 +19,16 @@ from pathlib import Path
 
 import jax
 import numpy as np
+from PIL import Image
 
 from sr_jax.console import say, table
+from sr_jax.data.finding import SAMPLE_PHOTOS
 from sr_jax.run_folder import describe_devices, write_json
 from sr_jax.training.checkpoints import load_arrays
 from sr_jax.training.metrics import read
 
 LAUNCH = Path(__file__).parents[1] / "launch.py"
-FLAGS = ("--experiment=smoke", "--features=8", "--steps=90", "--search_steps=30")
+FLAGS = ("--experiment=smoke", "--features=8", "--steps=90", "--search_steps=30", "--patch=8")
 IN_A_SAVE = 0.4  # of the kills
 LIMIT = 10.0  # seconds that a stop may take
 HALF_SAVED = "*/checkpoints/*/*/*.orbax-checkpoint-tmp"
@@ -36,9 +38,18 @@ class Kill(dict[str, str]):
   """One kill: its signal, what the run was doing, and what was wrong about its end, if anything."""
 
 
+def make_photographs(folder: Path) -> None:
+  """Nine small photographs to train, choose and test on: what matters here is not learned."""
+  for i, path in enumerate(sorted(SAMPLE_PHOTOS.glob("*.webp"))[:9]):
+    split = folder / ("train", "validation", "test")[i % 3]
+    split.mkdir(parents=True, exist_ok=True)
+    Image.open(path).crop((100, 100, 160, 160)).save(split / f"{path.stem}.png")
+
+
 def start(workdir: Path, cache: Path, *more: str) -> subprocess.Popen:
   """Starts the run, or goes on with it; it saves after every dispatch."""
   flags = [f"--workdir={workdir}", f"--compile_cache={cache / 'xla'}", f"--data_dir={cache}"]
+  flags += [f"--data=folder:{cache / 'photographs'}"]
   command = [sys.executable, str(LAUNCH), *FLAGS, *flags, "--checkpoint_every_seconds=0.01"]
   return subprocess.Popen(
     [*command, *more], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
@@ -140,6 +151,7 @@ def compare(run_dir: Path, other: Path) -> list[str]:
 
 def leave_alone(folder: Path) -> tuple[Path, float]:
   """A finished run that nobody killed, and the seconds that one takes with a warm compile cache."""
+  make_photographs(folder / "photographs")
   finish(start(folder / "alone", folder))
   (reference,) = (folder / "alone").iterdir()
   return reference, finish(start(folder / "again", folder))

@@ -241,7 +241,7 @@ def _tell_again(run_dir: Path, photos: Photos) -> dict[str, str]:
   except (KeyError, TypeError, IndexError, AttributeError) as error:
     raise InputError(
       f"{run_dir / 'results.json'} or timing.json is damaged or of another version of sr_jax "
-      f"({type(error).__name__}: {error}); without results.json the run makes both again"
+      f"({type(error).__name__}); without results.json the run makes both again"
     ) from error
 
 

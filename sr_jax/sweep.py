@@ -31,7 +31,7 @@ class Failure(NamedTuple):
 def explained(error: Exception) -> Failure:
   """An error as the exit code and the sentence that a user is told."""
   if isinstance(error, InputError):
-    return Failure(2, " ".join(str(error).split()))
+    return Failure(2, str(error))
   if isinstance(error, NotSavedError):
     return Failure(1, f"{error}; {AGAIN}")
   if isinstance(error, OSError):

@@ -32,7 +32,9 @@ def test_bad_values_are_refused():
 @pytest.mark.slow
 def test_every_part_is_measured_once_and_reported(tmp_path, monkeypatch):
   small = networks(4, depth=0)
-  monkeypatch.setattr(capacity, "networks", lambda features, **more: networks(4, depth=0))
+  for name in ("hr", "hr_learned"):  # as many programs to compile as there are networks
+    small[name] = small["lr_tied"]
+  monkeypatch.setattr(capacity, "networks", lambda features, **more: small)
   monkeypatch.setattr(capacity, "BATCH", 4)
   monkeypatch.setattr(fitting, "PATCHES_PER_IMAGE", 2)
   monkeypatch.setattr(noise, "COUNTS", (1, 2))
