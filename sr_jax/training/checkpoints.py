@@ -182,9 +182,11 @@ class Checkpoints:
 def hush() -> None:
   """Silences what Orbax and TensorStore say of failures, on pages and from threads of their own.
 
-  For programs: each failure is raised as well, and told in a sentence.
+  For programs: each failure is raised as well, and told in a sentence. Of several arrays that cannot
+  be read Orbax raises one and drops the others, which asyncio tells whenever they are collected.
   """
-  logging.getLogger("absl").setLevel(logging.CRITICAL)
+  for name in ("absl", "asyncio"):
+    logging.getLogger(name).setLevel(logging.CRITICAL)
 
   def tell_main_thread_only(failure: Any) -> None:
     if threading.current_thread() is threading.main_thread():
