@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from docs import kept_results
+from docs import kept_results, scaling_blocks
 from sr_jax.analysis import reproduction, tables, verdict
 from sr_jax.console import markdown_table
 from sr_jax.run_folder import read_json
@@ -22,7 +22,7 @@ PAGES = (
   DOCS.parent / "README.md",
   *(
     DOCS / f"{name}.md"
-    for name in ("RESULTS", "PERFORMANCE", "PROTOCOL", "IDENTITIES", "RUN_FOLDER")
+    for name in ("RESULTS", "PERFORMANCE", "SCALING", "PROTOCOL", "IDENTITIES", "RUN_FOLDER")
   ),
 )
 FIGURES = {
@@ -172,8 +172,9 @@ def blocks_of(source: Path) -> dict[str, str]:
     return blocks
   data = read_json(source)
   benchmark = data["benchmark"]
-  if benchmark == "train":
-    return train(data)
+  several = {"train": train, "scaling": scaling_blocks.blocks}
+  if benchmark in several:
+    return several[benchmark](data)
   if benchmark == "startup":
     rows = [["compile cache", "seconds"], *([k, f"{v:.1f}"] for k, v in data["seconds"].items())]
     return {benchmark: f"{markdown_table(rows)}\n\n({data['device']}.)"}
