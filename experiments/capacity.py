@@ -41,6 +41,7 @@ from sr_jax.training import interruption, population
 
 PARTS = ("jacobian", "linear", "fit", "memorise", "imitate", "untie")
 LINEAR = (("lr", 3), ("lr", 5), ("hr", 5), ("hr", 6))
+TEACHERS = ("lr", "hr", "lr_tied")  # and students
 BATCH, PATCH, SCALE = 16, 17, 2
 
 
@@ -143,10 +144,9 @@ def measure_imitate(config: Config, photos: Photos) -> dict[str, Any]:
   """Error of every network as the student of every other, and of its own kind."""
   del photos
   small = networks(16, depth=2, bicubic_skip=False)
-  asked = ("lr", "hr", "lr_tied")
   found: dict[str, Any] = {}
-  for teacher in asked:
-    for student in asked:
+  for teacher in TEACHERS:
+    for student in TEACHERS:
       rates = config.learning_rate
       pair = small[teacher], small[student]
       psnr = noise.imitate(*pair, config.seeds, rates, config.noise_steps)

@@ -20,13 +20,20 @@ from sr_jax.training.checkpoints import Checkpoints
 
 jax.config.update("jax_num_cpu_devices", 4)
 jax.config.update("jax_numpy_rank_promotion", "raise")
-# Compiling is most of what the tests do; what is computed needs no optimised machine code. Where
-# bits are compared between programs, and in every process a test starts, it is optimised.
+# Compiling is most of what the tests do; what is computed needs no optimised machine code, but for
+# where bits are compared between programs or runs.
 jax.config.update("jax_disable_most_optimizations", True)
+os.environ["JAX_DISABLE_MOST_OPTIMIZATIONS"] = "1"  # of the processes that a test starts
 
 ROOT = Path(__file__).parents[1]
 SAMPLE_PHOTOS = ROOT / "sr_jax" / "data" / "sample_photos"
 SHARED = Path(__file__).parents[2] / "shared" / "data"
+
+
+def pytest_collection_modifyitems(items):
+  """Files with slow tests first, or one process would be left with them at the end."""
+  slow = {item.path for item in items if item.get_closest_marker("slow")}
+  items.sort(key=lambda item: item.path not in slow)
 
 
 @pytest.fixture(autouse=True)
@@ -94,7 +101,7 @@ def small_run(tmp_path_factory):
   return SmallRun(found, flags)
 
 
-def contents(folder):
+def contents_of(folder):
   """Every file below a folder with its bytes' hash and its time, and every folder."""
   return {
     path: (hashlib.sha256(path.read_bytes()).digest(), path.stat().st_mtime_ns)
@@ -105,15 +112,21 @@ def contents(folder):
 
 
 @pytest.fixture
+def contents():
+  """What tells whether anything below a folder was changed."""
+  return contents_of
+
+
+@pytest.fixture
 def unchanged():
   """A context in which no file below some folders may change, come or go."""
 
   @contextlib.contextmanager
   def watch(*folders):
-    before = [contents(folder) for folder in folders]
+    before = [contents_of(folder) for folder in folders]
     yield
     for folder, files in zip(folders, before, strict=True):
-      now = contents(folder)
+      now = contents_of(folder)
       assert sorted(now) == sorted(files)
       assert [path for path in files if now[path] != files[path]] == []
 
@@ -161,8 +174,7 @@ class Tiny:
 
   def start(self, *flags):
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    env = {**os.environ, "JAX_DISABLE_MOST_OPTIMIZATIONS": "1"}
-    return subprocess.Popen([*self.command, *flags], cwd=ROOT, env=env, **pipes)
+    return subprocess.Popen([*self.command, *flags], cwd=ROOT, **pipes)
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,5 @@
 """What inspecting a run says, and that it leaves every byte of it alone."""
 
-import hashlib
 import json
 import re
 import shutil
@@ -36,16 +35,6 @@ def run_dir(small_run):
   return small_run.folder
 
 
-def contents(folder):
-  """Every file below a folder with its bytes' hash and its time, and every folder."""
-  return {
-    path: (hashlib.sha256(path.read_bytes()).digest(), path.stat().st_mtime_ns)
-    if path.is_file()
-    else None
-    for path in folder.rglob("*")
-  }
-
-
 @pytest.fixture
 def planted(run_dir, tmp_path):
   """The run again under another name, other in config, provenance, a score and a parameter.
@@ -76,7 +65,7 @@ def planted(run_dir, tmp_path):
 
 
 @pytest.mark.slow
-def test_the_overview_loads_no_arrays(run_dir, capsys, monkeypatch):
+def test_the_overview_loads_no_arrays(run_dir, capsys, monkeypatch, contents):
   monkeypatch.setattr(ocp, "load", None)
   monkeypatch.setattr(ocp, "metadata", None)
   before = contents(run_dir)
@@ -106,7 +95,7 @@ def test_an_unfinished_run_is_said_to_be(run_dir, tmp_path, capsys):
 
 
 @pytest.mark.slow
-def test_the_detail_of_a_member_finds_its_dead_units_alone(planted, capsys):
+def test_the_detail_of_a_member_finds_its_dead_units_alone(planted, capsys, contents):
   before = contents(planted)
   assert inspect(planted, "--arm=lr", "--member=1") == 0
   out = capsys.readouterr().out
@@ -141,7 +130,7 @@ def test_other_stages_and_steps_are_shown_with_what_is_known_of_them(run_dir, ca
 
 
 @pytest.mark.slow
-def test_a_difference_of_runs_is_told_field_by_field(run_dir, planted, capsys):
+def test_a_difference_of_runs_is_told_field_by_field(run_dir, planted, capsys, contents):
   before = contents(planted), contents(run_dir)
   assert inspect("--diff", run_dir, planted) == 0
   out = capsys.readouterr().out
@@ -160,7 +149,7 @@ def test_a_difference_of_runs_is_told_field_by_field(run_dir, planted, capsys):
 
 
 @pytest.mark.slow
-def test_kernels_are_drawn_and_a_picture_is_kept(planted, tmp_path, capsys):
+def test_kernels_are_drawn_and_a_picture_is_kept(planted, tmp_path, capsys, contents):
   before, picture = contents(planted), tmp_path / "kernels.png"
   assert inspect(planted, "--arm=lr", f"--kernels={picture}") == 0
   assert f"Kernels: {picture}" in capsys.readouterr().out
@@ -206,7 +195,7 @@ BAD = [
 @pytest.mark.slow
 @pytest.mark.parametrize(("given", "says"), BAD, ids=[" ".join(given) for given, _ in BAD])
 def test_bad_input_is_one_sentence_and_touches_nothing(
-  given, says, run_dir, capsys, tmp_path, monkeypatch
+  given, says, run_dir, capsys, tmp_path, monkeypatch, contents
 ):
   monkeypatch.chdir(tmp_path)
   before = contents(run_dir)
@@ -243,7 +232,7 @@ DAMAGE = [
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("file", "damage", "says"), DAMAGE)
-def test_damage_is_one_sentence(file, damage, says, run_dir, capsys, tmp_path):
+def test_damage_is_one_sentence(file, damage, says, run_dir, capsys, tmp_path, contents):
   copy = tmp_path / run_dir.name
   shutil.copytree(run_dir, copy)
   damage(copy / file)
@@ -257,7 +246,9 @@ def test_damage_is_one_sentence(file, damage, says, run_dir, capsys, tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("file", ["state/manifest.ocdbt", "state/ocdbt.process_0/d/*"])
-def test_a_damaged_checkpoint_is_one_sentence_whatever_orbax_prints(file, run_dir, tmp_path):
+def test_a_damaged_checkpoint_is_one_sentence_whatever_orbax_prints(
+  file, run_dir, tmp_path, contents
+):
   copy = tmp_path / run_dir.name
   shutil.copytree(run_dir, copy)
   for path in (copy / "checkpoints" / "lr" / "final" / str(STEPS)).glob(file):

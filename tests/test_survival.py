@@ -15,6 +15,14 @@ ROOT = Path(__file__).parents[1]
 pytestmark = pytest.mark.slow
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _optimised():
+  """Bits are compared of what users run."""
+  with pytest.MonkeyPatch.context() as patch:
+    patch.delenv("JAX_DISABLE_MOST_OPTIMIZATIONS")
+    yield
+
+
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory):
   """A run that nothing happened to, and the seconds that it takes."""

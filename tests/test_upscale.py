@@ -229,16 +229,9 @@ BAD = [
 ]
 
 
-def contents(folder):
-  return {
-    path: (path.lstat().st_mtime_ns, path.read_bytes() if path.is_file() else None)
-    for path in folder.rglob("*")
-  }
-
-
 @pytest.mark.parametrize(("given", "says"), BAD, ids=[" ".join(given) for given, _ in BAD])
 def test_bad_input_is_one_sentence_and_touches_nothing(
-  given, says, bad_files, upscale, trained_run, capsys, monkeypatch
+  given, says, bad_files, upscale, trained_run, capsys, monkeypatch, contents
 ):
   monkeypatch.chdir(bad_files)
   monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1200)  # it is refused from twice that

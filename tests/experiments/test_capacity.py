@@ -36,6 +36,7 @@ def test_every_part_is_measured_once_and_reported(tmp_path, monkeypatch):
     small[name] = small["lr_tied"]
   monkeypatch.setattr(capacity, "networks", lambda features, **more: small)
   monkeypatch.setattr(capacity, "BATCH", 4)
+  monkeypatch.setattr(capacity, "TEACHERS", ("lr", "hr"))
   monkeypatch.setattr(fitting, "PATCHES_PER_IMAGE", 2)
   monkeypatch.setattr(noise, "COUNTS", (1, 2))
   monkeypatch.setattr(noise, "TEACHER_SIDE", 4)
@@ -47,7 +48,7 @@ def test_every_part_is_measured_once_and_reported(tmp_path, monkeypatch):
   results = json.loads((run_dir / "results.json").read_text())
   assert list(results["parts"]) == list(capacity.PARTS)
   assert all(len(values) == 2 for values in results["parts"]["fit"]["lr"].values())
-  assert results["parts"]["imitate"]["lr"].keys() == {"lr", "hr", "lr_tied"}
+  assert results["parts"]["imitate"]["lr"].keys() == {"lr", "hr"}
   untie = results["parts"]["untie"]
   np.testing.assert_allclose(untie["lifted_training"], untie["before"]["training"], atol=1e-3)
   parameters = {name: one["parameters"] for name, one in results["parts"]["memorise"].items()}

@@ -7,6 +7,7 @@ from PIL import Image
 
 import launch
 from experiments import equivalence
+from sr_jax.analysis import claims
 from sr_jax.config import InputError, digest
 from sr_jax.training import population
 from sr_jax.training.checkpoints import Checkpoints
@@ -21,6 +22,7 @@ def run_dir(tmp_path_factory):
   with pytest.MonkeyPatch.context() as patch:  # what is timed matters to no test
     patch.setattr(equivalence, "BATCH", 2)
     patch.setattr(equivalence, "PATCH", 5)
+    patch.setattr(claims, "LARGEST", 6)
     assert launch.main(["launch.py", *flags, "--compile_cache="]) == 0
   (run_dir,) = workdir.iterdir()
   return run_dir
