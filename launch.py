@@ -33,7 +33,7 @@ from sr_jax.config import (
   is_tuple,
   scalar_type,
 )
-from sr_jax.console import say, table, warn
+from sr_jax.console import complain, say, table, warn
 from sr_jax.training import interruption
 
 if TYPE_CHECKING:
@@ -80,10 +80,12 @@ def main(argv: Sequence[str]) -> int:
     warn(f"launch.py: {' '.join(str(error).split())}")
     return 2
   except (InputError, NotSavedError, OSError) as error:
+    from sr_jax.processes import is_said  # noqa: PLC0415
     from sr_jax.sweep import explained  # noqa: PLC0415
 
     code, said = explained(error)
-    warn(f"launch.py: {said}")
+    if not is_said(error):
+      complain(f"launch.py: {said}")
     return code
 
 
@@ -211,30 +213,42 @@ def _help(name: str, experiment: ModuleType) -> str:
 
 def _run(runs: "Sweep", points: Sequence["Point"], alone: bool) -> int:
   """Runs points in this process; one alone, not of a sweep, fails by itself."""
-  from sr_jax import sweep  # noqa: PLC0415
+  from sr_jax import last_words, processes, sweep  # noqa: PLC0415
   from sr_jax.training import profiling  # noqa: PLC0415
 
   with interruption.deferred():  # an exception in the middle of JAX's start aborts the process
     _start_jax(runs.execution)
   clock = profiling.CompileClock()
-  if not alone:
-    return sweep.run(runs, points, lambda point: _run_one(runs, point, clock))
   try:
+    if processes.several() and not hasattr(runs.module, "arms"):
+      raise InputError(f"--experiment={runs.experiment} runs in one process; use --distributed=off")
+    if not alone:
+      return sweep.run(runs, points, lambda point: _run_one(runs, point, clock))
     _run_one(runs, points[0], clock)
+    processes.together(lambda: None)  # none leaves while another is at work
+  except (*processes.TOLD, interruption.Interrupted):
+    raise
+  except BaseException as error:
+    processes.give_up(error)
+    raise
   finally:
-    run_lock.release(points[0].run_dir)
+    last_words.cancel()
+    for point in points:
+      run_lock.release(point.run_dir)
   return 0
 
 
 def _run_one(runs: "Sweep", point: "Point", clock: "CompileClock") -> None:
   """Runs a point and says where the time went, if that is asked for."""
-  from sr_jax import run_folder, tensorboard  # noqa: PLC0415
+  from sr_jax import processes, run_folder, tensorboard  # noqa: PLC0415
   from sr_jax.training import profiling  # noqa: PLC0415
 
   execution, run_dir = runs.execution, point.run_dir
-  finished = point.is_done
+  finished = processes.from_first(lambda: point.is_done)
   began, compiled = time.monotonic(), (clock.seconds, clock.programs)
   runs.module.main(point.config, execution, run_dir)
+  if not processes.first():
+    return
   if execution.tensorboard:
     tensorboard.write(run_dir)
   if execution.profile and not finished:
@@ -258,11 +272,13 @@ def _start_jax(execution: Execution) -> None:
   """Sets the compile cache up and says what JAX runs on."""
   import jax  # noqa: PLC0415
 
+  from sr_jax import processes  # noqa: PLC0415
   from sr_jax.run_folder import PACKAGES, provenance  # noqa: PLC0415
   from sr_jax.training.checkpoints import hush  # noqa: PLC0415
   from sr_jax.training.sharding import use_all_cores  # noqa: PLC0415
 
   use_all_cores()
+  processes.start(execution.distributed, execution.heartbeat_seconds)
   hush()
 
   if execution.compile_cache:

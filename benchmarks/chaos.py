@@ -46,13 +46,17 @@ def make_photographs(folder: Path) -> None:
     Image.open(path).crop((100, 100, 160, 160)).save(split / f"{path.stem}.png")
 
 
-def start(workdir: Path, cache: Path, *more: str) -> subprocess.Popen:
-  """Starts the run, or goes on with it; it saves after every dispatch."""
+def command(workdir: Path, cache: Path, *more: str) -> list[str]:
+  """What makes the run, or goes on with it; it saves after every dispatch."""
   flags = [f"--workdir={workdir}", f"--compile_cache={cache / 'xla'}", f"--data_dir={cache}"]
   flags += [f"--data=folder:{cache / 'photographs'}"]
-  command = [sys.executable, str(LAUNCH), *FLAGS, *flags, "--checkpoint_every_seconds=0.01"]
+  return [sys.executable, str(LAUNCH), *FLAGS, *flags, "--checkpoint_every_seconds=0.01", *more]
+
+
+def start(workdir: Path, cache: Path, *more: str) -> subprocess.Popen:
+  """Starts the run."""
   return subprocess.Popen(
-    [*command, *more], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    command(workdir, cache, *more), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
   )
 
 

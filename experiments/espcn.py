@@ -46,6 +46,7 @@ from sr_jax.console import say, table
 from sr_jax.data.finding import find
 from sr_jax.data.sources import Photos
 from sr_jax.networks import ESPCN, FSRCNN, SRCNN, Network
+from sr_jax.processes import from_first
 from sr_jax.run_folder import describe_devices, read_json, write_json
 from sr_jax.runner import train_and_score
 from sr_jax.training import interruption
@@ -120,15 +121,19 @@ def main(config: Config, execution: Execution, run_dir: Path) -> dict[str, str]:
   """Trains and scores the networks; returns the headline."""
   done = train_and_score("espcn", arms(config), config, execution, run_dir)
   if isinstance(done, Photos):
-    return _tell(read_json(run_dir / "results.json"), run_dir)
+    return from_first(lambda: _tell(read_json(run_dir / "results.json"), run_dir))
   results = done.results | {"paper": _paper(done.results)}
   timing = {"device": describe_devices(), "phase_seconds": done.seconds}
-  about = read_json(run_dir / "config.json")
-  (run_dir / "report.md").write_text(reproduction.markdown(results, timing, about))
-  interruption.raise_if_requested()
-  write_json(run_dir / "timing.json", timing)
-  write_json(run_dir / "results.json", results)  # last: it says that the run is finished
-  return _tell(results, run_dir)
+
+  def finish() -> dict[str, str]:
+    about = read_json(run_dir / "config.json")
+    (run_dir / "report.md").write_text(reproduction.markdown(results, timing, about))
+    interruption.raise_if_requested()
+    write_json(run_dir / "timing.json", timing)
+    write_json(run_dir / "results.json", results)  # last: it says that the run is finished
+    return _tell(results, run_dir)
+
+  return from_first(finish)
 
 
 def _paper(results: dict[str, Any]) -> dict[str, dict[str, float]]:

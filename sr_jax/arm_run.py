@@ -7,9 +7,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import jax
 import numpy as np
 from jax.sharding import Mesh
 
+from sr_jax import processes
 from sr_jax.budget import Arm
 from sr_jax.config import Execution, InputError, check, setting, to_dict
 from sr_jax.console import say
@@ -201,12 +203,12 @@ def _train_population(
   computation = autotune.choose(
     bench.run_dir, arm.name, recipe.precision, *shape, state, members, store, mesh
   )
-  if not bench.run_dir.is_dir():  # Orbax would make it again
-    raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(bench.run_dir))
+  processes.from_first(lambda: _check_there(bench.run_dir))
   folder = bench.run_dir / "checkpoints" / arm.name / stage
   checkpoints = Checkpoints(folder, population_size)
   about = {"arm": arm.name, "stage": stage, "steps": steps, "network": describe(arm.network)}
   about |= {"config": to_dict(recipe), "provenance": provenance()}
+  traced = bench.execution.profile and count and processes.first()
   every, what = bench.execution.checkpoint_every_seconds, f"{arm.name} {stage}"
   try:
     state = train(
@@ -219,11 +221,20 @@ def _train_population(
       Saver(checkpoints, about, every, bench.unsaved, what),
       bench.metrics,
       bench.execution.on_corrupt,
-      bench.run_dir / "profile" / arm.name if bench.execution.profile and count else None,
+      bench.run_dir / "profile" / arm.name if traced else None,
     )
+  except jax.errors.JaxRuntimeError as error:
+    processes.give_up(error)  # rather than wait for the others, to close the checkpoints with them
+    raise
   finally:
     checkpoints.close()
   return state, members, mesh, computation
+
+
+def _check_there(run_dir: Path) -> None:
+  """Refuses to make the folder of a run again that was there."""
+  if not run_dir.is_dir():
+    raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(run_dir))
 
 
 def _validate(arm: Arm, state: State, count: int, bench: Bench) -> list[float | None]:
@@ -234,7 +245,7 @@ def _validate(arm: Arm, state: State, count: int, bench: Bench) -> list[float | 
 def to_score(state: State, count: int) -> tuple[Any, Mesh]:
   """Parameters of `count` members on a mesh for whole images, shared by members, not by patches."""
   mesh = make_mesh(count, batch=1)
-  return shard_members(mesh, members_of(state.params, count)), mesh
+  return shard_members(mesh, members_of(processes.to_host(state.params), count)), mesh
 
 
 def score_arm(

@@ -53,6 +53,14 @@ class Execution:
   mesh: str = setting(
     "auto", "devices along the axes, as member:4,data:2; auto: from their number and the population"
   )
+  distributed: str = setting(
+    "auto",
+    "several processes make one run: on, off, or auto: where the cluster says that there are some",
+    choices=("auto", "on", "off"),
+  )
+  heartbeat_seconds: int = setting(
+    100, "after which a process that the others do not hear of is taken for dead", at_least=1
+  )
   compile_cache: str = setting(
     os.path.join(CACHE, "xla"),
     "folder of the persistent compile cache; empty for none",

@@ -18,14 +18,33 @@ from rich.progress import (
 Item = TypeVar("Item")
 LINE_SECONDS = 10.0  # between two progress lines in a pipe
 
+_quiet = False
+
+
+def be_quiet() -> None:
+  """Says and warns of nothing from now on: another process speaks for this one."""
+  global _quiet  # noqa: PLW0603  # standard output belongs to the process, and so does this
+  _quiet = True
+
+
+def _on_terminal() -> bool:
+  return sys.stdout.isatty() and not _quiet
+
 
 def say(text: str = "") -> None:
   """Prints a line at once, also through a pipe; if nobody reads it any more, the run goes on."""
-  _print(text, sys.stdout)
+  if not _quiet:
+    _print(text, sys.stdout)
 
 
 def warn(text: str) -> None:
   """Prints a line to standard error, likewise."""
+  if not _quiet:
+    complain(text)
+
+
+def complain(text: str) -> None:
+  """Prints a line to standard error, also where another process speaks, which knows not of it."""
   _print(text, sys.stderr)
 
 
@@ -58,7 +77,7 @@ def markdown_table(rows: Sequence[Sequence[str]]) -> str:
 
 def counted(items: Iterable[Item], total: int, title: str) -> Iterator[Item]:
   """Passes items on and shows how many of all there were, and the time left."""
-  if sys.stdout.isatty():
+  if _on_terminal():
     yield from track(items, title, total, transient=True)
     return
   said = began = time.monotonic()
@@ -79,7 +98,7 @@ class TrainingProgress:
     self._started = False
     self._said = self._began - LINE_SECONDS
     self._bar: Progress | None = None
-    if sys.stdout.isatty():
+    if _on_terminal():
       self._bar = Progress(
         SpinnerColumn(),
         TextColumn("{task.description}"),

@@ -18,6 +18,7 @@ from sr_jax import sweep as sweeps
 from sr_jax.config import InputError, Launch
 from sr_jax.console import say
 from sr_jax.points import Point, Sweep
+from sr_jax.processes import sign
 
 PROGRAM = Path(__file__).parents[1] / "launch.py"
 POLL = 0.2  # seconds
@@ -33,8 +34,14 @@ def launch(sweep: Sweep, points: Sequence[Point], how: Launch) -> int:
   Local jobs are waited for. Slurm's are not: each writes the summary when it ends.
 
   Raises:
-    InputError: submitit or slurm is not there, or does not take what --slurm says.
+    InputError: submitit or slurm is not there, or does not take what --slurm says; or this process
+      is one of several, each of which would submit every point.
   """
+  if found := sign():
+    raise InputError(
+      f"--launcher={how.launcher} is to be started once, and {found} says that this is one of "
+      "several processes"
+    )
   executor = _executor(sweep, how)
   sweeps.open_folder(sweep)
   sweeps.summarise(sweep)

@@ -182,6 +182,8 @@ def provenance() -> dict[str, str]:
 def describe_devices() -> str:
   """The devices that JAX uses, in words."""
   devices = f"{jax.device_count()} x {jax.devices()[0].device_kind}"
+  if jax.process_count() > 1:
+    devices += f" in {jax.process_count()} processes"
   if jax.default_backend() == "cpu":
     devices += f" ({platform.machine()}, {os.cpu_count()} cores)"
   return devices

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from sr_jax import budget, run_lock, tensorboard
+from sr_jax import budget, processes, run_lock, tensorboard
 from sr_jax.analysis import report, tables, verdict
 from sr_jax.analysis.contrasts import Comparison
 from sr_jax.arm_run import (
@@ -80,7 +80,7 @@ def compare(
   """
   done = train_and_score(experiment, arms, recipe, execution, run_dir)
   if isinstance(done, Photos):
-    return _tell_again(run_dir, done)
+    return processes.from_first(lambda: _tell_again(run_dir, done))
   results, trained, bench, seconds = done
   results["verdict"] = verdict.decide(results, comparison)
 
@@ -95,13 +95,17 @@ def compare(
   test = bench.photos.test
   shown = tables.main_arms(results)
   upscaled = _upscale(test[report.typical(results)], arms, trained, shown, recipe.seeds)
-  report.draw_photographs(results, test, upscaled, run_dir)
-  seconds["draw photographs"] = time.monotonic() - began
-  interruption.raise_if_requested()
-  run_lock.check(run_dir)
-  write_json(run_dir / "timing.json", timing)
-  write_json(run_dir / "results.json", results)  # last: it says that the run is finished
-  return _tell(run_dir)
+
+  def finish() -> dict[str, str]:
+    report.draw_photographs(results, test, upscaled, run_dir)
+    seconds["draw photographs"] = time.monotonic() - began
+    interruption.raise_if_requested()
+    run_lock.check(run_dir)
+    write_json(run_dir / "timing.json", timing)
+    write_json(run_dir / "results.json", results)  # last: it says that the run is finished
+    return _tell(run_dir)
+
+  return processes.from_first(finish)
 
 
 def train_and_score(
@@ -123,11 +127,11 @@ def train_and_score(
   )
   photos = sources.select(photos, recipe.distinct, recipe.data_fraction, recipe.validation_images)
   store = patches.make_store(photos.train, recipe.patch)
-  patches.check_memory(store, patches.device_memory(jax.devices()[0]))
+  patches.check_memory(store, patches.device_memory(jax.local_devices()[0]))
   about = {"arms": _describe(arms, budgets), "pixels": photos.fingerprint()}
-  for change in open_run(run_dir, experiment, recipe, about):
+  for change in processes.from_first(lambda: open_run(run_dir, experiment, recipe, about)):
     say(f"WARNING: since this run was begun, {change}; its bits may differ")
-  if (run_dir / "results.json").exists():
+  if processes.from_first((run_dir / "results.json").exists):
     say(f"\nThis run is finished; nothing is trained again. {run_dir}")
     return photos
   say("\n" + "\n".join([_describe_photos(photos), *photos.notes, f"Run folder: {run_dir}\n"]))
@@ -177,13 +181,13 @@ def train_and_score(
     for name, scores in score_further(arm, one, bench).items():
       results["further_tests"][name]["arms"][arm.name] = scores
   seconds["evaluate"] = time.monotonic() - began
-  unsaved.check()
+  processes.from_first(unsaved.check)
   return Outcome(results, trained, bench, seconds)
 
 
 def _show(bench: Bench) -> None:
   """Shows TensorBoard what was trained so far, if that is asked for."""
-  if bench.execution.tensorboard:
+  if bench.execution.tensorboard and processes.first():
     with bench.unsaved.noting("events for TensorBoard"):
       tensorboard.write(bench.run_dir)
 
@@ -224,9 +228,11 @@ def _upscale(
   for arm in arms:
     if arm.name in shown:
       params, mesh = to_score(trained[arm.name].state, seeds)
-      ((_, members),) = scoring.upscale_all(arm.network, params, [photo], mesh)
-      pictures[arm.name] = next((sr for sr in members if sr is not None), None)
-  return {name: sr for name, sr in pictures.items() if sr is not None}
+      members = processes.to_host(scoring.make_upscale(arm.network, mesh)(params, photo.lr))
+      finite = next((sr for sr in members if np.isfinite(sr).all()), None)
+      if finite is not None:
+        pictures[arm.name] = scoring.to_uint8(finite)
+  return pictures
 
 
 def _tell_again(run_dir: Path, photos: Photos) -> dict[str, str]:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from sr_jax import run_folder, run_lock, tensorboard
+from sr_jax import processes, run_folder, run_lock, tensorboard
 from sr_jax.config import InputError, NotSavedError
 from sr_jax.console import say, table, warn
 from sr_jax.points import Point, Sweep
@@ -43,29 +43,33 @@ def explained(error: Exception) -> Failure:
 
 def run(sweep: Sweep, points: Sequence[Point], run_one: Callable[[Point], Any]) -> int:
   """Runs points one after another, whatever becomes of each; returns the exit code."""
-  open_folder(sweep)
-  summarise(sweep)
+  from_first = processes.from_first
+  from_first(lambda: open_folder(sweep))
+  from_first(lambda: summarise(sweep))
   for i, point in enumerate(points, start=1):
     interruption.raise_if_requested()
     say(f"\n[{i}/{len(points)}] {point.name}")
-    if point.is_done:
+    if from_first((point.run_dir / "results.json").exists):
       say(f"This run is finished; nothing is trained again. {point.run_dir}")
-      if sweep.execution.tensorboard:
+      if sweep.execution.tensorboard and processes.first():
         tensorboard.write(point.run_dir)
       continue
-    forget_failure(sweep, point)
+    if processes.first():
+      forget_failure(sweep, point)
     try:
       run_one(point)
     except Exception as error:  # of any kind: the other points are to be run all the same
       failure = explained(error)
-      if not isinstance(error, InputError | NotSavedError | OSError):
+      if not isinstance(error, processes.TOLD):
+        processes.give_up(error)  # others, if there are any, would wait for this one
         traceback.print_exc()
       warn(f"launch.py: {point.name}: {failure.said}")
-      _note_failure(sweep, point, failure)
+      if processes.first():
+        _note_failure(sweep, point, failure)
     finally:
       run_lock.release(point.run_dir)
-    summarise(sweep)
-  return conclude(sweep, points)
+    from_first(lambda: summarise(sweep))
+  return from_first(lambda: conclude(sweep, points))
 
 
 def open_folder(sweep: Sweep) -> None:

@@ -17,7 +17,7 @@ CODE = [ROOT / "launch.py", *ROOT.glob("sr_jax/**/*.py"), *ROOT.glob("experiment
 
 # A module imports only from its own row and the rows above it.
 LAYERS = [
-  {"config", "console", "run_lock"},
+  {"config", "console", "last_words", "processes", "run_lock"},
   {"operators"},
   {"networks"},
   {"budget", "data", "run_folder", "tiling"},

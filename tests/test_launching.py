@@ -127,6 +127,14 @@ def test_without_submitit_it_is_one_sentence(launcher, capsys, tmp_path, monkeyp
   assert not (tmp_path / "runs").exists()
 
 
+def test_one_of_several_processes_submits_nothing(capsys, tmp_path, monkeypatch):
+  monkeypatch.setenv("SLURM_STEP_NUM_TASKS", "2")
+  flags = ["--experiment=smoke", f"--workdir={tmp_path / 'runs'}", "--launcher=local"]
+  assert launch.main(["launch.py", *flags]) == 2
+  assert "SLURM_STEP_NUM_TASKS=2 says that this is one of several" in capsys.readouterr().err
+  assert not (tmp_path / "runs").exists()
+
+
 def test_parameters_are_numbers_truths_or_text():
   found = parse("time=60,exclusive=true,account=a-1,mem=40GB")
   assert found == {"time": 60, "exclusive": True, "account": "a-1", "mem": "40GB"}

@@ -3,9 +3,14 @@
 import dataclasses
 import hashlib
 import itertools
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
+import numpy as np
+
+from sr_jax import processes
 from sr_jax.config import Execution, InputError
 from sr_jax.console import say
 from sr_jax.data import luminance_cache
@@ -14,6 +19,8 @@ from sr_jax.data.images import Photo, make_photo
 from sr_jax.data.luminance_cache import Item, in_parallel
 from sr_jax.data.patches import machine_memory
 from sr_jax.data.recognition import copies, describe, recognise
+
+SHARE = 64  # photographs that a process reads before all tell one another
 
 
 @dataclasses.dataclass(frozen=True)
@@ -77,6 +84,7 @@ def load(
   """
   execution = execution or Execution()
   cache = Path(execution.data_dir).expanduser()
+  processes.from_first(lambda: _find_only(data, validation, tests, execution))  # may prepare it
   found = find(data, validation, tests, execution)
   _decode(found, scale, cache)
   # Shaved by `scale` on each side, SSIM's window of 11 pixels must fit; sides are cropped to r.
@@ -87,7 +95,7 @@ def load(
     return _read(job[1], scale, patch * scale if trains else for_scoring, trains, cache)
 
   jobs = [(name, item) for name, items in found.sets.items() for item in items]
-  photos = in_parallel(read, jobs, "Reading photographs")
+  photos = _read_share_alike(read, jobs)
   sets = {name: list(itertools.islice(photos, len(items))) for name, items in found.sets.items()}
   notes = _recognise(found, sets) + _compare(sets)
   return Photos(sets.pop("train"), sets.pop("validation"), sets, notes)
@@ -129,7 +137,7 @@ def _decode(found: Found, scale: int, cache: Path) -> None:
   Raises:
     InputError: this machine has not as much.
   """
-  pixels = {name: luminance_cache.fill(items, cache) for name, items in found.sets.items()}
+  pixels = {name: _fill(items, cache) for name, items in found.sets.items()}
   a_pixel = 1 + 4 / scale**2  # bytes: HR as uint8 and LR as float32
   store = a_pixel * pixels["train"] / 2**30
   needed = a_pixel * sum(pixels.values()) / 2**30 + store  # which is a copy, end to end
@@ -142,6 +150,49 @@ def _decode(found: Found, scale: int, cache: Path) -> None:
     )
   if needed > 0.5:
     say(f"{count} photographs: {needed:.1f} GiB of memory, and {store:.1f} GiB on the device")
+
+
+def _find_only(data: str, validation: str, tests: Sequence[str], execution: Execution) -> None:
+  find(data, validation, tests, execution)
+
+
+def _fill(items: Sequence[Item], cache: Path) -> int:
+  """Decodes images, each process its share; the pixels of all of them."""
+  mine = items[processes.index() :: processes.count()]
+  return sum(processes.together(lambda: luminance_cache.fill(mine, cache)))
+
+
+def _read_share_alike(
+  read: Callable[[tuple[str, Item]], Photo], jobs: Sequence[tuple[str, Item]]
+) -> Iterator[Photo]:
+  """Reads photographs in order: each process a share of the files, and the rest from the others."""
+  title, every = "Reading photographs", processes.count()
+  if every == 1:
+    yield from in_parallel(read, jobs, title)
+    return
+  at_once = SHARE * every
+  for block in (jobs[i : i + at_once] for i in range(0, len(jobs), at_once)):
+    mine: list[Photo] = []
+
+    def read_mine(block: Sequence = block, mine: list[Photo] = mine) -> list[Any]:
+      mine += in_parallel(read, block[processes.index() :: every], title)
+      return [[one.name, one.digest, one.hr.shape, one.lr.shape] for one in mine]
+
+    about = processes.together(read_mine)
+    pixels = processes.exchange_bytes(b"".join(p.hr.tobytes() + p.lr.tobytes() for p in mine))
+    shares = [list(_unpacked(*one)) for one in zip(about, pixels, strict=True)]
+    yield from (shares[i % every][i // every] for i in range(len(block)))
+
+
+def _unpacked(about: list[Any], pixels: bytes) -> Iterator[Photo]:
+  begin = 0
+  for name, digest, hr_shape, lr_shape in about:
+    middle = begin + math.prod(hr_shape)
+    end = middle + 4 * math.prod(lr_shape)
+    hr = np.frombuffer(pixels[begin:middle], np.uint8).reshape(hr_shape)
+    lr = np.frombuffer(pixels[middle:end], np.float32).reshape(lr_shape)
+    yield Photo(name, hr, lr, digest)
+    begin = end
 
 
 def _read(item: Item, scale: int, side: int, trains: bool, cache: Path) -> Photo:

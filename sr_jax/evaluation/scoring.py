@@ -10,6 +10,7 @@ import numpy as np
 from jax.sharding import Mesh
 from jaxtyping import Array, Float32, UInt8
 
+from sr_jax import processes
 from sr_jax.data.images import Photo
 from sr_jax.data.patches import Crops, Store, cut
 from sr_jax.evaluation.metrics import mse, score_image, shave, to_db
@@ -44,16 +45,29 @@ def make_upscale(network: Network, mesh: Mesh) -> Callable:
 
 def upscale_all(
   network: Network, params: Any, photos: Sequence[Photo], mesh: Mesh
-) -> Iterator[tuple[Photo, list[UInt8[np.ndarray, "rh rw"] | None]]]:
-  """Every photograph with the 8-bit output of each member, None where that is not finite."""
+) -> Iterator[tuple[Photo, dict[int, UInt8[np.ndarray, "rh rw"] | None]]]:
+  """Every photograph with the 8-bit output of each member, None where that is not finite.
+
+  Of several processes each gets the members that are on its devices, by their number.
+  """
   upscale_one = make_upscale(network, mesh)
   ahead = upscale_one(params, photos[0].lr)
   for i, photo in enumerate(photos):
     output = ahead
     if i + 1 < len(photos):  # the device works on the next one while the host scores this one
       ahead = upscale_one(params, photos[i + 1].lr)
-    members = np.asarray(output)
-    yield photo, [to_uint8(sr) if np.isfinite(sr).all() else None for sr in members]
+    members = processes.rows_here(output).items()
+    yield photo, {i: to_uint8(sr) if np.isfinite(sr).all() else None for i, sr in members}
+
+
+def _by_member(measured: Sequence[dict[int, Any]]) -> list[list[Any]]:
+  """What every process measured of its members, image by image, as a list for each member."""
+  found: dict[int, list[Any]] = {}
+  for mine in processes.together(lambda: [list(image.items()) for image in measured]):
+    for image in mine:
+      for member, value in image:
+        found.setdefault(member, []).append(value)
+  return [found[member] for member in sorted(found)]
 
 
 def score(network: Network, params: Any, photos: Sequence[Photo], mesh: Mesh) -> list[Scores]:
@@ -63,12 +77,15 @@ def score(network: Network, params: Any, photos: Sequence[Photo], mesh: Mesh) ->
     one `Scores` per member; None for an image on which a member's output is not finite.
   """
   pairs = [
-    [(None, None) if sr is None else score_image(sr, photo.hr, network.scale) for sr in members]
+    {
+      i: (None, None) if sr is None else score_image(sr, photo.hr, network.scale)
+      for i, sr in members.items()
+    }
     for photo, members in upscale_all(network, params, photos, mesh)
   ]
   return [
     Scores(psnr=[one[0] for one in member], ssim=[one[1] for one in member])
-    for member in zip(*pairs, strict=True)
+    for member in _by_member(pairs)
   ]
 
 
@@ -81,13 +98,14 @@ def pooled_psnr(
   The mean of dB is led by smooth ones, whose 40 dB move by half a dB with a trace of brightness.
   """
   errors = [
-    [
-      np.nan if sr is None else mse(shave(sr, network.scale), shave(photo.hr, network.scale))
-      for sr in members
-    ]
+    {
+      i: np.nan if sr is None else mse(shave(sr, network.scale), shave(photo.hr, network.scale))
+      for i, sr in members.items()
+    }
     for photo, members in upscale_all(network, params, photos, mesh)
   ]
-  means = np.mean(errors, axis=0).tolist()
+  by_image = list(zip(*_by_member(errors), strict=True))
+  means = np.mean(by_image, axis=0).tolist()
   return [None if math.isnan(mean) else to_db(mean) for mean in means]
 
 
@@ -125,8 +143,8 @@ def fit(
 
     return jax.lax.map(error, crops, batch_size=64)
 
-  errors = np.asarray(jax.jit(each_member(one, mesh))(params, store, crops), np.float64)
-  return [_by_image(member, images) for member in errors]
+  errors = processes.to_host(jax.jit(each_member(one, mesh))(params, store, crops))
+  return [_by_image(member, images) for member in errors.astype(np.float64)]
 
 
 def fit_bicubic(store: Store, crops: Crops, patch: int, scale: int) -> list[float | None]:

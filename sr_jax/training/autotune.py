@@ -13,6 +13,7 @@ from jax.sharding import Mesh
 from sr_jax.data.patches import Store
 from sr_jax.networks import Network
 from sr_jax.operators.conv import Computation
+from sr_jax.processes import from_first
 from sr_jax.run_folder import read_json, write_json
 from sr_jax.training.population import Members, State, make_train_steps
 from sr_jax.training.sharding import one_by_one
@@ -51,7 +52,7 @@ def choose(
   if one_by_one(mesh):
     return Computation("canonical", precision)
   file = run_dir / "computation.json"
-  chosen = read_json(file) if file.exists() else {}
+  chosen = from_first(lambda: read_json(file) if file.exists() else {})
   population = f"{arm}, {len(members.seed)} members"
   if population not in chosen:
     seconds: dict[str, float] = {}
@@ -67,5 +68,5 @@ def choose(
       raise failed
     best = min(seconds, key=lambda form: seconds[form])
     chosen[population] = {"form": best, "step_seconds": seconds}
-    write_json(file, chosen)
+    from_first(lambda: write_json(file, chosen))
   return Computation(chosen[population]["form"], precision)

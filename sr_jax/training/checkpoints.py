@@ -1,11 +1,13 @@
 """Checkpoints of one training, through Orbax; plain Orbax opens them too.
 
 A digest of every array is written with it and checked when it is read: array storage gives back a
-flipped bit without a word.
+flipped bit without a word. Several processes take every step of this together, in one folder: Orbax
+has them wait for one another, and the first one writes.
 """
 
 import contextlib
 import errno
+import functools
 import hashlib
 import itertools
 import json
@@ -23,6 +25,7 @@ from flax import serialization
 from flax.traverse_util import flatten_dict
 from orbax.checkpoint import v1 as ocp
 
+from sr_jax import processes
 from sr_jax.config import InputError
 from sr_jax.run_lock import is_still
 from sr_jax.training.population import Members, State
@@ -31,6 +34,7 @@ from sr_jax.training.sharding import members_of, shard_members
 DIGESTS = "sha256"  # of every array, in a checkpoint's metadata
 SEAL = "sha256_of_metadata"
 KEPT = 2
+ORBAX_SECONDS = 120  # that processes wait for one another in a save, if the first one fails in it
 PARTS = ("params", "adam", "members")  # of the tree
 
 
@@ -47,27 +51,21 @@ class Checkpoints:
 
   def __init__(self, folder: Path, count: int) -> None:
     self._folder, self._count = folder.absolute(), count
-    if folder.exists() and not folder.is_dir():  # Orbax would go on without a word
-      raise InputError(f"{folder} is no folder, but checkpoints belong there; move it away")
-    self._open()
-
-  def _open(self) -> None:
-    self._checkpointer = ocp.training.Checkpointer(
-      self._folder,
-      save_decision_policy=ocp.training.save_decision_policies.FixedIntervalPolicy(1),
-      preservation_policy=ocp.training.preservation_policies.LatestN(KEPT),
-      cleanup_tmp_directories=True,
-    )
+    self._latest = processes.from_first(self._open)
     self._writing: int | None = None
+    self._checkpointer: Any = None  # Orbax's, opened when there is something to save
+
+  def _open(self) -> int | None:
+    if self._folder.exists() and not self._folder.is_dir():  # Orbax would go on without a word
+      raise InputError(f"{self._folder} is no folder, but checkpoints belong there; move it away")
+    self._folder.mkdir(parents=True, exist_ok=True)
     self._opened = self._folder.stat()
+    return max(steps(self._folder), default=None)
 
   @property
   def latest(self) -> int | None:
     """The step of the newest complete checkpoint, or of the one being written."""
-    if self._writing is not None:
-      return self._writing
-    newest = self._checkpointer.latest
-    return None if newest is None else newest.step
+    return self._latest if self._writing is None else self._writing
 
   def save(self, step: int, state: State, members: Members, about: dict[str, Any]) -> None:
     """Saves the state after `step` steps, unless that step is saved already; returns at once.
@@ -85,16 +83,36 @@ class Checkpoints:
       OSError: this one, or the one before it, could not be written.
     """
     self.wait()
-    if self.latest != step:
-      if not is_still(self._folder, self._opened):  # Orbax would make it again, and only that
-        raise FileNotFoundError(errno.ENOENT, "its folder is gone", str(self._folder))
-      arrays = jax.tree.map(np.asarray, members_of(_tree(state, members), self._count))
+    if self._latest != step:
+      arrays = members_of(processes.to_host(_tree(state, members)), self._count)
+      processes.from_first(self._check_there)
+      processes.together(lambda: self._begin(step, arrays, about))
       self._writing = step
-      try:
-        about = _sealed({**about, DIGESTS: _digests(arrays)})
-        self._checkpointer.save_async(step, arrays, custom_metadata=about)
-      except Exception as error:  # as in `wait`
-        raise self._give_up(error) from error
+
+  def _check_there(self) -> None:
+    if not is_still(self._folder, self._opened):  # Orbax would make it again, and only that
+      raise FileNotFoundError(errno.ENOENT, "its folder is gone", str(self._folder))
+
+  def _begin(self, step: int, arrays: dict[str, Any], about: dict[str, Any]) -> None:
+    """Has Orbax begin to write."""
+    about = _sealed({**about, DIGESTS: _digests(arrays)})
+    try:
+      self._checkpointer = self._checkpointer or self._open_checkpointer()
+      self._checkpointer.save_async(step, arrays, custom_metadata=about)
+    except Exception as error:  # as in `_finish`
+      raise self._given_up(step, error) from error
+
+  def _open_checkpointer(self) -> Any:
+    context = ocp.Context()
+    if processes.several():
+      context.asynchronous.timeout_secs = ORBAX_SECONDS
+    return ocp.training.Checkpointer(
+      self._folder,
+      context=context,
+      save_decision_policy=ocp.training.save_decision_policies.FixedIntervalPolicy(1),
+      preservation_policy=ocp.training.preservation_policies.LatestN(KEPT),
+      cleanup_tmp_directories=True,
+    )
 
   def wait(self) -> None:
     """Waits for what is being written.
@@ -104,17 +122,21 @@ class Checkpoints:
     """
     if self._writing is None:
       return
+    step, self._writing = self._writing, None
+    processes.together(lambda: self._finish(step))
+    self._latest = step
+
+  def _finish(self, step: int) -> None:
     try:
       self._checkpointer.wait()
     except Exception as error:  # Orbax and TensorStore have many names for a full disk
-      raise self._give_up(error) from error
-    self._writing = None
+      raise self._given_up(step, error) from error
 
-  def _give_up(self, error: Exception) -> OSError:
+  def _given_up(self, step: int, error: Exception) -> OSError:
     """Removes what was half written, lest failed attempts fill the disk; says why, in short."""
-    step, self._writing = self._writing, None
-    for half in self._folder.glob(f"{step}.orbax-checkpoint-tmp*"):
-      shutil.rmtree(half, ignore_errors=True)
+    if processes.first():
+      for half in self._folder.glob(f"{step}.orbax-checkpoint-tmp*"):
+        shutil.rmtree(half, ignore_errors=True)
     full = "No space left on device"
     reason = full if full in str(error) else _in_short(error)
     return OSError(f"the checkpoint after step {step} ({reason})")
@@ -133,57 +155,69 @@ class Checkpoints:
     Raises:
       InputError: the checkpoint is damaged, or of another network or population.
     """
-    while there := steps(self._folder):
+    target = members_of(processes.to_host(_tree(like, members)), self._count)
+    while there := processes.from_first(lambda: steps(self._folder)):
       *before, newest = there
-      try:
-        return newest, self._restore(like, members, newest)
-      except DamagedError as problem:
-        if on_corrupt != "previous":
-          step = before[-1] if before else 0
-          raise InputError(
-            f"{problem}; --on_corrupt=previous goes on from step {step}"
-          ) from problem
-        self._put_aside(newest)
+      found, problem = self._read_together(target, newest)
+      if problem is None:
+        self._latest = newest
+        mesh = jax.tree.leaves(like)[0].sharding.mesh
+        placed = shard_members(mesh, {part: found[part] for part in ("params", "adam")})
+        return newest, serialization.from_state_dict(like, placed)
+      if on_corrupt != "previous":
+        step = before[-1] if before else 0
+        raise InputError(f"{problem}; --on_corrupt=previous goes on from step {step}")
+      processes.from_first(functools.partial(self._put_aside, newest))
+    self._latest = None
     return 0, like
+
+  def _read_together(self, target: dict[str, Any], step: int) -> tuple[dict[str, Any], str | None]:
+    """The arrays of a checkpoint, and what is damaged about it, as far as any process sees."""
+    found: dict[str, Any] = {}
+
+    def read() -> str | None:
+      try:
+        found.update(self._read(target, step))
+      except DamagedError as problem:
+        return str(problem)
+      return None
+
+    return found, next(filter(None, processes.together(read)), None)
 
   def _put_aside(self, step: int) -> None:
     """Renames a damaged checkpoint, so that training goes on before it and nothing is lost."""
-    self.close()
     names = (f"{self._folder.name}_damaged_{step}" + f"_{i}" * (i > 1) for i in itertools.count(1))
     free = next(name for name in names if not self._folder.with_name(name).exists())
     (self._folder / str(step)).rename(self._folder.with_name(free))
-    self._open()
 
-  def _restore(self, like: State, members: Members, step: int) -> State:
-    target = _tree(like, members)
+  def _read(self, target: dict[str, Any], step: int) -> dict[str, Any]:
+    """The arrays of a checkpoint, which are to be of the same members and shapes as `target`."""
     tree, _ = _load(self._folder / str(step), PARTS)
-    wanted = jax.tree.map(lambda x: (self._count, *x.shape[1:]), target)
-    if jax.tree.map(lambda x: x.shape, tree) != wanted:
+    if jax.tree.map(np.shape, tree) != jax.tree.map(np.shape, target):
       raise InputError(
         f"the checkpoints in {self._folder} are of another network or population; "
         "move the run's folder away to start afresh"
       )
-    ours, theirs = members_of(target["members"], self._count), tree["members"]
+    ours, theirs = target["members"], tree["members"]
     if any(not np.array_equal(ours[name], theirs[name]) for name in ours):
       raise InputError(
         f"the checkpoints in {self._folder} are of members {_listed(theirs)}, this run wants "
         f"{_listed(ours)}; move the run's folder away"
       )
-    mesh = jax.tree.leaves(target)[0].sharding.mesh
-    placed = shard_members(mesh, tree)
-    return serialization.from_state_dict(like, {k: placed[k] for k in ("params", "adam")})
+    return tree
 
   def close(self) -> None:
     """Ends Orbax's threads. What could not be written has been told by `wait`."""
-    with contextlib.suppress(Exception):  # told again
-      self._checkpointer.close()
+    if self._checkpointer is not None:
+      with contextlib.suppress(Exception):  # told again
+        self._checkpointer.close()
 
 
 def hush() -> None:
   """Silences what Orbax and TensorStore say of failures, on pages and from threads of their own.
 
-  For programs: each failure is raised as well, and told in a sentence. Of several arrays that cannot
-  be read Orbax raises one and drops the others, which asyncio tells whenever they are collected.
+  For programs: each failure is raised as well, and told in a sentence. Of several arrays that
+  cannot be read Orbax raises one and drops the others, which asyncio tells when they are collected.
   """
   for name in ("absl", "asyncio"):
     logging.getLogger(name).setLevel(logging.CRITICAL)

@@ -11,6 +11,7 @@ from sr_jax.console import say
 from sr_jax.data import patches
 from sr_jax.data.images import make_photo
 from sr_jax.networks import Network
+from sr_jax.processes import from_first
 from sr_jax.run_folder import describe_devices, read_json, write_json
 from sr_jax.training import population
 from sr_jax.training.sharding import make_mesh, replicate, shard_members
@@ -43,10 +44,14 @@ def width_of(
     members: of the population that is timed.
     run_dir: the run's folder, made if it is not there.
   """
-  run_dir.mkdir(parents=True, exist_ok=True)
-  run_lock.acquire(run_dir)  # before anything of the run is written
   file = run_dir / FILE
-  chosen: dict[str, Any] = read_json(file) if file.exists() else {}
+
+  def known() -> dict[str, Any]:
+    run_dir.mkdir(parents=True, exist_ok=True)
+    run_lock.acquire(run_dir)  # before anything of the run is written
+    return read_json(file) if file.exists() else {}
+
+  chosen = from_first(known)
   if name not in chosen:
     networks = {TARGET: target, **{str(width): one for width, one in candidates.items()}}
     seconds = _seconds(networks, batch, patch, members)
@@ -58,7 +63,7 @@ def width_of(
       "seconds": seconds,
       "device": describe_devices(),
     }
-    write_json(file, chosen)
+    from_first(lambda: write_json(file, chosen))
     say(
       f"{name}: a width of {width} takes {1e3 * seconds[str(width)]:.2f} ms a training step, where "
       f"{1e3 * aim:.2f} ms are to be matched"

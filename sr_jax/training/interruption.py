@@ -15,6 +15,8 @@ import time
 from collections.abc import Iterator
 from types import FrameType
 
+from sr_jax import last_words
+
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 PATIENCE = 2.0  # seconds for the main thread to stop in good order
 LIMIT = 9.0  # seconds for it to save: schedulers kill soon after
@@ -84,6 +86,7 @@ def _watch(signals: socket.socket, finished: threading.Event) -> None:
         _tell(SHOW_CURSOR)  # which a progress bar hides
       lost = ", but for the steps since the last checkpoint" if _saving else ""
       _tell(f"\nStopped; the same command goes on from here{lost}.\n")
+      last_words.cancel()
       os._exit(128 + heard[0])
 
 
@@ -117,9 +120,15 @@ def must_save(something: bool) -> None:
   _saving = something
 
 
-def requested() -> bool:
-  """Whether a signal has arrived."""
-  return _requested is not None
+def requested() -> int:
+  """The signal that has arrived; 0 if none has."""
+  return _requested or 0
+
+
+def request(number: int) -> None:
+  """Takes note of a signal that another process of the run was sent."""
+  global _requested  # noqa: PLW0603
+  _requested = number
 
 
 def raise_if_requested() -> None:

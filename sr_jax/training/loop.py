@@ -11,6 +11,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from sr_jax import processes
 from sr_jax.console import TrainingProgress
 from sr_jax.data.patches import Store
 from sr_jax.run_folder import Unsaved
@@ -120,9 +121,8 @@ class Losses:
     ready = self._unread[:-1] if but_the_last else self._unread
     self._unread = self._unread[len(ready) :]
     for start, stop, loss in ready:
-      self._sum = (
-        self._sum + (stop - start) * np.asarray(loss, np.float64)[: self._training.members]
-      )
+      members = processes.to_host(loss)[: self._training.members]
+      self._sum = self._sum + (stop - start) * members.astype(np.float64)
       self._count += stop - start
       if stop == self.next_line(start):
         psnr = [_psnr(value) for value in (self._sum / self._count).tolist()]
@@ -131,6 +131,37 @@ class Losses:
         self._metrics.append(step=stop, **line, training_psnr=psnr)
         finite = [value for value in psnr if value is not None]
         self._progress.update(stop, f"{np.mean(finite):.2f} dB" if finite else "diverged")
+
+
+class Pace:
+  """How many steps a dispatch takes: one, until a step was timed.
+
+  Attributes:
+    steps: of the next dispatch.
+    dispatches: that were begun.
+    step_seconds: of a step, as it was timed here; 0 before.
+  """
+
+  def __init__(self) -> None:
+    self.steps, self.dispatches, self.step_seconds = 1, 0, 0.0
+    self._began = 0.0
+
+  def begin(self) -> None:
+    """To be called before a dispatch."""
+    self.dispatches += 1
+    self._began = time.monotonic()
+
+  def end(self, loss: jax.Array, steps: int) -> None:
+    """Times the second dispatch, of so many steps; the first one compiles."""
+    if self.dispatches <= 2:
+      jax.block_until_ready(loss)
+    if self.dispatches == 2:
+      self.step_seconds = (time.monotonic() - self._began) / steps
+
+  def keep(self, step_seconds: float) -> None:
+    """Has dispatches last no longer than `LONGEST`, if it is known what a step takes."""
+    if step_seconds:
+      self.steps = min(max(int(LONGEST / step_seconds), 1), steps_per_dispatch())
 
 
 def train(
@@ -165,46 +196,46 @@ def train(
     Interrupted: a signal asked to stop; everything done is saved.
   """
   name = {"arm": training.arm, "stage": training.stage}
-  step = 0
-  if saver.checkpoints.latest is not None:
-    step, state = saver.checkpoints.restore(state, members, on_corrupt)
+  step, state = saver.checkpoints.restore(state, members, on_corrupt)
   logged = metrics.rewind(step, **name)
   validated = {line["step"] for line in logged if "validation_psnr" in line}
   progress = TrainingProgress(f"{training.arm} {training.stage}", step, training.steps)
   losses = Losses(training, metrics, progress)
-  dispatches, per_dispatch = 0, 1  # until a step was timed
+  pace = Pace()
+  votes = processes.Votes(lambda: (interruption.requested(), saver.due(), pace.step_seconds))
 
   def validate_once() -> None:
     if step in training.validate_at and step not in validated:
       saver.save(step, state, members, last=True)  # for this may take long, and a signal not wait
-      with interruption.at_once():
+      with interruption.at_once() if not processes.several() else contextlib.nullcontext():
         metrics.append(step=step, **name, validation_psnr=validate(state))
 
   try:
     with interruption.deferred():
       try:
         validate_once()  # a run may have been stopped in the middle of it
-        while step < training.steps and not interruption.requested():
-          stop = min(step + per_dispatch, losses.next_line(step))
-          dispatches += 1
-          began = time.monotonic()
-          with _tracing(trace if dispatches == TRACED_DISPATCH else None) as wait_for:
+        signal: float = 0 if processes.several() else interruption.requested()
+        while step < training.steps and not signal:
+          stop = min(step + pace.steps, losses.next_line(step))
+          votes.cast()
+          pace.begin()
+          with _tracing(trace if pace.dispatches == TRACED_DISPATCH else None) as wait_for:
             wait_for(state)
             state, loss = train_steps(state, members, store, step, stop, training.steps)
             wait_for(loss)
           losses.add(step, stop, loss)
-          if dispatches <= 2:  # the first one compiles, the second is timed
-            jax.block_until_ready(loss)
           interruption.must_save(True)
-          if dispatches == 2:
-            seconds = (time.monotonic() - began) / (stop - step)
-            per_dispatch = min(max(int(LONGEST / seconds), 1), steps_per_dispatch())
+          pace.end(loss, stop - step)
           step = stop
           losses.read(but_the_last=step not in training.validate_at)
           validate_once()
-          if saver.due():
+          signal, due, step_seconds = votes.result()
+          pace.keep(step_seconds)
+          if due:
             losses.read()
             saver.save(step, state, members)
+        if signal:
+          interruption.request(int(signal))
       except interruption.Interrupted:  # in a validation: what was trained is saved all the same
         pass
       losses.read()

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from sr_jax import run_lock
+from sr_jax import processes, run_lock
 from sr_jax.run_folder import Unsaved, replace_text
 
 
@@ -26,7 +26,8 @@ def read(path: Path) -> list[dict[str, Any]]:
 class MetricsLog:
   """Appends lines to a file; `rewind` forgets what a resumed training is about to repeat.
 
-  A line that cannot be written stops nothing: it is noted as not saved.
+  A line that cannot be written stops nothing: it is noted as not saved. Of several processes the
+  first one writes.
   """
 
   def __init__(self, path: Path, unsaved: Unsaved) -> None:
@@ -35,6 +36,8 @@ class MetricsLog:
 
   def append(self, **line: Any) -> None:
     """Writes one line. Numbers must be finite or None: the file is strict JSON."""
+    if not processes.first():
+      return
     text = json.dumps(line, allow_nan=False) + "\n"
     with self._unsaved.noting(f"lines of {self._path.name}"):
       run_lock.check(self._path.parent)
@@ -49,7 +52,9 @@ class MetricsLog:
     Returns:
       the lines of this training that are left.
     """
+    return processes.from_first(lambda: self._rewind(step, training))
 
+  def _rewind(self, step: int, training: dict[str, str]) -> list[dict[str, Any]]:
     def ours(line: dict[str, Any]) -> bool:
       return all(line.get(key) == value for key, value in training.items())
 

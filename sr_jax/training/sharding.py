@@ -9,21 +9,22 @@ from collections.abc import Callable
 from typing import Any
 
 import jax
-import jax.numpy as jnp
+import numpy as np
 from jax.sharding import AxisType, Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
+from sr_jax import processes
 from sr_jax.config import InputError
 
 MEMBER, DATA = "member", "data"
 
-# Fewer patches than this on a device of the data axis, and it waits more than it computes.
-PATCHES_PER_DEVICE = 4
+# With fewer patches than this on a device of the data axis, a step costs far more than SPLITTING.
+PATCHES_PER_DEVICE = 8
 SPLITTING = 1.1  # what a step costs more where a batch is split: gradients are exchanged
 
 
 def make_mesh(members: int, batch: int, asked: str = "auto") -> Mesh:
-  """A mesh over the devices there are.
+  """A mesh over the devices there are; over all of them, where several processes have some.
 
   Args:
     members: of the population; where they do not divide, `shard_members` adds some.
@@ -47,7 +48,10 @@ def _quickest(members: int, batch: int) -> tuple[int, int]:
   """Devices along members and along data."""
   devices = jax.device_count()
   splits = [d for d in range(1, devices + 1) if d == 1 or _splits(batch, d)]
-  shapes = [(min(members, devices // d), d) for d in splits]
+  if processes.several():  # a process whose devices were left out could not take part
+    shapes = [(devices // d, d) for d in splits if devices % d == 0]
+  else:
+    shapes = [(min(members, devices // d), d) for d in splits]
 
   def cost(shape: tuple[int, int]) -> tuple[float, int]:
     along_members, along_data = shape
@@ -55,6 +59,8 @@ def _quickest(members: int, batch: int) -> tuple[int, int]:
     return rounds / along_data * (SPLITTING if along_data > 1 else 1), along_data
 
   along_members, along_data = min(shapes, key=cost)
+  if processes.several():
+    return along_members, along_data
   rounds = -(-members // along_members)
   return -(-members // rounds), along_data  # no more devices than the rounds need
 
@@ -79,6 +85,10 @@ def _parse(asked: str, batch: int) -> tuple[int, int]:
     raise InputError(
       f"--mesh={asked} takes {wanted} devices; there {'is' if jax.device_count() == 1 else 'are'} "
       f"{jax.device_count()}"
+    )
+  if processes.several() and wanted < jax.device_count():
+    raise InputError(
+      f"--mesh={asked} takes {wanted} of {jax.device_count()} devices; several processes share all"
     )
   if batch % sizes[DATA]:
     raise InputError(f"--mesh={asked}: {DATA}:{sizes[DATA]} does not divide --batch={batch}")
@@ -105,7 +115,19 @@ def cores() -> int:
 
 def replicate(mesh: Mesh, tree: Any) -> Any:
   """Puts arrays on every device of the mesh."""
-  return jax.device_put(tree, NamedSharding(mesh, P()))
+  return _put(tree, NamedSharding(mesh, P()))
+
+
+def _put(tree: Any, sharding: NamedSharding) -> Any:
+  """Puts arrays on devices, of which each process puts what is for its own."""
+  if not processes.several():
+    return jax.device_put(tree, sharding)
+
+  def put(array: Any) -> jax.Array:
+    host = np.asarray(array)
+    return jax.make_array_from_callback(host.shape, sharding, lambda index: host[index])
+
+  return jax.tree.map(put, tree)
 
 
 def shard_members(mesh: Mesh, tree: Any) -> Any:
@@ -117,9 +139,9 @@ def shard_members(mesh: Mesh, tree: Any) -> Any:
 
   def pad(array: Any) -> Any:
     missing = -len(array) % along
-    return jnp.concatenate([array, *[array[-1:]] * missing]) if missing else array
+    return np.concatenate([array, *[array[-1:]] * missing]) if missing else array
 
-  return jax.device_put(jax.tree.map(pad, tree), NamedSharding(mesh, P(MEMBER)))
+  return _put(jax.tree.map(pad, tree), NamedSharding(mesh, P(MEMBER)))
 
 
 def members_of(tree: Any, count: int) -> Any:

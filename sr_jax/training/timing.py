@@ -12,10 +12,12 @@ from jax.sharding import Mesh
 from sr_jax.data.patches import Store
 from sr_jax.networks import HRNetwork, Network
 from sr_jax.operators.conv import DEFAULT, Computation
+from sr_jax.processes import from_first
 from sr_jax.training.population import Members, State, make_train_steps
 from sr_jax.training.sharding import replicate
 
 SCHEDULE = 10_000  # steps: rates are in warm-up while something is timed
+SECONDS = 0.1  # of every network and round: enough for a report
 
 
 class Timed(NamedTuple):
@@ -70,13 +72,14 @@ def seconds_a_step(
     began = time.perf_counter()
     call(2)
     steps[name] = max(2, int(2 * seconds / (time.perf_counter() - began)))
+  steps = from_first(lambda: steps)
   found: dict[str, list[float]] = {name: [] for name in calls}
   for _ in range(rounds):
     for name, call in calls.items():
       began = time.perf_counter()
       call(steps[name])
       found[name].append((time.perf_counter() - began) / steps[name])
-  return {name: float(np.median(each)) for name, each in found.items()}
+  return from_first(lambda: {name: float(np.median(each)) for name, each in found.items()})
 
 
 def step_seconds(timed: dict[str, Timed], store: Store, batch: int, patch: int) -> dict[str, float]:
@@ -91,6 +94,5 @@ def step_seconds(timed: dict[str, Timed], store: Store, batch: int, patch: int) 
     )
     for name, one in timed.items()
   }
-  return {
-    name: seconds / len(timed[name].members.seed) for name, seconds in seconds_a_step(calls).items()
-  }
+  found = seconds_a_step(calls, SECONDS)
+  return {name: seconds / len(timed[name].members.seed) for name, seconds in found.items()}

@@ -18,17 +18,18 @@ ROOT = Path(__file__).parents[2]
 def test_the_automatic_mesh_is_the_quickest_by_count():
   shapes = {n: dict(sharding.make_mesh(n, 16).shape) for n in range(1, 8)}
   assert shapes == {
-    1: {"member": 1, "data": 4},
+    1: {"member": 1, "data": 2},
     2: {"member": 2, "data": 2},
-    3: {"member": 1, "data": 4},
+    3: {"member": 3, "data": 1},
     4: {"member": 4, "data": 1},
-    5: {"member": 1, "data": 4},
+    5: {"member": 2, "data": 2},
     6: {"member": 2, "data": 2},
-    7: {"member": 1, "data": 4},
+    7: {"member": 4, "data": 1},
   }
+  assert dict(sharding.make_mesh(1, 32).shape) == {"member": 1, "data": 4}
   assert dict(sharding.make_mesh(7, 1).shape) == {"member": 4, "data": 1}  # the eighth is padding
   assert dict(sharding.make_mesh(5, 1).shape) == {"member": 3, "data": 1}  # two rounds need no more
-  assert dict(sharding.make_mesh(1, 8).shape) == {"member": 1, "data": 2}  # not fewer than 4 each
+  assert dict(sharding.make_mesh(1, 8).shape) == {"member": 1, "data": 1}  # not fewer than 8 each
 
 
 @pytest.mark.parametrize(
@@ -68,6 +69,7 @@ def test_members_that_do_not_divide_are_padded_and_taken_back():
 LAYOUTS = """
 import json, jax, numpy as np
 jax.config.update("jax_num_cpu_devices", 8)
+jax.config.update("jax_disable_most_optimizations", False)
 from jax.sharding import AxisType
 from sr_jax.data import patches
 from sr_jax.data.images import make_photo
@@ -80,8 +82,7 @@ found = {}
 for network in (LRNetwork(features=8, depth=1), HRNetwork(features=2, depth=1)):
   reference = None
   layouts = ["member:1", "member:2", "member:4", "member:8", "data:2", "member:2,data:4"]
-  layouts = layouts if isinstance(network, LRNetwork) else [layouts[0], *layouts[2:]][::2]
-  for asked in [*layouts, "explicit"]:
+  for asked in [*layouts, "explicit"] if isinstance(network, LRNetwork) else layouts[::3]:
     mesh = sharding.make_mesh(5, 8, asked if asked != "explicit" else "member:4")
     if asked == "explicit":
       kinds = (AxisType.Explicit,) * 2
@@ -105,7 +106,7 @@ def test_every_layout_of_eight_devices_trains_the_same_members():
   )
   assert run.returncode == 0, run.stderr
   found = json.loads(run.stdout.splitlines()[-1])
-  assert len(found) == 7 + 4
+  assert len(found) == 7 + 2
   for layout, off in found.items():
     assert off <= (1e-4 if "data" in layout else 0), layout
   assert max(found.values()) > 0  # a split batch is summed in another order
