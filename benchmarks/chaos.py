@@ -31,6 +31,7 @@ LAUNCH = Path(__file__).parents[1] / "launch.py"
 FLAGS = ("--experiment=smoke", "--features=8", "--steps=90", "--search_steps=30", "--patch=8")
 IN_A_SAVE = 0.4  # of the kills
 LIMIT = 10.0  # seconds that a stop may take
+FIRST_LINE = ", revision "  # is in it
 HALF_SAVED = "*/checkpoints/*/*/*.orbax-checkpoint-tmp"
 
 
@@ -106,8 +107,8 @@ def end(process: subprocess.Popen, workdir: Path, number: int, what: str = "") -
   seconds = time.monotonic() - began
   if process.returncode == 0:
     return None
-  # Before the program's first line, and to SIGKILL, the system itself answers.
-  by_itself = number == signal.SIGKILL or not any(workdir.glob("*/config.json"))
+  # To SIGKILL, and before the program's first line, the system itself answers, or Python.
+  by_itself = number == signal.SIGKILL or FIRST_LINE not in out
   expected = {128 + number, -number} if by_itself else {128 + number}
   wrong = []
   if process.returncode not in expected:
