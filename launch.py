@@ -118,7 +118,7 @@ def _launch(argv: Sequence[str]) -> int:
     rows, below = dry_run.lines(runs, mine)
     say(f"{table(rows)}\n\n{below}")
     return 0
-  if len(runs.points) > 1:
+  if len(runs.points) > 1 or how.launcher != "here":
     points.check_data(runs, mine)
   if how.launcher != "here":
     return launching.launch(runs, mine, how)
@@ -216,12 +216,11 @@ def _run(runs: "Sweep", points: Sequence["Point"], alone: bool) -> int:
   from sr_jax import last_words, processes, sweep  # noqa: PLC0415
   from sr_jax.training import profiling  # noqa: PLC0415
 
-  with interruption.deferred():  # an exception in the middle of JAX's start aborts the process
-    _start_jax(runs.execution)
-  clock = profiling.CompileClock()
   try:
-    if processes.several() and not hasattr(runs.module, "arms"):
-      raise InputError(f"--experiment={runs.experiment} runs in one process; use --distributed=off")
+    with interruption.deferred():  # an exception in the middle of JAX's start aborts the process
+      _start_jax(runs.execution)
+    _check_processes(runs, points)
+    clock = profiling.CompileClock()
     if not alone:
       return sweep.run(runs, points, lambda point: _run_one(runs, point, clock))
     _run_one(runs, points[0], clock)
@@ -236,6 +235,21 @@ def _run(runs: "Sweep", points: Sequence["Point"], alone: bool) -> int:
     for point in points:
       run_lock.release(point.run_dir)
   return 0
+
+
+def _check_processes(runs: "Sweep", points: Sequence["Point"]) -> None:
+  """Refuses several processes that are not alike, or an experiment that is not made for them."""
+  from sr_jax import processes  # noqa: PLC0415
+  from sr_jax.run_folder import provenance  # noqa: PLC0415
+
+  if processes.several() and getattr(runs.module, "ONE_PROCESS", False):
+    raise InputError(f"--experiment={runs.experiment} runs in one process; use --distributed=off")
+  asked = [runs.experiment, runs.execution.mesh, [point.run_dir.name for point in points]]
+  processes.agree(
+    [asked, provenance()],
+    "the processes were not started by the same command, code and versions; where each is to run a "
+    "--shard of its own, use --distributed=off",
+  )
 
 
 def _run_one(runs: "Sweep", point: "Point", clock: "CompileClock") -> None:

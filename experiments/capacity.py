@@ -44,6 +44,8 @@ LINEAR = (("lr", 3), ("lr", 5), ("hr", 5), ("hr", 6))
 TEACHERS = ("lr", "hr", "lr_tied")  # and students
 BATCH, PATCH, SCALE = 16, 17, 2
 
+ONE_PROCESS = True  # on as many devices as it has
+
 
 @dataclasses.dataclass(frozen=True)
 class Config:

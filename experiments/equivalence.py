@@ -37,6 +37,8 @@ PATCH, BATCH, RATE = 17, 16, 4e-3
 DRAWN = 4  # input maps of the trained kernel
 SUB_PIXEL_ARMS = ("lr", "espcn")  # arms whose last layer is a sub-pixel one, of any experiment
 
+ONE_PROCESS = True  # on as many devices as it has
+
 
 @dataclasses.dataclass(frozen=True)
 class Config:

@@ -30,6 +30,7 @@ from sr_jax.budget import Arm, budget, check_budgets, note_pair
 from sr_jax.config import Execution, InputError, setting
 from sr_jax.data.finding import find
 from sr_jax.networks import HRNetwork, LRNetwork
+from sr_jax.processes import from_first
 from sr_jax.run_folder import read_json
 from sr_jax.runner import compare
 from sr_jax.training import equal_time
@@ -273,7 +274,7 @@ def headline(run_dir: Path) -> dict[str, str]:
 
 def run(experiment: str, config: Config, execution: Execution, run_dir: Path) -> dict[str, str]:
   """Compares the networks; returns the headline."""
-  check_data(config, execution)  # before anything is timed
+  from_first(lambda: check_data(config, execution))  # before anything is timed
   chosen = arms(config, _equal_time_widths(config, run_dir))
   return compare(experiment, chosen, comparison(config), config, execution, run_dir)
 

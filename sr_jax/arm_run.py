@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import jax
 import numpy as np
 from jax.sharding import Mesh
 
@@ -223,7 +222,9 @@ def _train_population(
       bench.execution.on_corrupt,
       bench.run_dir / "profile" / arm.name if traced else None,
     )
-  except jax.errors.JaxRuntimeError as error:
+  except processes.TOLD:
+    raise
+  except Exception as error:
     processes.give_up(error)  # rather than wait for the others, to close the checkpoints with them
     raise
   finally:

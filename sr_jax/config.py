@@ -93,7 +93,9 @@ class Launch:
     choices=("here", "local", "slurm"),
   )
   max_parallel: int = setting(
-    0, "points at a time of a launcher; 0: one if local, as many as there are if slurm", at_least=0
+    0,
+    "points at a time of a launcher (local ones share the devices); 0: one if local, all if slurm",
+    at_least=0,
   )
   slurm: str = setting(
     "", "what submitit asks slurm for, as partition=gpu,time=600,gpus_per_node=1"

@@ -132,8 +132,7 @@ def _executor(sweep: Sweep, how: Launch) -> Any:
     local.update_parameters(timeout_min=LOCAL_MINUTES)
     return local
   parameters = {"job_name": f"{sweep.experiment}-{sweep.folder.name}", **parse(how.slurm)}
-  if how.max_parallel:
-    parameters["array_parallelism"] = how.max_parallel
+  parameters["array_parallelism"] = how.max_parallel or len(sweep.points)
   if not isinstance(parameters.get("time"), int):
     raise InputError("--slurm needs time=MINUTES, a whole number: after it a point is requeued")
   with _one_sentence("--launcher=slurm"):

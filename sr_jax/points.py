@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from sr_jax import run_folder
 from sr_jax.config import Execution, InputError, Launch, as_flags, changes, digest
+from sr_jax.training.sharding import parse_mesh
 
 
 class Point(NamedTuple):
@@ -86,6 +87,8 @@ def plan(
     at = {name: str(fields[name]) for name in swept}
     try:
       config = dataclasses.replace(base, **fields)
+      if execution.mesh != "auto":
+        parse_mesh(execution.mesh, getattr(config, "batch", 1))
     except InputError as error:
       refused.append((as_flags(at), str(error)))
       continue

@@ -9,6 +9,7 @@ import json
 import os
 import sys
 import traceback
+from collections import Counter
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -63,6 +64,7 @@ def start(distributed: str, heartbeat_seconds: int) -> None:
   """
   found = sign()
   if distributed == "on" or (distributed == "auto" and found):
+    console.say(f"One of several processes ({found or 'as asked for'}): waiting for the others")
     # JAX's own handler of SIGTERM would take the place of ours.
     jax.config.update("jax_enable_preemption_service", False)
     try:
@@ -85,7 +87,14 @@ def start(distributed: str, heartbeat_seconds: int) -> None:
       "--distributed=on"
     )
   if several():
+    devices = Counter(device.process_index for device in jax.devices())
+    if len(set(devices.values())) > 1:
+      raise InputError(
+        f"the processes have {' and '.join(map(str, sorted(set(devices.values()))))} devices and "
+        "should have as many each; on CPU JAX_NUM_CPU_DEVICES says how many"
+      )
     last_words.prepare()
+    exchange_bytes(b"")  # Gloo has little patience with who comes late to its first exchange
   if not first():
     console.be_quiet()
 
@@ -144,25 +153,52 @@ def together(work: Callable[[], Result]) -> list[Result]:
 
   Raises:
     InputError, NotSavedError, OSError: it was raised in a process, and is in all.
+    RuntimeError: the processes are at different places of the program.
   """
   if not several():
     return [work()]
+  place = _place()
   problem: Exception | None = None
   result = None
   try:
     result = work()
   except TOLD as error:
     problem = error
-  told = exchange_bytes(json.dumps([result, _described(problem)]).encode())
+  told = exchange_bytes(json.dumps([result, _described(problem), place]).encode())
   found = [json.loads(one) for one in told]
+  if len(places := {where for *_, where in found}) > 1:
+    raise RuntimeError(f"the processes went different ways, to {' and '.join(sorted(places))}")
   if problem is not None:
     raise problem
-  for _, said in found:
+  for _, said, _ in found:
     if said:
       elsewhere = _as_error(**said)
       elsewhere.add_note(SAID)
       raise elsewhere
-  return [one for one, _ in found]
+  return [one for one, *_ in found]
+
+
+def _place() -> str:
+  """Where in the program the processes speak to one another."""
+  frame = sys._getframe()
+  while frame.f_back is not None and frame.f_code.co_filename == __file__:
+    frame = frame.f_back
+  return f"{os.path.basename(frame.f_code.co_filename)}:{frame.f_lineno}"
+
+
+def agree(mine: Any, sentence: str) -> None:
+  """Makes sure that all processes are alike in something.
+
+  Args:
+    mine: what should be equal: JSON data.
+    sentence: to be told if it is not.
+
+  Raises:
+    InputError: it is not.
+  """
+  first_one, *others = together(lambda: mine)
+  if any(one != first_one for one in others):
+    raise InputError(sentence)
 
 
 def from_first(work: Callable[[], Result]) -> Result:
@@ -260,13 +296,13 @@ def give_up(error: BaseException) -> None:
   """
   if "jax" in sys.modules and several():
     last_words.cancel()
-    if isinstance(error, jax.errors.JaxRuntimeError):
-      console.complain(
-        "launch.py: what all processes compute together failed, most likely since one of them has "
-        f"died ({' '.join(str(error).split())[:200]}); {last_words.AGAIN}"
-      )
+    said = " ".join(str(error).split())[:200]
+    if "Gloo" in said or "NCCL" in said:
+      what = "what all processes compute together failed, most likely since one of them has died"
+      console.complain(f"launch.py: {what} ({said}); {last_words.AGAIN}")
     else:
       traceback.print_exception(error)
+      console.complain(f"launch.py: this ends the other processes, too; {last_words.AGAIN}")
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(1)

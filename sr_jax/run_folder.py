@@ -18,6 +18,7 @@ from sr_jax import run_lock
 from sr_jax.config import InputError, NotSavedError, differences, digest, to_dict
 from sr_jax.console import warn
 
+SIGHT_SECONDS = 30.0
 PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy", "sr_jax")
 
 
@@ -166,6 +167,22 @@ def open_run(run_dir: Path, experiment: str, config: Any, about: dict[str, Any])
   except OSError as error:
     raise InputError(f"--workdir: {run_dir} cannot be written ({error.strerror})") from error
   return []
+
+
+def await_sight_of(path: Path) -> None:
+  """Waits for a file that another process has just written; shared folders may be slow.
+
+  Raises:
+    InputError: it does not appear.
+  """
+  deadline = time.monotonic() + SIGHT_SECONDS
+  while not path.exists():
+    if time.monotonic() > deadline:
+      raise InputError(
+        f"{path}, which the first process wrote, is not seen by another one; --workdir must be a "
+        "folder that all share"
+      )
+    time.sleep(0.1)
 
 
 @functools.cache

@@ -29,7 +29,14 @@ from sr_jax.data import patches, sources
 from sr_jax.data.images import Photo
 from sr_jax.data.sources import Photos
 from sr_jax.evaluation import scoring
-from sr_jax.run_folder import Unsaved, describe_devices, open_run, read_json, write_json
+from sr_jax.run_folder import (
+  Unsaved,
+  await_sight_of,
+  describe_devices,
+  open_run,
+  read_json,
+  write_json,
+)
 from sr_jax.training import interruption
 from sr_jax.training.metrics import MetricsLog
 from sr_jax.training.sharding import make_mesh
@@ -127,10 +134,12 @@ def train_and_score(
   )
   photos = sources.select(photos, recipe.distinct, recipe.data_fraction, recipe.validation_images)
   store = patches.make_store(photos.train, recipe.patch)
-  patches.check_memory(store, patches.device_memory(jax.local_devices()[0]))
+  there = patches.device_memory(jax.local_devices()[0])
+  processes.together(lambda: patches.check_memory(store, there))
   about = {"arms": _describe(arms, budgets), "pixels": photos.fingerprint()}
   for change in processes.from_first(lambda: open_run(run_dir, experiment, recipe, about)):
     say(f"WARNING: since this run was begun, {change}; its bits may differ")
+  processes.together(lambda: await_sight_of(run_dir / "config.json"))
   if processes.from_first((run_dir / "results.json").exists):
     say(f"\nThis run is finished; nothing is trained again. {run_dir}")
     return photos

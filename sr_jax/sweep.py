@@ -5,6 +5,7 @@ number of processes can work on a sweep, and the same command always does what i
 """
 
 import contextlib
+import functools
 import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -46,26 +47,28 @@ def run(sweep: Sweep, points: Sequence[Point], run_one: Callable[[Point], Any]) 
   from_first = processes.from_first
   from_first(lambda: open_folder(sweep))
   from_first(lambda: summarise(sweep))
+  failed = from_first(lambda: [failure_of(sweep, point) is not None for point in points])
+  # Those that failed come last: of several processes, such a one ends all.
+  points = [point for _, point in sorted(zip(failed, points, strict=True), key=lambda one: one[0])]
   for i, point in enumerate(points, start=1):
     interruption.raise_if_requested()
     say(f"\n[{i}/{len(points)}] {point.name}")
-    if from_first((point.run_dir / "results.json").exists):
-      say(f"This run is finished; nothing is trained again. {point.run_dir}")
-      if sweep.execution.tensorboard and processes.first():
-        tensorboard.write(point.run_dir)
-      continue
-    if processes.first():
-      forget_failure(sweep, point)
     try:
+      if from_first((point.run_dir / "results.json").exists):
+        say(f"This run is finished; nothing is trained again. {point.run_dir}")
+        if sweep.execution.tensorboard:
+          from_first(functools.partial(tensorboard.write, point.run_dir))
+        continue
+      from_first(functools.partial(forget_failure, sweep, point))
       run_one(point)
     except Exception as error:  # of any kind: the other points are to be run all the same
       failure = explained(error)
+      if processes.first():
+        _note_failure(sweep, point, failure)
       if not isinstance(error, processes.TOLD):
         processes.give_up(error)  # others, if there are any, would wait for this one
         traceback.print_exc()
       warn(f"launch.py: {point.name}: {failure.said}")
-      if processes.first():
-        _note_failure(sweep, point, failure)
     finally:
       run_lock.release(point.run_dir)
     from_first(lambda: summarise(sweep))

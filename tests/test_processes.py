@@ -17,6 +17,7 @@ from benchmarks import chaos
 from sr_jax import last_words, processes
 from sr_jax.config import InputError, NotSavedError
 from sr_jax.training.checkpoints import load_arrays, steps
+from sr_jax.training.metrics import read
 
 ROOT = Path(__file__).parents[1]
 
@@ -77,6 +78,9 @@ def test_an_error_is_told_as_what_it_is(error):
   assert str(again) == str(error)
 
 
+PIPES = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+
+
 def free_port():
   with contextlib.closing(socket.socket()) as one:
     one.bind(("127.0.0.1", 0))
@@ -96,6 +100,22 @@ i = processes.index()
 assert (processes.count(), processes.first()) == (2, i == 0)
 assert processes.together(lambda: [i, "x" * 300 * i]) == [[0, ""], [1, "x" * 300]]
 assert processes.from_first(lambda: {"pi": 0.1 + 0.2}) == {"pi": 0.1 + 0.2}
+try:
+  if i:
+    processes.together(lambda: 1)
+  else:
+    processes.together(lambda: 1)
+except RuntimeError as error:
+  assert "the processes went different ways" in str(error)
+else:
+  raise AssertionError
+processes.agree([1, 2], "not alike")
+try:
+  processes.agree(i, "not alike")
+except InputError as error:
+  assert str(error) == "not alike"
+else:
+  raise AssertionError
 for culprit in (0, 1):
   def work():
     if i == culprit:
@@ -138,8 +158,7 @@ def environment(port, index, **more):
 
 def start_two(command):
   port = free_port()
-  pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True, "cwd": ROOT}
-  return [subprocess.Popen(command, env=environment(port, i), **pipes) for i in range(2)]
+  return [subprocess.Popen(command, env=environment(port, i), cwd=ROOT, **PIPES) for i in range(2)]
 
 
 @pytest.mark.slow
@@ -209,6 +228,7 @@ def wait_for(ready, pair):
   while not ready() and time.monotonic() < deadline:
     assert all(process.poll() is None for process in pair)
     time.sleep(0.01)
+  assert ready()
 
 
 @pytest.mark.slow
@@ -261,15 +281,43 @@ def test_one_that_computes_nothing_ends_within_the_heartbeat(victim):
 
 
 @pytest.mark.slow
-def test_a_signal_to_one_stops_both_with_all_saved(alone, tmp_path):
+@pytest.mark.parametrize("after", [None, 0.1])
+def test_signals_stop_both_with_all_saved(after, alone, tmp_path):
   _, cache = alone
-  pair = start_two(command(tmp_path, cache, "--steps=90000"))
-  wait_for(lambda: any(map(steps, tmp_path.glob("*/checkpoints/lr/final"))), pair)
+  pair = start_two(command(tmp_path, cache, "--steps=90000", "--checkpoint_every_seconds=60"))
+  metrics = tmp_path / "any"
+
+  def trains():
+    nonlocal metrics
+    metrics = next(tmp_path.glob("*/metrics.jsonl"), metrics)
+    return any(line["stage"] == "final" and line["step"] >= 100 for line in read(metrics))
+
+  wait_for(trains, pair)
   pair[1].send_signal(signal.SIGTERM)
+  if after is not None:  # by then it has heard of the other one's
+    time.sleep(after)
+    pair[0].send_signal(signal.SIGTERM)
   began = time.monotonic()
   outs = [process.communicate(timeout=60)[0] for process in pair]
   assert time.monotonic() - began < 10
   assert [process.returncode for process in pair] == [143, 143], outs
   (folder,) = tmp_path.glob("*/checkpoints/lr/final")
   step, _, _ = load_arrays(folder)
-  assert step == max(steps(folder))
+  assert step >= max(line["step"] for line in read(metrics) if line["stage"] == "final")
+
+
+@pytest.mark.slow
+def test_processes_of_different_commands_make_no_run(alone, tmp_path):
+  _, cache = alone
+  port = free_port()
+  pair = [
+    subprocess.Popen(
+      command(tmp_path, cache, f"--steps={90 + i}"), env=environment(port, i), cwd=ROOT, **PIPES
+    )
+    for i in range(2)
+  ]
+  outs = [process.communicate(timeout=60)[0] for process in pair]
+  assert [process.returncode for process in pair] == [2, 2], outs
+  assert all("were not started by the same command, code and versions" in out for out in outs)
+  assert not any("had died" in out for out in outs)
+  assert not list(tmp_path.iterdir())

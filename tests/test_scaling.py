@@ -200,4 +200,5 @@ def test_the_page_is_made_of_the_json_alone():
   assert "LR keeps half of a chip's worth up to data:2" in predicted
   assert "`--fixed_microseconds=60`" in predicted
   page = (update_readme.DOCS / "SCALING.md").read_text()
+  assert f"no fewer than {sharding.PATCHES_PER_DEVICE} patches" in page
   assert all(f"<!-- {name} -->" in page and f"<!-- end of {name} -->" in page for name in blocks)

@@ -20,7 +20,7 @@ from sr_jax.data.luminance_cache import Item, in_parallel
 from sr_jax.data.patches import machine_memory
 from sr_jax.data.recognition import copies, describe, recognise
 
-SHARE = 64  # photographs that a process reads before all tell one another
+SHARE = 4  # photographs that a process reads before all tell one another: no chip holds many
 
 
 @dataclasses.dataclass(frozen=True)
@@ -84,8 +84,7 @@ def load(
   """
   execution = execution or Execution()
   cache = Path(execution.data_dir).expanduser()
-  processes.from_first(lambda: _find_only(data, validation, tests, execution))  # may prepare it
-  found = find(data, validation, tests, execution)
+  found = _find_alike(data, validation, tests, execution)
   _decode(found, scale, cache)
   # Shaved by `scale` on each side, SSIM's window of 11 pixels must fit; sides are cropped to r.
   for_scoring = scale * -(-(2 * scale + 11) // scale)
@@ -138,11 +137,15 @@ def _decode(found: Found, scale: int, cache: Path) -> None:
     InputError: this machine has not as much.
   """
   pixels = {name: _fill(items, cache) for name, items in found.sets.items()}
+  processes.together(lambda: _check_memory(pixels, scale, sum(map(len, found.sets.values()))))
+
+
+def _check_memory(pixels: dict[str, int], scale: int, count: int) -> None:
+  """Refuses more images than this machine can hold; says what many take."""
   a_pixel = 1 + 4 / scale**2  # bytes: HR as uint8 and LR as float32
   store = a_pixel * pixels["train"] / 2**30
   needed = a_pixel * sum(pixels.values()) / 2**30 + store  # which is a copy, end to end
   there = machine_memory() / 2**30
-  count = sum(map(len, found.sets.values()))
   if needed > there:
     raise InputError(
       f"{count} photographs need {needed:.1f} GiB of memory and this machine has {there:.1f} GiB; "
@@ -152,8 +155,24 @@ def _decode(found: Found, scale: int, cache: Path) -> None:
     say(f"{count} photographs: {needed:.1f} GiB of memory, and {store:.1f} GiB on the device")
 
 
-def _find_only(data: str, validation: str, tests: Sequence[str], execution: Execution) -> None:
-  find(data, validation, tests, execution)
+def _find_alike(data: str, validation: str, tests: Sequence[str], execution: Execution) -> Found:
+  """What every process finds, the first one before the others: it may have to prepare a set.
+
+  Raises:
+    InputError: as `find`; or it is not the same in all of them.
+  """
+  found: list[Found] = []
+
+  def look() -> dict[str, list[str]]:
+    found.append(find(data, validation, tests, execution))
+    return {name: [item.name for item in items] for name, items in found[-1].sets.items()}
+
+  processes.from_first(look)
+  processes.agree(
+    processes.together(look)[processes.index()],
+    "the processes do not find the same photographs; put them into one folder that all share",
+  )
+  return found[-1]
 
 
 def _fill(items: Sequence[Item], cache: Path) -> int:

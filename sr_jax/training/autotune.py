@@ -13,7 +13,7 @@ from jax.sharding import Mesh
 from sr_jax.data.patches import Store
 from sr_jax.networks import Network
 from sr_jax.operators.conv import Computation
-from sr_jax.processes import from_first
+from sr_jax.processes import from_first, several
 from sr_jax.run_folder import read_json, write_json
 from sr_jax.training.population import Members, State, make_train_steps
 from sr_jax.training.sharding import one_by_one
@@ -63,6 +63,8 @@ def choose(
       try:
         seconds |= seconds_a_step({form: call}, SECONDS, rounds=1)
       except jax.errors.JaxRuntimeError as error:
+        if several():  # others may not have failed
+          raise
         failed = error  # say, windows that do not fit the memory
     if not seconds:
       raise failed

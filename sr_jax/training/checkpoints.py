@@ -15,7 +15,7 @@ import logging
 import shutil
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -175,14 +175,20 @@ class Checkpoints:
     """The arrays of a checkpoint, and what is damaged about it, as far as any process sees."""
     found: dict[str, Any] = {}
 
-    def read() -> str | None:
+    def damage(read: Callable[[], Any]) -> str | None:
       try:
-        found.update(self._read(target, step))
+        read()
       except DamagedError as problem:
         return str(problem)
       return None
 
-    return found, next(filter(None, processes.together(read)), None)
+    for read in (  # Orbax has the processes wait for one another in the second: all must come to it
+      lambda: _about(self._folder / str(step)),
+      lambda: found.update(self._read(target, step)),
+    ):
+      if problem := next(filter(None, processes.together(functools.partial(damage, read))), None):
+        return found, problem
+    return found, None
 
   def _put_aside(self, step: int) -> None:
     """Renames a damaged checkpoint, so that training goes on before it and nothing is lost."""

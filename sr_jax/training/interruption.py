@@ -23,6 +23,7 @@ LIMIT = 9.0  # seconds for it to save: schedulers kill soon after
 SHOW_CURSOR = "\x1b[?25h"
 
 _requested: int | None = None
+_heard = False  # whether this process itself was sent a signal
 _deferring = False
 _saving = False  # whether the process must live until something is saved
 
@@ -38,8 +39,8 @@ class Interrupted(KeyboardInterrupt):
 @contextlib.contextmanager
 def installed() -> Iterator[None]:
   """Within it SIGINT and SIGTERM become `Interrupted` (main thread only)."""
-  global _requested  # noqa: PLW0603  # signals belong to the process, and so does this
-  _requested = None
+  global _requested, _heard  # signals belong to the process, and so do these
+  _requested, _heard = None, False
   ours, theirs = socket.socketpair()
   theirs.setblocking(False)
   before = {number: signal.signal(number, _handle) for number in SIGNALS}
@@ -57,12 +58,12 @@ def installed() -> Iterator[None]:
     theirs.close()  # the watcher reads its end
     watcher.join()
     ours.close()
-    _requested = None
+    _requested, _heard = None, False
 
 
 def _handle(number: int, frame: FrameType | None) -> None:
-  global _requested
-  first, _requested = _requested is None, number
+  global _requested, _heard
+  first, _requested, _heard = not _heard, number, True
   if not _deferring or not first:
     raise Interrupted(number)
   _tell("\nStopping as soon as all is saved; once more to stop at once.\n")

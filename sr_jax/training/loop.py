@@ -178,7 +178,8 @@ def train(
 ) -> State:
   """Trains `state` (fresh) and returns it trained.
 
-  The host stays one dispatch ahead: it reads a dispatch's losses while the next one runs.
+  The host stays one dispatch ahead: it reads a dispatch's losses while the next one runs. Several
+  processes read them when that one has ended.
 
   Args:
     training: what is trained.

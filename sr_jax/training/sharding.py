@@ -35,7 +35,7 @@ def make_mesh(members: int, batch: int, asked: str = "auto") -> Mesh:
   Raises:
     InputError: what is asked for is not understood, or fits neither the devices nor the batch.
   """
-  shape = _parse(asked, batch) if asked != "auto" else _quickest(members, batch)
+  shape = _asked_for(asked, batch) if asked != "auto" else _quickest(members, batch)
   return jax.make_mesh(
     shape,
     (MEMBER, DATA),
@@ -69,8 +69,12 @@ def _splits(batch: int, devices: int) -> bool:
   return batch % devices == 0 and batch // devices >= PATCHES_PER_DEVICE
 
 
-def _parse(asked: str, batch: int) -> tuple[int, int]:
-  """Devices along members and along data, from "member:4,data:2"."""
+def parse_mesh(asked: str, batch: int) -> dict[str, int]:
+  """Devices along members and along data, from "member:4,data:2", however many there are.
+
+  Raises:
+    InputError: it is not understood, or does not divide the batch.
+  """
   sizes = {MEMBER: 1, DATA: 1}
   for part in asked.split(","):
     found = re.fullmatch(r"(\w+):([1-9]\d{0,4})", part.strip())
@@ -80,6 +84,14 @@ def _parse(asked: str, batch: int) -> tuple[int, int]:
         f"{MEMBER}:4,{DATA}:2"
       )
     sizes[found[1]] = int(found[2])
+  if batch % sizes[DATA]:
+    raise InputError(f"--mesh={asked}: {DATA}:{sizes[DATA]} does not divide --batch={batch}")
+  return sizes
+
+
+def _asked_for(asked: str, batch: int) -> tuple[int, int]:
+  """Devices along members and along data, of those there are."""
+  sizes = parse_mesh(asked, batch)
   wanted = sizes[MEMBER] * sizes[DATA]
   if wanted > jax.device_count():
     raise InputError(
@@ -90,8 +102,6 @@ def _parse(asked: str, batch: int) -> tuple[int, int]:
     raise InputError(
       f"--mesh={asked} takes {wanted} of {jax.device_count()} devices; several processes share all"
     )
-  if batch % sizes[DATA]:
-    raise InputError(f"--mesh={asked}: {DATA}:{sizes[DATA]} does not divide --batch={batch}")
   return sizes[MEMBER], sizes[DATA]
 
 
