@@ -79,7 +79,8 @@ def as_csv(rows: Sequence[Row]) -> str:
 
 def page(experiment: str, rows: Sequence[Row], flags: Sequence[str], picture: Path) -> str:
   """The page; the picture is left out if it is not there."""
-  axes = " and ".join(rows[0].at)
+  names = list(rows[0].at)
+  axes = " and ".join([", ".join(names[:-1])] * (len(names) > 1) + names[-1:])
   title = f"{experiment} over {axes}" if axes else experiment
   effects = any(row.verdict for row in rows)
   about = (
