@@ -82,7 +82,6 @@ class Saver:
 
   def save(self, step: int, state: State, members: Members, last: bool = False) -> None:
     """Saves in the background; the last time before something else, waits for it."""
-    self._saved_at = time.monotonic()
     with self._unsaved.noting(self._what):
       self.checkpoints.wait()  # for the one before, whose failure is not this one's
     with self._unsaved.noting(self._what):
@@ -90,6 +89,7 @@ class Saver:
       if last:
         self.checkpoints.wait()
         self._unsaved.saved(self._what)
+    self._saved_at = time.monotonic()  # only now: where it fails, it may have taken long
     if last:
       interruption.must_save(False)
 
