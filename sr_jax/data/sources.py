@@ -164,15 +164,16 @@ def _find_alike(data: str, validation: str, tests: Sequence[str], execution: Exe
   found: list[Found] = []
 
   def look() -> dict[str, list[str]]:
-    found.append(find(data, validation, tests, execution))
-    return {name: [item.name for item in items] for name, items in found[-1].sets.items()}
+    if not found:
+      found.append(find(data, validation, tests, execution))
+    return {name: [item.name for item in items] for name, items in found[0].sets.items()}
 
   processes.from_first(look)
   processes.agree(
     processes.together(look)[processes.index()],
     "the processes do not find the same photographs; put them into one folder that all share",
   )
-  return found[-1]
+  return found[0]
 
 
 def _fill(items: Sequence[Item], cache: Path) -> int:

@@ -62,11 +62,6 @@ class Checkpoints:
     self._opened = self._folder.stat()
     return max(steps(self._folder), default=None)
 
-  @property
-  def latest(self) -> int | None:
-    """The step of the newest complete checkpoint, or of the one being written."""
-    return self._latest if self._writing is None else self._writing
-
   def save(self, step: int, state: State, members: Members, about: dict[str, Any]) -> None:
     """Saves the state after `step` steps, unless that step is saved already; returns at once.
 
