@@ -165,7 +165,7 @@ def _confirmatory(kept: dict[str, Any]) -> dict[str, str]:
     "confirmatory_contrasts": f"{markdown_table(tables.contrast_rows(results))}\n\n"
     f"{tables.ABOUT_CONTRASTS}",
     "confirmatory_rates": markdown_table(tables.search_rows(results)),
-    "confirmatory_fates": markdown_table(tables.fate_rows(results)),
+    "confirmatory_status": markdown_table(tables.status_rows(results)),
     "confirmatory_time": "\n".join(
       f"- {said}" for said in verdict.at_equal_time(results, kept["timing"])
     ),

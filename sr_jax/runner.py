@@ -164,12 +164,13 @@ def train_and_score(
 
   began = time.monotonic()
   say("Scoring the test photographs")
+  margin = max(arm.network.margin for arm in arms)
   results: dict[str, Any] = {
     "experiment": experiment,
     "config": to_dict(recipe),
     "images": {split: [photo.name for photo in getattr(photos, split)] for split in sources.SPLITS},
     "learning_rates": list(rates),
-    "bicubic": score_bicubic(bench),
+    "bicubic": score_bicubic(bench, margin),
     "arms": {},
     "tests": list(photos.tests),
     "further_tests": {
@@ -185,7 +186,7 @@ def train_and_score(
   for arm in arms:
     interruption.raise_if_requested()
     one = trained[arm.name]
-    members = score_arm(arm, one, bench, results["bicubic"])
+    members = score_arm(arm, one, bench, results["bicubic"], margin)
     results["arms"][arm.name] = {**about["arms"][arm.name], **one.chosen, "members": members}
     for name, scores in score_further(arm, one, bench).items():
       results["further_tests"][name]["arms"][arm.name] = scores

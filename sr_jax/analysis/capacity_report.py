@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from sr_jax.analysis import html_parts as parts
 from sr_jax.analysis.figures import COLOURS, STYLE, save
-from sr_jax.analysis.statistics import reach_of_mean
+from sr_jax.analysis.statistics import ci_half_width_over_seeds
 from sr_jax.analysis.verdict import titled
 from sr_jax.capacity import noise
 from sr_jax.config import as_flags
@@ -101,7 +101,7 @@ def _untie(found: dict[str, Any]) -> Rows:
 def _interval(values: Any, digits: int) -> str:
   """The mean over seeds, and half its 95 % interval."""
   array = np.asarray(values, float)
-  reach = reach_of_mean(array)
+  reach = ci_half_width_over_seeds(array)
   return f"{array.mean():.{digits}f}" + ("" if reach is None else f" +- {reach:.{digits}f}")
 
 

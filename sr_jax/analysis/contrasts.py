@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from sr_jax.analysis.statistics import Effect, effect, holm
+from sr_jax.analysis.statistics import Effect, holm, paired_effect
 
 Results = dict[str, Any]
 
@@ -35,7 +35,8 @@ class Comparison:
     opponents: arms of the same cost, the best of which (on validation photographs) also meets the
       first arm.
     subset: the first arm's own subset, which it also meets.
-    mechanisms: contrasts that take the verdict apart; their p-values are adjusted together (Holm).
+    mechanisms: contrasts that take the verdict apart; their p-values are adjusted together (Holm),
+      those of all that stand here, whether or not a run has the arms of each.
   """
 
   primary: Contrast
@@ -69,11 +70,17 @@ def all_contrasts(results: Results, comparison: Comparison) -> list[dict[str, An
     {"kind": kind, "question": one.question, **contrast(results, one.first, one.second)}
     for kind, one in found
   ]
-  tested = [one for one in effects if one["kind"] == "mechanism" and one["test"]["p"] is not None]
-  adjusted = holm([one["test"]["p"] for one in tested])
-  for one, p in zip(tested, adjusted, strict=True):
-    one["p_holm"] = p
+  mechanisms = [each for each in effects if each["kind"] == "mechanism"]
+  tested = [each for each in mechanisms if each["test"]["p_supported"] is not None]
+  adjusted = holm([smallest_p(each["test"]) for each in tested], len(comparison.mechanisms))
+  for each, p in zip(tested, adjusted, strict=True):
+    each["p_holm"] = p
   return effects
+
+
+def smallest_p(test: dict[str, Any]) -> float:
+  """Twice the smallest of the one-sided p-values of the three hypotheses that decide."""
+  return min(1.0, 2 * min(test[f"p_{name}"] for name in ("supported", "reversed", "equivalent")))
 
 
 def best_of(results: Results, names: Sequence[str]) -> str:
@@ -96,32 +103,33 @@ def contrast(results: Results, first: str, second: str) -> dict[str, Any]:
   pairs = list(zip(*members, strict=True))
   usable = [pair for pair in pairs if not _diverged(pair)]
 
-  def differences(scores: str) -> np.ndarray:
-    table = [np.subtract(a[scores]["psnr"], b[scores]["psnr"]) for a, b in usable]
-    return np.array(table, float).reshape(len(usable), len(members[0][0][scores]["psnr"]))
+  def psnr(scores: str) -> list[np.ndarray]:
+    shape = len(usable), len(members[0][0][scores]["psnr"])
+    columns = ([pair[i][scores]["psnr"] for pair in usable] for i in (0, 1))
+    return [np.array(column, float).reshape(shape) for column in columns]
 
-  test = differences("test")
+  first_psnr, second_psnr = psnr("test")
   seeds = [pair[0]["seed"] for pair in usable]
   return {
     "contrast": [first, second],
     "left_out_seeds": [pair[0]["seed"] for pair in pairs if _diverged(pair)],
-    "test": dataclasses.asdict(effect(test)),
-    "training": dataclasses.asdict(effect(differences("training"))),
-    "test_difference_by_image": test.mean(axis=0).tolist() if len(test) else [],
+    "test": dataclasses.asdict(paired_effect(first_psnr, second_psnr)),
+    "training": dataclasses.asdict(paired_effect(*psnr("training"))),
+    "test_difference_by_image": (first_psnr - second_psnr).mean(axis=0).tolist() if seeds else [],
     "further_tests": {
-      name: dataclasses.asdict(_effect_on(one, first, second, seeds))
-      for name, one in results.get("further_tests", {}).items()
+      name: dataclasses.asdict(_effect_on(scores, first, second, seeds))
+      for name, scores in results.get("further_tests", {}).items()
     },
   }
 
 
 def _effect_on(test_set: dict[str, Any], first: str, second: str, seeds: Sequence[int]) -> Effect:
   """The paired effect on a test set after the first; a seed without a finite score is left out."""
-  ours, theirs = ([one["psnr"] for one in test_set["arms"][name]] for name in (first, second))
-  rows = [
-    np.subtract(ours[seed], theirs[seed]) for seed in seeds if None not in ours[seed] + theirs[seed]
-  ]
-  return effect(np.array(rows, float).reshape(len(rows), len(test_set["images"])))
+  ours, theirs = ([scores["psnr"] for scores in test_set["arms"][name]] for name in (first, second))
+  finite = [seed for seed in seeds if None not in ours[seed] + theirs[seed]]
+  shape = len(finite), len(test_set["images"])
+  tables = [np.array([psnr[seed] for seed in finite], float) for psnr in (ours, theirs)]
+  return paired_effect(*(table.reshape(shape) for table in tables))
 
 
 def _diverged(members: Sequence[dict[str, Any]]) -> bool:

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from sr_jax.analysis.figures import COLOURS, STYLE, WIDTH
-from sr_jax.analysis.statistics import SESOI, reach_of_mean
+from sr_jax.analysis.statistics import SESOI, ci_half_width_over_seeds
 from sr_jax.analysis.tables import KINDS, between, contrasts
 
 FEW = 40  # photographs, of which each gets a line with its name
@@ -127,7 +127,7 @@ def _by_name(pairs: np.ndarray, results: dict[str, Any]) -> Figure:
   axes = figure.subplots()
   band(axes, f" {between(verdict['contrast'])}")
   for row, image in enumerate(order, start=1):
-    mean, reach = pairs[:, image].mean(), reach_of_mean(pairs[:, image])
+    mean, reach = pairs[:, image].mean(), ci_half_width_over_seeds(pairs[:, image])
     axes.plot(pairs[:, image], np.full(len(pairs), row), ".", color=COLOURS[0], alpha=0.5)
     axes.errorbar(mean, row, xerr=reach, fmt="o", color=COLOURS[0], capsize=3)
   draw(axes, verdict["test"], 0, "black", "D")

@@ -28,7 +28,8 @@ p, li, figcaption, summary { max-width: 44rem; overflow-wrap: anywhere; }
 .supported { border-color: #00664b; } .badge.supported { background: #00664b; }
 .reversed { border-color: #a64600; } .badge.reversed { background: #a64600; }
 .equivalent { border-color: #00568a; } .badge.equivalent { background: #00568a; }
-.undecided { border-color: #595959; } .badge.undecided { background: #595959; }
+.undecided, .too-few-photographs { border-color: #595959; }
+.badge.undecided, .badge.too-few-photographs { background: #595959; }
 figure { margin: 1rem 0; }
 figure > img { display: block; width: 100%; max-width: 44rem; height: auto; }
 .pair { display: grid; gap: 0 1rem; grid-template-columns: repeat(auto-fit, minmax(20rem, 1fr)); }

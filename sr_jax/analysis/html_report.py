@@ -53,11 +53,12 @@ def _answer(results: dict[str, Any]) -> str:
       f'<p><span class="effect">{escape(effect)} dB</span> '
       f'<span class="interval">{escape(between)}</span></p>\n'
     )
-  badge = f'<span class="badge {escape(decision)}">{escape(decision)}</span>'
+  style = escape(decision.replace(" ", "-"))
+  badge = f'<span class="badge {style}">{escape(decision)}</span>'
   return (
     parts.say(arms + ".", "what")
-    + f'<div class="answer {escape(decision)}">\n<p>{badge}</p>\n{large}'
-    + parts.say(verdict.answers(results)[0])
+    + f'<div class="answer {style}">\n<p>{badge}</p>\n{large}'
+    + "".join(map(parts.say, [verdict.answers(results)[0], *verdict.other_estimates(results)]))
     + "".join(
       parts.say(verdict.also(one, results))
       for one in said["contrasts"]
@@ -204,7 +205,7 @@ def _members(results: dict[str, Any]) -> str:
   return parts.section(
     "Every network, every rate",
     parts.say("How the final training of every seed ended:"),
-    parts.table(tables.fate_rows(results)),
+    parts.table(tables.status_rows(results)),
     searches and parts.say("Mean validation PSNR (dB) in the search for a learning rate:"),
     searches,
     parts.bullets(verdict.cautions(results)),

@@ -123,7 +123,7 @@ def markdown(
     "## Search for a learning rate: mean validation PSNR (dB)" if searches else "",
     markdown_table(searches) if searches else "",
     "## How the final training of every seed ended",
-    markdown_table(tables.fate_rows(results)),
+    markdown_table(tables.status_rows(results)),
     "## Wall time of the session that finished the run",
     markdown_table(tables.time_rows(timing)),
     "## To reproduce",

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from sr_jax.analysis.statistics import reach_of_mean
+from sr_jax.analysis.statistics import ci_half_width_over_seeds
 from sr_jax.config import as_flags
 from sr_jax.console import markdown_table
 
@@ -38,7 +38,7 @@ def mean(scores: list[dict[str, Any]], measure: str) -> Mean:
   count = (len(finite), len(scores))
   if not finite:
     return Mean(None, None, count)
-  return Mean(float(np.mean(finite)), reach_of_mean(np.array(finite)), count)
+  return Mean(float(np.mean(finite)), ci_half_width_over_seeds(np.array(finite)), count)
 
 
 def scores_on(results: dict[str, Any], test_set: str) -> dict[str, list[dict[str, Any]]]:

@@ -5,7 +5,9 @@ from typing import Any
 import numpy as np
 
 from sr_jax.analysis.reproduction import scores_on
+from sr_jax.analysis.statistics import SESOI
 from sr_jax.analysis.verdict import fastest, titled
+from sr_jax.arm_run import DEAD
 from sr_jax.config import as_flags
 
 Rows = list[list[str]]
@@ -19,11 +21,14 @@ KINDS = {
 }
 ABOUT_CONTRASTS = (
   "Effects are mean paired differences of test PSNR, first minus second. The 95 % interval is over "
-  "seeds and photographs, the one over seeds alone is of these photographs only. A decision is of "
-  "its own 95 % interval. p is of no difference; Holm's adjustment covers the mechanisms together, "
-  "and nothing covers what is exploratory."
+  "seeds and photographs, the one over seeds alone is of these photographs only. The mean decides, "
+  "by its 95 % interval; the median is over photographs, and pooled is the difference where "
+  "squared errors are averaged over photographs before they become dB. The p-values are "
+  f"one-sided, each at 0.025: of above {SESOI} dB (supported), below -{SESOI} dB (reversed), and "
+  "within (equivalent). "
+  "Holm's adjustment, of twice the smallest, covers the mechanisms together, also those that this "
+  "run has not; nothing covers what is exploratory."
 )
-DEAD = 0.01  # dB from bicubic interpolation
 ABOUT_EXAMPLE = (
   "The photograph is the one whose difference is closest to the mean, the detail is where the "
   "networks together gain most over bicubic, and each network is its first seed not diverged."
@@ -118,9 +123,9 @@ def _deviation(values: list[Any]) -> str:
 
 
 def contrast_rows(results: dict[str, Any]) -> Rows:
-  """Every contrast on the test photographs: effect, both intervals, p-values and decision."""
+  """Every contrast on the test photographs: estimates, intervals, p-values and decision."""
   rows = [["contrast", "kind", "effect (dB)", "95 % interval", "decision", "over seeds alone"]]
-  rows[0] += ["p", "p (Holm)", "question"]
+  rows[0] += ["median", "pooled", "p above", "p below", "p within", "p (Holm)", "question"]
   for one in contrasts(results):
     test = one["test"]
     rows.append(
@@ -131,11 +136,16 @@ def contrast_rows(results: dict[str, Any]) -> Rows:
         _interval(test["low"], test["high"]),
         test["decision"],
         _interval(test["seed_low"], test["seed_high"]),
-        *("-" if p is None else f"{p:.2g}" for p in (test["p"], one.get("p_holm"))),
+        *("-" if test[name] is None else f"{test[name]:+.3f}" for name in ("median", "pooled")),
+        *("-" if p is None else f"{p:.2g}" for p in (*_p_values(test), one.get("p_holm"))),
         one["question"],
       ]
     )
   return rows
+
+
+def _p_values(test: dict[str, Any]) -> list[float | None]:
+  return [test["p_supported"], test["p_reversed"], test["p_equivalent"]]
 
 
 def _interval(low: float | None, high: float | None) -> str:
@@ -193,9 +203,9 @@ def search_rows(results: dict[str, Any]) -> Rows:
   return rows
 
 
-def fate_rows(results: dict[str, Any]) -> Rows:
+def status_rows(results: dict[str, Any]) -> Rows:
   """How the final training of every arm's seeds ended."""
-  statuses = ("ok", "below bicubic", "diverged")
+  statuses = ("ok", "below bicubic", "did not learn", "diverged")
   rows = [["arm", "learning rate", *statuses]]
   for name, arm in results["arms"].items():
     ended = [member["status"] for member in arm["members"]]

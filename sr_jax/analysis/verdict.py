@@ -11,6 +11,7 @@ MEANING = {
   "reversed": f"worse by more than {SESOI} dB",
   "equivalent": f"equivalent, within {SESOI} dB",
   "undecided": f"undecided, since the interval crosses +{SESOI} or -{SESOI} dB",
+  "too few photographs": "too few photographs to decide",
 }
 ALSO = {"best": "the best opponent on validation photographs", "subset": "its subset"}
 
@@ -32,6 +33,7 @@ def sentences(results: Results) -> list[str]:
   """The verdict: test photographs, training patches, then what weakens or limits it."""
   return [
     *answers(results),
+    *other_estimates(results),
     *(also(one, results) for one in results["verdict"]["contrasts"] if one["kind"] in ALSO),
     *cautions(results),
     not_shown(results),
@@ -54,6 +56,18 @@ def answers(results: Results) -> list[str]:
   ]
 
 
+def other_estimates(results: Results) -> list[str]:
+  """Two more estimates of the verdict's effect, beside the mean of differences in dB."""
+  test = results["verdict"]["test"]
+  if test["mean"] is None:
+    return []
+  return [
+    f"That is the mean of differences in dB, which was fixed to decide ({test['mean']:+.3f}); "
+    f"their median over photographs is {test['median']:+.3f} dB, and with squared errors pooled "
+    f"over photographs before they become dB the difference is {test['pooled']:+.3f} dB."
+  ]
+
+
 def also(one: dict[str, Any], results: Results) -> str:
   """The sentence on the best opponent, or on the subset."""
   first, second = one["contrast"]
@@ -68,12 +82,17 @@ def cautions(results: Results) -> list[str]:
   for name, arm in results["arms"].items():
     seeds = {
       status: [m["seed"] for m in arm["members"] if m["status"] == status]
-      for status in ("diverged", "below bicubic")
+      for status in ("diverged", "did not learn", "below bicubic")
     }
     if seeds["diverged"]:
       said.append(
         f"{titled(name)} diverged for seeds {seeds['diverged']}, which are left out of the "
         "comparison for both networks."
+      )
+    if seeds["did not learn"]:
+      said.append(
+        f"{titled(name)} did not learn for seeds {seeds['did not learn']}: these fit their "
+        "training patches no better than bicubic interpolation does, and stay in the comparison."
       )
     if seeds["below bicubic"]:
       said.append(
@@ -139,6 +158,8 @@ def describe(data: dict[str, Any], other: str) -> str:
     return f"cannot be compared with {other}: no seed finished in both"
   sample = f"{one.seeds} seed{'s' * (one.seeds != 1)} x {one.images} images"
   lead = f"is {abs(one.mean):.3f} dB {'better' if one.mean >= 0 else 'worse'} than {other}"
+  if one.low is None and one.decision == "too few photographs":
+    return f"{lead} ({sample}): {MEANING[one.decision]}"
   if one.low is None:
     return f"{lead} ({sample}): undecided, since an interval needs two of each"
   interval = f"95 % interval of the difference {one.low:+.3f} to {one.high:+.3f} dB"

@@ -74,7 +74,7 @@ def training_psnr(network: Shape, params: Any, data: Photographs) -> list[float]
   mesh = make_mesh(count, batch=1)
   crops = patches.fixed_crops(data.train, data.patch, PATCHES_PER_IMAGE)
   arrays = shard_members(mesh, params), replicate(mesh, data.store)
-  found = scoring.fit(network, *arrays, crops, data.patch, mesh)[:count]
+  found = scoring.fit(network, *arrays, crops, data.patch, mesh, network.margin)[:count]
   return [float(np.mean([np.nan if db is None else db for db in member])) for member in found]
 
 

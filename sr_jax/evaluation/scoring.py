@@ -15,6 +15,7 @@ from sr_jax.data.images import Photo
 from sr_jax.data.patches import Crops, Store, cut
 from sr_jax.evaluation.metrics import mse, score_image, shave, to_db
 from sr_jax.networks import Network, squared_error, upscale
+from sr_jax.networks.layers import without_border
 from sr_jax.operators.resize import imresize, upscale_bicubic
 from sr_jax.training.sharding import each_member
 
@@ -127,19 +128,20 @@ def score_bicubic(photos: Sequence[Photo], scale: int) -> Scores:
 
 
 def fit(
-  network: Network, params: Any, store: Store, crops: Crops, patch: int, mesh: Mesh
+  network: Network, params: Any, store: Store, crops: Crops, patch: int, mesh: Mesh, margin: int
 ) -> list[list[float | None]]:
   """Training PSNR in dB of every member on every training image: how well the patches are fitted.
 
-  The same error as the training loss (whole patches, not rounded), pooled over an image's patches
-  in `crops`, which are equally many for each image.
+  The same error as the training loss (not rounded), pooled over an image's patches in `crops`,
+  which are equally many for each image, less `margin` LR pixels on each side: the largest margin
+  of the networks that are compared, so that all are measured on the same pixels.
   """
   images = int(store.lr_start.shape[0])
 
   def one(params: Any, store: Store, crops: Crops) -> Array:
     def error(crop: Crops) -> Array:
       lr, hr = cut(store, jax.tree.map(lambda x: x[None], crop), patch, network.scale)
-      return squared_error(network, params, lr, hr)
+      return squared_error(network, params, lr, hr, margin)
 
     return jax.lax.map(error, crops, batch_size=64)
 
@@ -147,11 +149,14 @@ def fit(
   return [_by_image(member, images) for member in errors.astype(np.float64)]
 
 
-def fit_bicubic(store: Store, crops: Crops, patch: int, scale: int) -> list[float | None]:
+def fit_bicubic(
+  store: Store, crops: Crops, patch: int, scale: int, margin: int
+) -> list[float | None]:
   """Training PSNR of bicubic interpolation, measured as `fit` measures networks."""
   lr, hr = jax.jit(cut, static_argnums=(2, 3))(store, crops, patch, scale)
   upscaled = jax.jit(upscale_bicubic, static_argnums=1)(lr, scale)
-  errors = np.asarray((upscaled - hr) ** 2, np.float64).mean(axis=(1, 2, 3))
+  squared = without_border((upscaled - hr) ** 2, scale * margin)
+  errors = np.asarray(squared, np.float64).mean(axis=(1, 2, 3))
   return _by_image(errors, int(store.lr_start.shape[0]))
 
 

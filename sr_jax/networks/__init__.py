@@ -71,8 +71,22 @@ def upscale(
 
 
 def squared_error(
-  network: Network, params: Any, lr: Float[Array, "b h w 1"], hr: Float[Array, "b rh rw 1"]
+  network: Network,
+  params: Any,
+  lr: Float[Array, "b h w 1"],
+  hr: Float[Array, "b rh rw 1"],
+  margin: int | None = None,
 ) -> Float[Array, ""]:
-  """The training loss: mean squared error over patches, less the `margin` around them."""
+  """The training loss: mean squared error over patches, less a margin around them.
+
+  Args:
+    network: has no output within its own margin.
+    params: its parameters.
+    lr: patches.
+    hr: what they should become.
+    margin: LR pixels to leave out on each side, at least the network's own, which is the default.
+  """
+  margin = network.margin if margin is None else margin
   output: Any = network.apply({"params": params}, lr)
-  return jnp.mean((output - without_border(hr, network.scale * network.margin)) ** 2)
+  output = without_border(output, network.scale * (margin - network.margin))
+  return jnp.mean((output - without_border(hr, network.scale * margin)) ** 2)

@@ -265,10 +265,11 @@ def test_divergence_is_counted(tmp_path, seeds):
   parsed = check(page)
   assert f"HR diverged for seeds {seeds}" in parsed.text
   assert "1 of 1 diverged" in text
-  assert tables.fate_rows(results)[2] == [
+  assert tables.status_rows(results)[2] == [
     "HR",
     "0.002",
     f"{2 - len(seeds)} of 2",
+    "0 of 2",
     "0 of 2",
     f"{len(seeds)} of 2",
   ]

@@ -26,7 +26,7 @@ def results(lr, hr, edge=None):
 
   def arm(table):
     rows = [
-      member(seed, [None] * 4, "diverged") if row is None else member(seed, row)
+      member(seed, [None] * 6, "diverged") if row is None else member(seed, row)
       for seed, row in enumerate(table)
     ]
     return {"learning_rate": 1e-3, "rate_at_edge": edge, "search": [], "members": rows}
@@ -34,8 +34,8 @@ def results(lr, hr, edge=None):
   data = {
     "experiment": "test",
     "config": {"scale": 2, "steps": 5},
-    "images": {"test": list("abcd")},
-    "bicubic": {"test": {"psnr": [29.0] * 4, "ssim": [0.8] * 4}, "training": {"psnr": [29.0]}},
+    "images": {"test": list("abcdef")},
+    "bicubic": {"test": {"psnr": [29.0] * 6, "ssim": [0.8] * 6}, "training": {"psnr": [29.0]}},
     "arms": {"lr": arm(lr), "hr": arm(hr)},
   }
   data["verdict"] = verdict.decide(data, PAIR)
@@ -43,8 +43,8 @@ def results(lr, hr, edge=None):
   return data
 
 
-BASE = 30 + np.arange(4.0) + np.array([[0.0], [0.1], [0.2]])
-WOBBLE = 0.01 * np.array([[1.0, -1, 1, -1], [-1, 1, 1, -1], [1, 1, -1, -1]])
+BASE = 30 + np.arange(6.0) + np.array([[0.0], [0.1], [0.2]])
+WOBBLE = 0.01 * np.array([[1.0, -1, 1, -1, 1, -1], [-1, 1, 1, -1, 1, -1], [1, 1, -1, -1, -1, 1]])
 
 
 def test_every_further_test_set_is_judged_by_itself():
@@ -87,7 +87,7 @@ def test_the_verdict_is_about_the_paired_difference(shift, decision, words):
   assert data["verdict"]["test"]["decision"] == decision
   assert data["verdict"]["test"]["mean"] == pytest.approx(shift)
   assert words in data["verdict"]["sentences"][0]
-  assert "3 seeds x 4 images" in data["verdict"]["sentences"][0]
+  assert "3 seeds x 6 images" in data["verdict"]["sentences"][0]
   assert verdict.headline(data)["decision"] == decision
 
 
@@ -98,6 +98,41 @@ def test_a_diverged_seed_is_left_out_and_said():
   assert data["verdict"]["left_out_seeds"] == [1]
   assert data["verdict"]["test"]["seeds"] == 2
   assert any("LR diverged for seeds [1], which are left out" in s for s in verdict.sentences(data))
+
+
+def test_a_member_that_did_not_learn_is_named_and_stays():
+  data = results(BASE + 0.3 + WOBBLE, BASE)
+  data["arms"]["hr"]["members"][2]["status"] = "did not learn"
+  data["verdict"] = verdict.decide(data, PAIR)
+  assert data["verdict"]["left_out_seeds"] == []
+  assert data["verdict"]["test"]["seeds"] == 3
+  assert any("HR did not learn for seeds [2]" in text for text in verdict.sentences(data))
+  assert tables.status_rows(data)[2][2:] == ["2 of 3", "0 of 3", "1 of 3", "0 of 3"]
+
+
+def test_the_other_estimates_stand_beside_the_mean():
+  skewed = np.array([0.0, 0, 0, 0, 0, 1.2])
+  data = results(BASE + skewed + WOBBLE, BASE)
+  (sentence,) = verdict.other_estimates(data)
+  assert "(+0.200)" in sentence
+  assert "median over photographs is +0.00" in sentence
+  assert sentence in data["verdict"]["sentences"]
+  row = tables.contrast_rows(data)[1]
+  header = tables.contrast_rows(data)[0]
+  assert row[header.index("median")].startswith("+0.00")
+  assert row[header.index("pooled")] == f"{data['verdict']['test']['pooled']:+.3f}"
+
+
+def test_five_photographs_get_an_interval_and_no_decision():
+  data = results(BASE + 0.3 + WOBBLE, BASE)
+  for arm in data["arms"].values():
+    for member in arm["members"]:
+      member["test"]["psnr"] = member["test"]["psnr"][:5]
+  data["verdict"] = verdict.decide(data, PAIR)
+  assert data["verdict"]["test"]["images"] == 5
+  assert data["verdict"]["test"]["low"] > 0.05
+  assert "too few photographs to decide" in data["verdict"]["sentences"][0]
+  assert verdict.headline(data)["decision"] == "too few photographs"
 
 
 def test_nothing_left_to_compare_is_said():

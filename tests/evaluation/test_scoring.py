@@ -7,7 +7,7 @@ from sr_jax.data import patches
 from sr_jax.data.images import make_photo
 from sr_jax.evaluation import scoring
 from sr_jax.evaluation.metrics import mse, shave, to_db
-from sr_jax.networks import HRNetwork, upscale
+from sr_jax.networks import ESPCN, HRNetwork, upscale
 from sr_jax.training import population, sharding
 
 RNG = np.random.default_rng(0)
@@ -63,7 +63,7 @@ def test_a_diverged_member_has_no_score_and_others_keep_theirs(trained):
 def test_training_psnr_is_that_of_the_loss_by_image(trained):
   params, mesh = trained
   store, crops = patches.make_store(PHOTOS, 6), patches.fixed_crops(PHOTOS, 6, 3)
-  fit = scoring.fit(NETWORK, params, sharding.replicate(mesh, store), crops, 6, mesh)
+  fit = scoring.fit(NETWORK, params, sharding.replicate(mesh, store), crops, 6, mesh, 0)
   member = jax.tree.map(lambda x: jnp.asarray(np.asarray(x)[2]), params)
   lr, hr = patches.cut(store, crops, 6, 2)
   errors = np.asarray((upscale(NETWORK, member, lr) - hr) ** 2).reshape(3, -1).mean(axis=1)
@@ -76,5 +76,21 @@ def test_bicubic_is_fitted_as_networks_are():
   mesh = sharding.make_mesh(1, 1)
   state = population.initialise(network, "hr", population.make_members([0], [1.0]), mesh)
   zero = jax.tree.map(jnp.zeros_like, state.params)  # the skip alone: bicubic
-  (fit,) = scoring.fit(network, zero, store, crops, 6, mesh)
-  np.testing.assert_allclose(fit, scoring.fit_bicubic(store, crops, 6, 2), rtol=1e-5)
+  for margin in (0, 2):
+    (fit,) = scoring.fit(network, zero, store, crops, 6, mesh, margin)
+    np.testing.assert_allclose(fit, scoring.fit_bicubic(store, crops, 6, 2, margin), rtol=1e-5)
+  assert scoring.fit_bicubic(store, crops, 6, 2, 0) != scoring.fit_bicubic(store, crops, 6, 2, 2)
+
+
+def test_networks_of_different_margins_are_fitted_on_the_same_pixels():
+  # An output that is zero everywhere errs by the patch's own energy, within the common margin.
+  store, crops = patches.make_store(PHOTOS, 16), patches.fixed_crops(PHOTOS, 16, 3)
+  mesh = sharding.make_mesh(1, 1)
+  margin = ESPCN(2).margin
+  assert margin > 0
+  fits = []
+  for network in (ESPCN(2), ESPCN(2, padding="same")):
+    state = population.initialise(network, "a", population.make_members([0], [1.0]), mesh)
+    params = jax.tree.map(jnp.zeros_like, state.params)
+    fits += scoring.fit(network, params, store, crops, 16, mesh, margin)
+  np.testing.assert_allclose(fits[0], fits[1], rtol=1e-5)

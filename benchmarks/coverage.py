@@ -1,0 +1,157 @@
+"""How often the interval holds the truth: `python benchmarks/coverage.py [--out=FILE.json]`.
+
+Tables of differences, seeds by photographs, are drawn around a true mean of zero with the spreads
+that every contrast of results/confirmatory.json has, and the shares are counted whose 95 % interval
+holds zero. "Gaussian" draws normal effects of seeds and photographs and normal errors; "skewed"
+draws the effects of photographs and the errors from the real ones.
+"""
+
+import argparse
+import json
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float
+
+from sr_jax.analysis.statistics import ci_half_width, crossed_bootstrap, standard_errors
+from sr_jax.console import say, table
+from sr_jax.run_folder import write_json
+
+RESULTS = Path(__file__).parents[1] / "results" / "confirmatory.json"
+DESIGNS = ((2, 6), (3, 6), (4, 100), (8, 5), (8, 14), (8, 100), (24, 287))  # seeds, photographs
+CELLS = 2_000_000  # drawn at a time
+RESAMPLED = 500  # tables for the bootstrap, which takes long
+SMALL = 200  # cells of a table, up to which it is tried
+
+
+class Components(NamedTuple):
+  """Spreads in dB of the differences of one contrast, and the shapes of two distributions.
+
+  Attributes:
+    seed: standard deviation of the effect of a seed.
+    image: of the effect of a photograph.
+    error: of the rest.
+    images: the effects of the real photographs, with mean 0 and standard deviation 1.
+    errors: what is left of the real differences, likewise.
+  """
+
+  seed: float
+  image: float
+  error: float
+  images: Float[np.ndarray, " i"]
+  errors: Float[np.ndarray, " n"]
+
+
+def kept_contrasts() -> list[Float[np.ndarray, "s i"]]:
+  """The paired differences of the contrasts that the confirmatory run reports."""
+  results = json.loads(RESULTS.read_text())["results"]
+  verdict = results["verdict"]
+  psnr = {
+    name: np.array([member["test"]["psnr"] for member in arm["members"]])
+    for name, arm in results["arms"].items()
+  }
+  pairs = {tuple(each["contrast"]): None for each in (verdict, *verdict["contrasts"])}
+  return [psnr[first] - psnr[second] for first, second in pairs]
+
+
+def components(contrasts: Sequence[Float[np.ndarray, "s i"]]) -> list[Components]:
+  """The spreads of each contrast, from its mean squares."""
+  return [_components(differences) for differences in contrasts]
+
+
+def _components(differences: Float[np.ndarray, "s i"]) -> Components:
+  seeds, images = differences.shape
+  mean = differences.mean()
+  by_image = differences.mean(axis=0)
+  residual = differences - differences.mean(axis=1, keepdims=True) - by_image + mean
+  ms_seeds = images * differences.mean(axis=1).var(ddof=1)
+  ms_images = seeds * by_image.var(ddof=1)
+  ms_error = (residual**2).sum() / ((seeds - 1) * (images - 1))
+  return Components(
+    seed=max(0.0, ms_seeds - ms_error) ** 0.5 / images**0.5,
+    image=max(0.0, ms_images - ms_error) ** 0.5 / seeds**0.5,
+    error=ms_error**0.5,
+    images=(by_image - mean) / by_image.std(),
+    errors=residual.ravel() / residual.std(),
+  )
+
+
+def simulate(
+  rng: np.random.Generator,
+  spreads: Sequence[Components],
+  count: int,
+  seeds: int,
+  images: int,
+  skewed: bool,
+) -> Float[np.ndarray, "n s i"]:
+  """Draws tables of true mean zero, as many with the spreads of each contrast."""
+  parts = np.array_split(np.arange(count), len(spreads))
+  return np.concatenate(
+    [
+      _draw(rng, spread, len(part), seeds, images, skewed)
+      for spread, part in zip(spreads, parts, strict=True)
+    ]
+  )
+
+
+def _draw(
+  rng: np.random.Generator, spread: Components, count: int, seeds: int, images: int, skewed: bool
+) -> Float[np.ndarray, "n s i"]:
+  by_seed = rng.standard_normal((count, seeds, 1))
+  if skewed:
+    by_image = rng.choice(spread.images, (count, 1, images))
+    error = rng.choice(spread.errors, (count, seeds, images))
+  else:
+    by_image = rng.standard_normal((count, 1, images))
+    error = rng.standard_normal((count, seeds, images))
+  return spread.seed * by_seed + spread.image * by_image + spread.error * error
+
+
+def covered(tables: Float[np.ndarray, "n s i"]) -> float:
+  """The share of tables whose interval holds zero."""
+  half_widths = ci_half_width(*standard_errors(tables))
+  return float(np.mean(np.abs(tables.mean(axis=(1, 2))) <= half_widths))
+
+
+def measure(spreads: Sequence[Components], count: int, seeds: int, images: int) -> dict[str, float]:
+  """Coverage of one design, and of the bootstrap where a table is small."""
+  rng = np.random.default_rng(0)
+  most = max(len(spreads), CELLS // (seeds * images))
+  shares: dict[str, float] = {}
+  for skewed in (False, True):
+    name = "skewed" if skewed else "gaussian"
+    sizes = [min(most, count - begin) for begin in range(0, count, most)]
+    parts = [size * covered(simulate(rng, spreads, size, seeds, images, skewed)) for size in sizes]
+    shares[name] = sum(parts) / count
+    if seeds * images <= SMALL:
+      tables = simulate(rng, spreads, RESAMPLED, seeds, images, skewed)
+      intervals = [crossed_bootstrap(differences) for differences in tables]
+      shares[f"bootstrap_{name}"] = float(np.mean([low <= 0 <= high for low, high in intervals]))
+  return shares
+
+
+def main(count: int, out: Path | None) -> None:
+  """Counts, prints, and writes JSON."""
+  began = time.monotonic()
+  spreads = components(kept_contrasts())
+  rows = [
+    {"seeds": seeds, "images": images, **measure(spreads, count, seeds, images)}
+    for seeds, images in DESIGNS
+  ]
+  data = {"benchmark": "coverage", "tables": count, "resampled": RESAMPLED, "rows": rows}
+  columns = ("seeds", "images", "gaussian", "skewed", "bootstrap_gaussian", "bootstrap_skewed")
+  say(table([list(columns), *([f"{row.get(name, '-'):}" for name in columns] for row in rows)]))
+  say(f"{time.monotonic() - began:.0f} s")
+  if out:
+    write_json(out, data)
+
+
+if __name__ == "__main__":
+  parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+  parser.add_argument("--tables", type=int, default=20_000, help="of each design and kind")
+  parser.add_argument("--out", type=Path, help="JSON file to write")
+  arguments = parser.parse_args()
+  main(arguments.tables, arguments.out)
