@@ -34,7 +34,8 @@ class Computation(NamedTuple):
     form: "canonical" (gradients written out, for CPU), "plain" (XLA's own gradients), or
       "matrix_product" (of all windows with the kernel; under `vmap` a batched product instead of
       the grouped convolution that the other two become).
-    precision: of products: "float32", "tf32" (as far as the device has it), or "bfloat16".
+    precision: of products: "float32", "tf32" (as far as the device has it), or "bfloat16", whose
+      operands are rounded; sums and results are float32 in each.
   """
 
   form: str = "canonical"
@@ -101,7 +102,7 @@ def conv(
   computation = computation or _ambient.get()
   if computation.form not in FORMS or computation.precision not in PRECISIONS:
     raise ValueError(f"conv: {computation} is none of {FORMS} in {PRECISIONS}")
-  if computation.form == "plain":
+  if computation.form == "plain" and computation.precision != "bfloat16":
     return _correlate(x, kernel, pairs, computation)
   return _conv(x, kernel, pairs, computation)
 
@@ -131,6 +132,8 @@ def _backward(
   if how.form == "matrix_product":
     windows = _windows(x, kernel.shape[:-2], padding)
     return dx, _product(_rows(windows).T, _rows(dy), how).reshape(kernel.shape)
+  if how.form == "plain":  # XLA's own gradient would round its results, as it does its operands
+    return dx, _correlate(x, dy, padding, how, ("C{}N", "I{}O", "{}NC"))
   # The batch is summed over in parts, all equally large, unless channels are so few that XLA:CPU
   # does not take matrix products.
   parts, terms = 1, math.prod(dy.shape[:-1])
@@ -172,18 +175,25 @@ def _full(window: Sequence[int], padding: Padding) -> Padding:
   )
 
 
-def _correlate(x: Array, kernel: Array, padding: Padding, how: Computation) -> Array:
+def _correlate(
+  x: Array,
+  kernel: Array,
+  padding: Padding,
+  how: Computation,
+  layout: tuple[str, str, str] = ("N{}C", "{}IO", "N{}C"),
+) -> Array:
   space = "DHW"[-len(padding) :]
+  lhs, rhs, out = (axes.format(space) for axes in layout)
   left, right = _rounded(how, x, kernel)
-  y = lax.conv_general_dilated(
+  return lax.conv_general_dilated(
     left,
     right,
     window_strides=(1,) * len(padding),
     padding=padding,
-    dimension_numbers=(f"N{space}C", f"{space}IO", f"N{space}C"),
+    dimension_numbers=(lhs, rhs, out),
     precision=_precision(how),
+    preferred_element_type=x.dtype,
   )
-  return y.astype(x.dtype)
 
 
 def _windows(x: Array, window: Sequence[int], padding: Padding) -> Array:
@@ -208,7 +218,7 @@ def _rows(x: Array) -> Array:
 
 def _product(a: Array, b: Array, how: Computation) -> Array:
   left, right = _rounded(how, a, b)
-  return jnp.matmul(left, right, precision=_precision(how)).astype(a.dtype)
+  return jnp.matmul(left, right, precision=_precision(how), preferred_element_type=a.dtype)
 
 
 def _rounded(how: Computation, *operands: Array) -> list[Array]:

@@ -153,6 +153,26 @@ def test_precision_is_that_of_the_products(form):
   assert "bf16[" not in words["float32"]
 
 
+@pytest.mark.parametrize("form", FORMS)
+def test_bfloat16_rounds_operands_and_neither_sums_nor_results(form):
+  keys = jax.random.split(jax.random.key(0), 3)
+  x, kernel, dy = (
+    jax.random.normal(key, shape)
+    for key, shape in zip(keys, [(2, 8, 8, 3), (3, 3, 3, 2), (2, 7, 9, 2)], strict=True)
+  )
+  padding = ((1, 0), (1, 2))
+
+  def products(precision, *operands):
+    y, pull = jax.vjp(lambda a, b: conv(a, b, padding, Computation(form, precision)), *operands[:2])
+    return y, *pull(operands[2])
+
+  rounded = [a.astype(jnp.bfloat16).astype(jnp.float32) for a in (x, kernel, dy)]
+  exact = products("float32", *rounded)
+  for result, expected in zip(products("bfloat16", x, kernel, dy), exact, strict=True):
+    assert result.dtype == jnp.float32
+    np.testing.assert_allclose(result, expected, rtol=1e-5, atol=1e-5)
+
+
 @pytest.mark.parametrize(
   ("x_shape", "kernel_shape", "padding", "says"),
   [
