@@ -20,7 +20,6 @@ import json
 import os
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -80,10 +79,8 @@ def jax_call(case: Case, photos: list[Any]) -> tuple[Callable[[int], None], str]
   members = shard_members(mesh, population.make_members(range(case.members), [1e-4]))
   state = population.initialise(network, "arm", members, mesh)
   store = replicate(mesh, patches.make_store(photos, patch))
-  with tempfile.TemporaryDirectory() as folder:
-    computation = autotune.choose(
-      Path(folder), "arm", case.precision, network, batch, patch, state, members, store, mesh
-    )
+  shape = network, batch, patch
+  computation = autotune.fastest_form(case.precision, *shape, state, members, store, mesh)
   train_steps = population.make_train_steps(network, batch, patch, mesh, computation)
   return training_call(train_steps, state, members, store), computation.form
 

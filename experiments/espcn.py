@@ -119,7 +119,7 @@ def headline(run_dir: Path) -> dict[str, str]:
 
 def main(config: Config, execution: Execution, run_dir: Path) -> dict[str, str]:
   """Trains and scores the networks; returns the headline."""
-  done = train_and_score("espcn", arms(config), config, execution, run_dir)
+  done = train_and_score("espcn", lambda _: arms(config), config, execution, run_dir)
   if isinstance(done, Photos):
     return from_first(lambda: _tell(read_json(run_dir / "results.json"), run_dir))
   results = done.results | {"paper": _paper(done.results)}

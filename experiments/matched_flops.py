@@ -18,6 +18,7 @@ receptive field and in time (about two hours on two cores):
 """
 
 import dataclasses
+import functools
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -29,13 +30,14 @@ from sr_jax.arm_run import Recipe
 from sr_jax.budget import Arm, budget, check_budgets, note_pair
 from sr_jax.config import Execution, InputError, setting
 from sr_jax.data.finding import find
-from sr_jax.networks import HRNetwork, LRNetwork
-from sr_jax.processes import from_first
+from sr_jax.networks import EXECUTIONS, HRNetwork, LRNetwork, has_two_executions
 from sr_jax.run_folder import read_json
 from sr_jax.runner import compare
-from sr_jax.training import equal_time
+from sr_jax.training import autotune
+from sr_jax.training.choices import Choices
 
 Shape = LRNetwork | HRNetwork
+TIMED = ("lr_timed", "hr_timed")
 # The note's pair costs exactly the same. Other HR shapes match in every hidden layer; their first
 # and last layers differ a little.
 TOLERANCE = 0.022
@@ -96,9 +98,10 @@ class Config(Recipe):
     "bicubic", "what the HR network begins with", choices=("bicubic", "transposed_conv")
   )
   hr_execution: str = setting(
-    "hr_space",
-    f"where HR networks are computed; fewer: in LR space if under {WIDEST_LIFT} times the MACs",
-    choices=("hr_space", "lr_space", "fewer"),
+    "auto",
+    "where HR networks are computed; auto: where each trains faster, as measured before the run; "
+    f"fewer: in LR space if under {WIDEST_LIFT} times the MACs",
+    choices=("auto", *EXECUTIONS, "fewer"),
   )
   activation: str = setting("relu", "of all networks", choices=("relu", "tanh"))
   bicubic_skip: bool = setting(True, "all networks predict what bicubic interpolation misses")
@@ -110,19 +113,67 @@ class Config(Recipe):
       raise InputError(f"--arms={self.arms[0]}: a comparison needs two arms, as lr,hr")
     check_budgets(arms(self))
 
+  def choices(self) -> dict[str, tuple[str, ...]]:
+    """The form of each population's convolutions, executions of HR networks, widths in time."""
+    executions = [arm.name for arm in arms(self) if has_two_executions(arm.network)]
+    timed = [name for name in TIMED if name in self.arms]
+    names = dict.fromkeys([*executions, *(["hr"] if timed else [])])
+    return {
+      rf"({'|'.join(self.arms)})/\d+": autotune.BATCHED_FORMS,
+      **(dict.fromkeys(names, EXECUTIONS) if self.hr_execution == "auto" else {}),
+      **dict.fromkeys(timed, (r"[1-9]\d*",)),
+    }
 
-def arms(config: Config, widths: Mapping[str, int] | None = None) -> tuple[Arm, ...]:
+
+def arms(config: Config, choices: Choices | None = None) -> tuple[Arm, ...]:
   """The networks of a run.
 
   Args:
     config: names them.
-    widths: of the arms that match in time; without it these arms are left out.
+    choices: measures which execution of each HR network is faster, and the widths of the arms that
+      match in time; without it HR networks are computed in HR space, and these arms left out.
   """
-  known = _known_arms(config, widths or {})
-  timed = () if widths is not None else ("lr_timed", "hr_timed")
-  return tuple(
-    known.get(name) or _arm_of_kernel(name, config) for name in config.arms if name not in timed
-  )
+  if choices is None:
+    widths: dict[str, int] = {}
+    names = [name for name in config.arms if name not in TIMED]
+  else:
+    widths, names = _equal_time_widths(config, choices), list(config.arms)
+  known = _known_arms(config, widths)
+  found = [known.get(name) or _arm_of_kernel(name, config) for name in names]
+  if choices is None or config.hr_execution != "auto":
+    return tuple(found)
+  return tuple(_in_faster_execution(arm, choices) for arm in found)
+
+
+def _in_faster_execution(arm: Arm, choices: Choices) -> Arm:
+  """An arm whose HR network is computed where it trains faster; others as they are."""
+  if not has_two_executions(arm.network):
+    return arm
+  name = "hr" if arm.name == "hr_timed" else arm.name  # its width was measured in that of hr
+  networks = {execution: arm.network.clone(execution=execution) for execution in EXECUTIONS}
+  return dataclasses.replace(arm, network=networks[choices.fastest(name, networks)])
+
+
+def _equal_time_widths(config: Config, choices: Choices) -> dict[str, int]:
+  """Widths of the arms that match in time."""
+  if not {*TIMED} & {*config.arms}:
+    return {}
+  known = _known_arms(config, {})
+  lr, hr = known["lr"].network, known["hr"]
+  if config.hr_execution == "auto":
+    hr = _in_faster_execution(hr, choices)
+  step = max(1, lr.features // 8)
+  candidates: dict[str, tuple[Shape, Mapping[int, Shape]]] = {
+    "lr_timed": (
+      hr.network,
+      {n: lr.clone(features=n) for n in range(step, 2 * lr.features + 1, step)},
+    ),
+    "hr_timed": (
+      lr,
+      {n: hr.network.clone(features=n) for n in range(1, 2 * hr.network.features + 1)},
+    ),
+  }
+  return {name: choices.widest(name, *candidates[name]) for name in TIMED if name in config.arms}
 
 
 def _known_arms(config: Config, widths: Mapping[str, int]) -> dict[str, Arm]:
@@ -184,7 +235,10 @@ def _lr(config: Config) -> LRNetwork:
 
 
 def _hr(config: Config, maps: int, kernel_size: int, upsampling: str = "") -> HRNetwork:
-  """An HR network; computed in LR space where that is asked for or, by rule, pays."""
+  """An HR network; computed in LR space where that is asked for or, by rule, pays.
+
+  With "auto" it is in HR space until the faster execution is known.
+  """
   network = HRNetwork(
     features=maps,
     kernel_size=kernel_size,
@@ -193,7 +247,7 @@ def _hr(config: Config, maps: int, kernel_size: int, upsampling: str = "") -> HR
     **_common(config),
   )
   cost = budget(network)
-  if config.hr_execution == "hr_space" or (
+  if config.hr_execution in ("auto", "hr_space") or (
     config.hr_execution == "fewer" and cost.executed_macs >= WIDEST_LIFT * cost.macs
   ):
     return network.clone(execution="hr_space")
@@ -233,27 +287,6 @@ def _hr_shape(lr: LRNetwork, hr_features: int) -> tuple[int, int]:
   return hr_features, kernel_size
 
 
-def _equal_time_widths(config: Config, run_dir: Path) -> dict[str, int]:
-  """Widths of the arms that match in time, measured where the run has none yet."""
-  lr = _lr(config)
-  maps, kernel_size = _hr_shape(lr, config.hr_features)
-  hr = _hr(config, maps, kernel_size)
-  step = max(1, lr.features // 8)
-  choices: dict[str, tuple[Shape, Mapping[int, Shape]]] = {
-    "lr_timed": (
-      hr,
-      {n: lr.clone(features=n) for n in range(step, 2 * lr.features + 1, step)},
-    ),
-    "hr_timed": (lr, {n: hr.clone(features=n) for n in range(1, 2 * maps + 1)}),
-  }
-  shape = config.batch, config.patch, config.seeds
-  return {
-    name: equal_time.width_of(name, target, candidates, *shape, run_dir)
-    for name, (target, candidates) in choices.items()
-    if name in config.arms
-  }
-
-
 def comparison(config: Config) -> Comparison:
   """The contrasts of a run; without the note's pair, its first two arms are the verdict."""
   first, second = config.arms[:2]
@@ -274,9 +307,8 @@ def headline(run_dir: Path) -> dict[str, str]:
 
 def run(experiment: str, config: Config, execution: Execution, run_dir: Path) -> dict[str, str]:
   """Compares the networks; returns the headline."""
-  from_first(lambda: check_data(config, execution))  # before anything is timed
-  chosen = arms(config, _equal_time_widths(config, run_dir))
-  return compare(experiment, chosen, comparison(config), config, execution, run_dir)
+  plan = functools.partial(arms, config)
+  return compare(experiment, plan, comparison(config), config, execution, run_dir)
 
 
 def main(config: Config, execution: Execution, run_dir: Path) -> dict[str, str]:

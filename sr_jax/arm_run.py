@@ -18,15 +18,16 @@ from sr_jax.data import patches
 from sr_jax.data.patches import Store
 from sr_jax.data.sources import Photos
 from sr_jax.evaluation import scoring
-from sr_jax.networks import describe
+from sr_jax.networks import Network, describe
 from sr_jax.operators.conv import PRECISIONS, Computation
 from sr_jax.run_folder import Unsaved, provenance
 from sr_jax.training import autotune, population
 from sr_jax.training.checkpoints import Checkpoints
+from sr_jax.training.choices import MEASURE, Choices, fastest, parse
 from sr_jax.training.loop import Saver, Training, train
 from sr_jax.training.metrics import MetricsLog
 from sr_jax.training.population import Members, State
-from sr_jax.training.sharding import make_mesh, members_of, replicate, shard_members
+from sr_jax.training.sharding import make_mesh, members_of, one_by_one, replicate, shard_members
 
 DEAD = 0.01  # dB over bicubic interpolation, which a network that has learned is above
 PATCHES_PER_IMAGE = 32  # on which training PSNR is measured
@@ -65,6 +66,11 @@ class Recipe:
   precision: str = setting(
     "float32", "of products in training; scores are always float32", choices=PRECISIONS
   )
+  measured: tuple[str, ...] = setting(
+    (MEASURE,),
+    "what is chosen by measuring time; auto: it is measured; or as it was, to make a run's bits "
+    "again: hr:lr_space,lr_timed:36",
+  )
 
   def __post_init__(self) -> None:
     """Checks every field; the order of the rates means nothing, and names no other run."""
@@ -74,11 +80,24 @@ class Recipe:
     if self.extend_grid and len(self.learning_rate) < 2:
       raise InputError("--extend_grid needs at least two rates in --learning_rate to go on from")
     object.__setattr__(self, "learning_rate", tuple(sorted(self.learning_rate)))
+    self.given_choices()
+
+  def choices(self) -> dict[str, tuple[str, ...]]:
+    """What may be chosen by measuring, as regular expressions by name (also one)."""
+    return {r".+/\d+": autotune.BATCHED_FORMS}
+
+  def given_choices(self) -> dict[str, str]:
+    """The choices that `measured` gives.
+
+    Raises:
+      InputError: one of them is not understood, or not made in this run.
+    """
+    return parse(self.measured, self.choices())
 
 
 @dataclasses.dataclass(frozen=True)
 class Bench:
-  """What all arms of a run share: the recipe, the images, the run's folder, what is not in it."""
+  """What all arms of a run share: recipe, images, the run's folder, what is not in it, choices."""
 
   recipe: Recipe
   execution: Execution
@@ -87,6 +106,7 @@ class Bench:
   store: Store
   metrics: MetricsLog
   unsaved: Unsaved
+  choices: Choices
 
 
 @dataclasses.dataclass(frozen=True)
@@ -200,9 +220,7 @@ def _train_population(
   state = population.initialise(arm.network, arm.name, members, mesh)
   store = replicate(mesh, bench.store)
   shape = arm.network, recipe.batch, recipe.patch
-  computation = autotune.choose(
-    bench.run_dir, arm.name, recipe.precision, *shape, state, members, store, mesh
-  )
+  computation = _computation(arm.name, shape, state, members, store, mesh, bench)
   processes.from_first(lambda: _check_there(bench.run_dir))
   folder = bench.run_dir / "checkpoints" / arm.name / stage
   checkpoints = Checkpoints(folder, population_size)
@@ -231,6 +249,27 @@ def _train_population(
   finally:
     checkpoints.close()
   return state, members, mesh, computation
+
+
+def _computation(
+  arm: str,
+  shape: tuple[Network, int, int],
+  state: State,
+  members: Members,
+  store: Store,
+  mesh: Mesh,
+  bench: Bench,
+) -> Computation:
+  """How a population's convolutions are computed: measured where there is something to choose."""
+  precision = bench.recipe.precision
+  if one_by_one(mesh):
+    return Computation("canonical", precision)
+  form = bench.choices.choose(
+    f"{arm}/{len(members.seed)}",
+    lambda: autotune.form_seconds(precision, *shape, state, members, store, mesh),
+    fastest,
+  )
+  return Computation(form, precision)
 
 
 def _check_there(run_dir: Path) -> None:

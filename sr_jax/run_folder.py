@@ -169,6 +169,22 @@ def open_run(run_dir: Path, experiment: str, config: Any, about: dict[str, Any])
   return []
 
 
+def record(run_dir: Path, about: dict[str, Any]) -> None:
+  """Adds to a run's config.json what was not known when it was opened.
+
+  Raises:
+    InputError: it stands there already, and otherwise.
+  """
+  file = run_dir / "config.json"
+  contents = read_json(file)
+  changed = [key for key in about if key in contents and contents[key] != about[key]]
+  if changed:
+    listed = "; ".join(f"{key} has changed" for key in changed)
+    raise InputError(f"{file} is not of this run: {listed}; move the folder away")
+  if about.keys() - contents.keys():
+    write_json(file, {**contents, **about})
+
+
 def await_sight_of(path: Path) -> None:
   """Waits for a file that another process has just written; shared folders may be slow.
 

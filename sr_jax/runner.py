@@ -1,7 +1,7 @@
 """Trains and scores arms: budget, data, training, scores; of a comparison also its report."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -35,9 +35,11 @@ from sr_jax.run_folder import (
   describe_devices,
   open_run,
   read_json,
+  record,
   write_json,
 )
 from sr_jax.training import interruption
+from sr_jax.training.choices import Choices, Stopwatch
 from sr_jax.training.metrics import MetricsLog
 from sr_jax.training.sharding import make_mesh
 from sr_jax.training.timing import Timed, in_both_executions, step_seconds
@@ -48,12 +50,14 @@ class Outcome(NamedTuple):
 
   Attributes:
     results: for results.json, without a verdict.
+    arms: what was trained.
     trained: the populations, by arm.
     bench: what the arms shared.
     seconds: wall time of each phase.
   """
 
   results: dict[str, Any]
+  arms: Sequence[Arm]
   trained: dict[str, Trained]
   bench: Bench
   seconds: dict[str, float]
@@ -61,7 +65,7 @@ class Outcome(NamedTuple):
 
 def compare(
   experiment: str,
-  arms: Sequence[Arm],
+  plan: Callable[[Choices], Sequence[Arm]],
   comparison: Comparison,
   recipe: Recipe,
   execution: Execution,
@@ -71,7 +75,8 @@ def compare(
 
   Args:
     experiment: name of the experiment, kept in the run's folder.
-    arms: two or more.
+    plan: gives two or more arms, when it is known what their shapes do not say: which execution of
+      a network is faster here, and which widths match in time.
     comparison: which of them are compared with which.
     recipe: how they are trained and on what.
     execution: where and how.
@@ -85,10 +90,10 @@ def compare(
     Interrupted: a signal asked to stop; the same command continues.
     NotSavedError: something could not be written; the same command continues.
   """
-  done = train_and_score(experiment, arms, recipe, execution, run_dir)
+  done = train_and_score(experiment, plan, recipe, execution, run_dir)
   if isinstance(done, Photos):
     return processes.from_first(lambda: _tell_again(run_dir, done))
-  results, trained, bench, seconds = done
+  results, arms, trained, bench, seconds = done
   results["verdict"] = verdict.decide(results, comparison)
 
   began = time.monotonic()
@@ -116,7 +121,11 @@ def compare(
 
 
 def train_and_score(
-  experiment: str, arms: Sequence[Arm], recipe: Recipe, execution: Execution, run_dir: Path
+  experiment: str,
+  plan: Callable[[Choices], Sequence[Arm]],
+  recipe: Recipe,
+  execution: Execution,
+  run_dir: Path,
 ) -> Outcome | Photos:
   """Trains and scores any number of arms, from whatever is done of it.
 
@@ -125,9 +134,7 @@ def train_and_score(
   Returns:
     the outcome; the photographs alone if the run is finished, that is has its results.json.
   """
-  budgets = budget.check_budgets(arms)
-  make_mesh(recipe.seeds, recipe.batch, execution.mesh)  # refuses before anything else happens
-  say(table(budget.rows(arms, budgets)))
+  mesh = make_mesh(recipe.seeds, recipe.batch, execution.mesh)  # refuses before all else happens
   began = time.monotonic()
   photos = sources.load(
     recipe.data, recipe.scale, recipe.patch, recipe.validation_data, recipe.test_data, execution
@@ -136,18 +143,27 @@ def train_and_score(
   store = patches.make_store(photos.train, recipe.patch)
   there = patches.device_memory(jax.local_devices()[0])
   processes.together(lambda: patches.check_memory(store, there))
-  about = {"arms": _describe(arms, budgets), "pixels": photos.fingerprint()}
-  for change in processes.from_first(lambda: open_run(run_dir, experiment, recipe, about)):
+  pixels = {"pixels": photos.fingerprint()}
+  for change in processes.from_first(lambda: open_run(run_dir, experiment, recipe, pixels)):
     say(f"WARNING: since this run was begun, {change}; its bits may differ")
   processes.together(lambda: await_sight_of(run_dir / "config.json"))
+  seconds = {"load": time.monotonic() - began}
+  began = time.monotonic()
+  stopwatch = Stopwatch(recipe.batch, recipe.patch, recipe.seeds, recipe.precision, mesh, store)
+  choices = Choices(run_dir, recipe.given_choices(), stopwatch)
+  arms = plan(choices)
+  seconds["choose by time"] = time.monotonic() - began
+  budgets = budget.check_budgets(arms)
+  say(table(budget.rows(arms, budgets)))
+  described = _describe(arms, budgets)
+  processes.from_first(lambda: record(run_dir, {"arms": described}))
   if processes.from_first((run_dir / "results.json").exists):
     say(f"\nThis run is finished; nothing is trained again. {run_dir}")
     return photos
   say("\n" + "\n".join([_describe_photos(photos), *photos.notes, f"Run folder: {run_dir}\n"]))
   unsaved = Unsaved()
   log = MetricsLog(run_dir / "metrics.jsonl", unsaved)
-  bench = Bench(recipe, execution, run_dir, photos, store, log, unsaved)
-  seconds = {"load": time.monotonic() - began}
+  bench = Bench(recipe, execution, run_dir, photos, store, log, unsaved, choices)
 
   trained: dict[str, Trained] = {}
   with unsaved.ending():
@@ -187,12 +203,13 @@ def train_and_score(
     interruption.raise_if_requested()
     one = trained[arm.name]
     members = score_arm(arm, one, bench, results["bicubic"], margin)
-    results["arms"][arm.name] = {**about["arms"][arm.name], **one.chosen, "members": members}
+    results["arms"][arm.name] = {**described[arm.name], **one.chosen, "members": members}
     for name, scores in score_further(arm, one, bench).items():
       results["further_tests"][name]["arms"][arm.name] = scores
   seconds["evaluate"] = time.monotonic() - began
   processes.from_first(unsaved.check)
-  return Outcome(results, trained, bench, seconds)
+  results["choices"] = choices.taken
+  return Outcome(results, arms, trained, bench, seconds)
 
 
 def _show(bench: Bench) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -24,6 +25,7 @@ FLAGS = [
   "--batch=4",
   "--patch=8",
   "--checkpoint_every_seconds=0.01",
+  "--hr_execution=hr_space",  # bits are compared between folders, each of which would measure
 ]
 
 
@@ -102,7 +104,7 @@ def test_results_are_complete(finished):
     assert [member["seed"] for member in arm["members"]] == [0, 1]
     assert arm["learning_rate"] in [one["learning_rate"] for one in arm["search"]]
     for member in arm["members"]:
-      assert member["status"] in ("ok", "below bicubic")
+      assert member["status"] in ("ok", "below bicubic", "did not learn")
       assert len(member["test"]["psnr"]) == len(results["images"]["test"]) == 3
       assert len(member["training"]["psnr"]) == 3
   lr, hr = (arm["members"] for arm in results["arms"].values())
@@ -176,6 +178,43 @@ def test_divergence_is_told_and_leaves_a_whole_report(data, tmp_path):
   report = (run_dir / "report.md").read_text()
   assert "nan" not in report
   assert inspect(["inspect_checkpoint", str(run_dir), "--arm=lr"]) == 0
+
+
+def test_a_run_keeps_what_it_chose_and_says_how_to_make_its_bits_again(data, tmp_path):
+  flags = ["--hr_execution=auto", "--steps=20", "--learning_rate=1e-3", "--arms=lr,hr,lr_timed"]
+  process = start(tmp_path / "first", data, *flags)
+  assert any("by the time of a training step" in line for line in process.stdout)
+  assert process.wait() == 0
+  (run_dir,) = (tmp_path / "first").iterdir()
+  results = json.loads((run_dir / "results.json").read_text())
+  kept = json.loads((run_dir / "choices.json").read_text())
+  assert results["choices"] == {name: choice["choice"] for name, choice in kept.items()}
+  assert set(kept) == {"hr", "lr_timed"}
+  assert set(kept["hr"]["seconds"]) == {"hr_space", "lr_space"}
+  timed = json.loads((run_dir / "timing.json").read_text())["step_seconds"]
+  assert {"hr (hr_space)", "hr (lr_space)"} <= set(timed)
+
+  # The slower choice is kept, too, when the run goes on.
+  slower = max(kept["hr"]["seconds"], key=kept["hr"]["seconds"].get)
+  kept["hr"]["choice"] = slower
+  copy = tmp_path / "copy" / run_dir.name
+  copy.mkdir(parents=True)
+  (copy / "choices.json").write_text(json.dumps(kept))
+  finish(start(copy.parent, data, *flags))
+  about = json.loads((copy / "config.json").read_text())
+  assert json.loads((copy / "results.json").read_text())["choices"]["hr"] == slower
+  executed = about["arms"]["hr"]["budget"]["executed_macs"]
+  assert (executed > about["arms"]["hr"]["budget"]["macs"]) == (slower == "lr_space")
+
+  (command,) = re.findall(r"```\n(python launch.py .*)\n```", (run_dir / "report.md").read_text())
+  _, _, *words = shlex.split(command)
+  again = tmp_path / "again"
+  finish(start(again, data, *words))
+  (other,) = again.iterdir()
+  theirs = json.loads((other / "results.json").read_text())
+  assert not (other / "choices.json").exists()
+  assert theirs["arms"] == results["arms"]
+  assert theirs["choices"].items() >= {"lr_timed": results["choices"]["lr_timed"]}.items()
 
 
 def test_a_sweep_runs_the_product_and_only_what_is_missing(finished, data):

@@ -8,6 +8,7 @@ import numpy as np
 from sr_jax.analysis.statistics import ci_half_width_over_seeds
 from sr_jax.config import as_flags
 from sr_jax.console import markdown_table
+from sr_jax.training.choices import reproducing
 
 
 class Mean(NamedTuple):
@@ -117,7 +118,9 @@ def markdown(results: dict[str, Any], timing: dict[str, Any], about: dict[str, A
       psnr = one["validation_psnr"]
       shown = "diverged" if psnr is None else f"{psnr:.3f}"
       searches.append([arm["note"], f"{one['learning_rate']:g}", str(one["seed"]), shown])
-  command = f"python launch.py --experiment={results['experiment']} {as_flags(results['config'])}"
+  command = (
+    f"python launch.py --experiment={results['experiment']} {as_flags(reproducing(results))}"
+  )
   seconds = timing["phase_seconds"]
   parts = [
     f"# {results['experiment']}",

@@ -9,6 +9,7 @@ from sr_jax.analysis.statistics import SESOI
 from sr_jax.analysis.verdict import fastest, titled
 from sr_jax.arm_run import DEAD
 from sr_jax.config import as_flags
+from sr_jax.training.choices import reproducing
 
 Rows = list[list[str]]
 
@@ -246,5 +247,5 @@ def version_rows(about: dict[str, Any]) -> Rows:
 
 
 def command(results: dict[str, Any]) -> str:
-  """The command that makes the run."""
-  return f"python launch.py --experiment={results['experiment']} {as_flags(results['config'])}"
+  """The command that makes the run's bits again."""
+  return f"python launch.py --experiment={results['experiment']} {as_flags(reproducing(results))}"

@@ -12,11 +12,19 @@ from jaxtyping import Array, Float
 
 from sr_jax.config import InputError
 from sr_jax.networks.layers import Layer, without_border
-from sr_jax.networks.pair import HRNetwork, LiftedNetwork, LRNetwork, lift_network
+from sr_jax.networks.pair import (
+  EXECUTIONS,
+  HRNetwork,
+  LiftedNetwork,
+  LRNetwork,
+  has_two_executions,
+  lift_network,
+)
 from sr_jax.networks.published import ESPCN, FSRCNN, SRCNN
 
 __all__ = [
   "ESPCN",
+  "EXECUTIONS",
   "FSRCNN",
   "SRCNN",
   "HRNetwork",
@@ -26,6 +34,7 @@ __all__ = [
   "Network",
   "build",
   "describe",
+  "has_two_executions",
   "lift_network",
   "squared_error",
   "upscale",

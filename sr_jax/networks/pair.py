@@ -1,7 +1,7 @@
 """The two networks of the note, and the second one lifted to LR space."""
 
 import dataclasses
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeGuard
 
 from flax import linen as nn
 from jaxtyping import Array, Float
@@ -10,6 +10,8 @@ from sr_jax.networks.layers import ACTIVATIONS, MID_GRAY, Conv, Layer
 from sr_jax.operators.lifting import lift_bias
 from sr_jax.operators.resize import bicubic_phases, upscale_bicubic
 from sr_jax.operators.shuffle import depth_to_space
+
+EXECUTIONS = ("hr_space", "lr_space")  # of an `HRNetwork`
 
 
 class LRNetwork(nn.Module):
@@ -112,7 +114,7 @@ class HRNetwork(nn.Module):
     """Upscales LR luminance `x`."""
     activation, gain = ACTIVATIONS[self.activation]
     first, *hidden, last = self.layers
-    if self.execution not in ("hr_space", "lr_space"):
+    if self.execution not in EXECUTIONS:
       raise ValueError(f"execution must be hr_space or lr_space, not {self.execution!r}")
     if self.untied and self.execution == "hr_space":
       raise ValueError("an untied network is executed in lr_space")
@@ -132,6 +134,11 @@ class HRNetwork(nn.Module):
     if self.bicubic_skip:
       y = y + bicubic
     return depth_to_space(y, self.scale) if lifted else y
+
+
+def has_two_executions(network: Any) -> TypeGuard[HRNetwork]:
+  """Whether a network can be computed in HR space as well as in LR space."""
+  return isinstance(network, HRNetwork) and not network.untied
 
 
 class LiftedNetwork(nn.Module):

@@ -10,7 +10,7 @@ import numpy as np
 from jax.sharding import Mesh
 
 from sr_jax.data.patches import Store
-from sr_jax.networks import HRNetwork, Network
+from sr_jax.networks import EXECUTIONS, HRNetwork, Network, has_two_executions
 from sr_jax.operators.conv import DEFAULT, Computation
 from sr_jax.processes import from_first
 from sr_jax.training.population import Members, State, make_train_steps
@@ -34,10 +34,12 @@ def in_both_executions(timed: dict[str, Timed]) -> dict[str, Timed]:
   """Every HR network in both executions, named "NAME (EXECUTION)"; others as they are."""
   both: dict[str, Timed] = {}
   for name, one in timed.items():
-    if isinstance(one.network, HRNetwork):
-      for execution in ("lr_space",) if one.network.untied else ("hr_space", "lr_space"):
+    if has_two_executions(one.network):
+      for execution in EXECUTIONS:
         network = one.network.clone(execution=execution)
         both[f"{name} ({execution})"] = one._replace(network=network)
+    elif isinstance(one.network, HRNetwork):
+      both[f"{name} ({one.network.execution})"] = one
     else:
       both[name] = one
   return both

@@ -101,6 +101,7 @@ def make_results(comparison, names, seeds, images, further=True):
     "config": {"scale": 2, "data": "folder:<b>", "steps": 1500, "seeds": seeds},
     "images": {"train": ["t"], "validation": ["v"], "test": images},
     "learning_rates": [1e-3, 2e-3, 4e-3],
+    "choices": {},
     "bicubic": {
       "test": scores(0, len(images)),
       "training": scores(0, 2),

@@ -6,9 +6,23 @@ from sr_jax.config import InputError
 from sr_jax.networks import HRNetwork
 
 
+class Chosen:
+  """Choices that need no measuring: the widths, and the executions, "lr_space" by default."""
+
+  def __init__(self, **executions):
+    self.executions, self.networks, self.targets = executions, {}, {}
+
+  def fastest(self, name, networks):
+    self.networks.setdefault(name, networks)
+    return self.executions.get(name, "lr_space")
+
+  def widest(self, name, target, candidates):
+    self.targets[name] = (target, candidates)
+    return {"lr_timed": 36, "hr_timed": 6}[name]
+
+
 def named(*names, **more):
-  widths = {"lr_timed": 36, "hr_timed": 6}
-  return {arm.name: arm for arm in arms(Config(arms=names, **more), widths)}
+  return {arm.name: arm for arm in arms(Config(arms=names, **more), Chosen())}
 
 
 def test_the_default_is_the_pair_of_the_note():
@@ -54,8 +68,53 @@ def test_the_controls_are_what_they_are_called():
 
 
 def test_arms_of_equal_time_take_the_width_they_are_given():
-  found = named("lr", "hr", "lr_timed", "hr_timed")
+  found = named("lr", "hr", "lr_timed", "hr_timed", hr_execution="hr_space")
   assert (found["lr_timed"].network.features, found["hr_timed"].network.features) == (36, 6)
+
+
+def test_each_hr_network_is_trained_in_its_faster_execution():
+  chosen = Chosen(hr_k3="hr_space")
+  config = Config(arms=("lr", "hr", "hr_k3", "hr_untied", "lr_timed", "hr_timed"))
+  found = {arm.name: arm.network for arm in arms(config, chosen)}
+  executions = {name: getattr(network, "execution", None) for name, network in found.items()}
+  assert executions == {
+    "lr": None,
+    "hr": "lr_space",
+    "hr_k3": "hr_space",
+    "hr_untied": "lr_space",
+    "lr_timed": None,
+    "hr_timed": "lr_space",
+  }
+  # What is timed is what would be trained: the same networks, in the execution chosen for them.
+  assert chosen.networks["hr"]["lr_space"] == found["hr"] == chosen.targets["lr_timed"][0]
+  assert chosen.networks["hr_k3"]["hr_space"] == found["hr_k3"]
+  assert chosen.targets["hr_timed"][1][6] == found["hr_timed"]
+  assert chosen.targets["lr_timed"][1][36] == found["lr_timed"]
+  assert set(chosen.networks) == {"hr", "hr_k3"}
+
+
+@pytest.mark.parametrize(
+  ("given", "says"),
+  [
+    (("hr",), "--measured=hr is not NAME:CHOICE"),
+    (("hr:lr_space", "hr:hr_space"), "each name once"),
+    (("hr:fast",), "hr may be hr_space or lr_space"),
+    (("lr:lr_space",), "nothing of the name lr is chosen in this run"),
+    (("lr_timed:36",), "nothing of the name lr_timed is chosen"),
+    (("lr/3:canonical",), "lr/3 may be plain or matrix_product"),
+  ],
+)
+def test_choices_that_cannot_be_are_refused(given, says):
+  with pytest.raises(InputError, match=says):
+    Config(measured=given)
+
+
+def test_an_execution_that_is_not_measured_cannot_be_given_as_measured():
+  with pytest.raises(InputError, match="nothing of the name hr is chosen"):
+    Config(hr_execution="hr_space", measured=("hr:lr_space",))
+  names = ("lr", "hr", "lr_timed")
+  given = Config(arms=names, measured=("lr_timed:36", "hr:hr_space", "lr/3:plain"))
+  assert given.given_choices() == {"lr_timed": "36", "hr": "hr_space", "lr/3": "plain"}
 
 
 @pytest.mark.parametrize(

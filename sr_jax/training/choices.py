@@ -1,0 +1,171 @@
+"""What a run chooses by measuring time, before its first step: kept with the run and used again.
+
+A choice decides rounding at least, and the width of an arm that is matched in time. So a run that
+goes on takes what it began with, and the same choices, given as `--measured=NAME:CHOICE,...`, make
+the same bits in another folder.
+"""
+
+import dataclasses
+import re
+from collections.abc import Callable, Collection, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from jax.sharding import Mesh
+
+from sr_jax.config import InputError
+from sr_jax.console import say
+from sr_jax.data.patches import Store
+from sr_jax.networks import EXECUTIONS, Network
+from sr_jax.processes import from_first
+from sr_jax.run_folder import describe_devices, read_json, write_json
+from sr_jax.training import autotune, population
+from sr_jax.training.sharding import replicate, shard_members
+from sr_jax.training.timing import Timed, step_seconds
+
+FILE = "choices.json"
+MEASURE = "auto"  # of --measured: what is not given is measured
+TARGET = "target"
+
+
+def parse(measured: Sequence[str], allowed: Mapping[str, Collection[str]]) -> dict[str, str]:
+  """The choices given by `--measured`, by name.
+
+  Args:
+    measured: each "auto" or "NAME:CHOICE".
+    allowed: what may be chosen, by names as regular expressions.
+
+  Raises:
+    InputError: an entry is not understood, or nothing of that name is chosen in this run.
+  """
+  given: dict[str, str] = {}
+  for entry in measured:
+    if entry == MEASURE:
+      continue
+    name, colon, choice = entry.partition(":")
+    if not colon or name in given:
+      raise InputError(f"--measured={entry} is not NAME:CHOICE, each name once, as hr:lr_space")
+    patterns = [pattern for pattern in allowed if re.fullmatch(pattern, name)]
+    if not patterns:
+      raise InputError(f"--measured={entry}: nothing of the name {name} is chosen in this run")
+    choices = allowed[patterns[0]]
+    if not any(re.fullmatch(pattern, choice) for pattern in choices):
+      raise InputError(f"--measured={entry}: {name} may be {' or '.join(choices)}")
+    given[name] = choice
+  return given
+
+
+@dataclasses.dataclass(frozen=True)
+class Stopwatch:
+  """Times the very programs that a run trains with.
+
+  Attributes:
+    batch: patches in a batch.
+    patch: side of a patch in LR pixels.
+    members: how many, of the population that is timed.
+    precision: of products.
+    mesh: where the population is.
+    store: the run's training images.
+  """
+
+  batch: int
+  patch: int
+  members: int
+  precision: str
+  mesh: Mesh
+  store: Store
+
+  def seconds(self, networks: Mapping[str, Network]) -> dict[str, float]:
+    """Seconds a training step takes one member of each network, the networks taking turns."""
+    members = shard_members(self.mesh, population.make_members(range(self.members), [1e-4]))
+    store = replicate(self.mesh, self.store)
+    timed = {}
+    for name, network in networks.items():
+      state = population.initialise(network, name, members, self.mesh)
+      shape = network, self.batch, self.patch
+      form = autotune.fastest_form(self.precision, *shape, state, members, store, self.mesh)
+      timed[name] = Timed(network, state, members, self.mesh, form)
+    return step_seconds(timed, self.store, self.batch, self.patch)
+
+
+class Choices:
+  """The choices of one run.
+
+  Args:
+    run_dir: the run's folder, which is open; `choices.json` in it keeps choices and times.
+    given: choices that are not measured, from `parse`.
+    stopwatch: measures the others.
+
+  Attributes:
+    taken: every choice of this run so far, by name.
+  """
+
+  def __init__(self, run_dir: Path, given: Mapping[str, str], stopwatch: Stopwatch) -> None:
+    self.taken: dict[str, str] = {}
+    self._file, self._given, self._stopwatch = run_dir / FILE, given, stopwatch
+
+  def choose(
+    self, name: str, measure: Callable[[], dict[str, float]], pick: Callable[..., str]
+  ) -> str:
+    """The choice of this name: as it is given or kept, else picked from seconds and kept."""
+    if name not in self._given:
+      kept = from_first(self._read)
+      if name not in kept:
+        seconds = measure()
+        kept[name] = {
+          "choice": pick(seconds),
+          "seconds": seconds,
+          "device": describe_devices(),
+        }
+        from_first(lambda: write_json(self._file, kept))
+        times = ", ".join(f"{key} {1e3 * value:.2f} ms" for key, value in seconds.items())
+        say(f"{name}: {kept[name]['choice']}, by the time of a training step ({times})")
+    self.taken[name] = self._given.get(name) or kept[name]["choice"]
+    return self.taken[name]
+
+  def _read(self) -> dict[str, Any]:
+    chosen: dict[str, Any] = read_json(self._file) if self._file.exists() else {}
+    return chosen
+
+  def fastest(self, name: str, networks: Mapping[str, Network]) -> str:
+    """Which of several networks, by name, trains fastest."""
+    return self.choose(name, lambda: self._stopwatch.seconds(networks), fastest)
+
+  def widest(self, name: str, target: Network, candidates: Mapping[int, Network]) -> int:
+    """The largest width whose training step takes no longer than that of `target`.
+
+    A wider network can be the faster one, since some widths suit the device's registers.
+
+    Args:
+      name: of the arm that gets the width.
+      target: the network whose time is to be matched.
+      candidates: networks by their width.
+    """
+    networks = {TARGET: target, **{str(width): one for width, one in candidates.items()}}
+    return int(self.choose(name, lambda: self._stopwatch.seconds(networks), widest))
+
+
+def reproducing(results: Mapping[str, Any]) -> dict[str, Any]:
+  """The configuration, as JSON data, that makes a run's bits again: nothing is measured any more.
+
+  Where all HR networks were faster in the same execution, `hr_execution` says it.
+  """
+  config, taken = dict(results["config"]), dict(results["choices"])
+  executions = {name: choice for name, choice in taken.items() if choice in EXECUTIONS}
+  if config.get("hr_execution") == MEASURE and len(set(executions.values())) == 1:
+    config["hr_execution"] = next(iter(executions.values()))
+    taken = {name: choice for name, choice in taken.items() if name not in executions}
+  config["measured"] = [f"{name}:{choice}" for name, choice in taken.items()] or [MEASURE]
+  return config
+
+
+def fastest(seconds: Mapping[str, float]) -> str:
+  """The choice that takes the least time."""
+  return min(seconds, key=lambda choice: seconds[choice])
+
+
+def widest(seconds: Mapping[str, float]) -> str:
+  """The largest of the widths that take no longer than the target; if none does, the fastest."""
+  widths = {name: value for name, value in seconds.items() if name != TARGET}
+  quick = [width for width, value in widths.items() if value <= seconds[TARGET]]
+  return max(quick, key=int) if quick else fastest(widths)

@@ -1,0 +1,107 @@
+import json
+
+import numpy as np
+import pytest
+
+from sr_jax.config import InputError
+from sr_jax.data import patches
+from sr_jax.data.images import make_photo
+from sr_jax.networks import HRNetwork, LRNetwork
+from sr_jax.operators.conv import Computation
+from sr_jax.training import choices, sharding, timing
+from sr_jax.training.choices import Choices, Stopwatch, reproducing, widest
+
+NOISE = np.random.default_rng(0).integers(0, 256, (24, 24), np.uint8)
+
+
+@pytest.fixture(scope="module")
+def stopwatch():
+  mesh = sharding.make_mesh(2, 2, "member:2")
+  store = patches.make_store([make_photo("n", NOISE, 2)], 6)
+  return Stopwatch(2, 6, 2, "bfloat16", mesh, store)
+
+
+@pytest.mark.parametrize(
+  ("seconds", "width"),
+  [
+    ({"target": 2.5, "4": 1.0, "8": 2.0, "12": 3.0}, "8"),
+    ({"target": 2.5, "4": 1.0, "8": 5.0, "12": 2.0}, "12"),  # a wider one may suit the device
+    ({"target": 2.5, "4": 3.0, "8": 5.0}, "4"),
+  ],
+)
+def test_the_widest_that_is_as_fast(seconds, width):
+  assert widest(seconds) == width
+
+
+def test_a_choice_is_measured_once_and_then_kept(tmp_path, stopwatch, capsys):
+  networks = {width: LRNetwork(features=width, depth=0) for width in (1, 2)}
+  slow = LRNetwork(features=64, depth=2)
+  assert Choices(tmp_path, {}, stopwatch).widest("wide", slow, networks) == 2
+  assert "wide: 2, by the time of a training step (target " in capsys.readouterr().out
+  kept = json.loads((tmp_path / choices.FILE).read_text())
+  assert kept["wide"]["seconds"].keys() == {"target", "1", "2"}
+  kept["wide"]["choice"] = "1"
+  (tmp_path / choices.FILE).write_text(json.dumps(kept))
+  again = Choices(tmp_path, {}, stopwatch)
+  assert again.widest("wide", slow, networks) == 1
+  assert again.taken == {"wide": "1"}
+
+
+def test_a_choice_that_is_given_is_not_measured(tmp_path, stopwatch, monkeypatch):
+  monkeypatch.setattr(choices, "step_seconds", lambda *_: pytest.fail("measured"))
+  given = Choices(tmp_path, {"hr": "lr_space"}, stopwatch)
+  assert given.fastest("hr", {}) == "lr_space"
+  assert given.taken == {"hr": "lr_space"}
+  assert not list(tmp_path.iterdir())
+
+
+def test_what_is_timed_is_what_a_run_trains(stopwatch, monkeypatch):
+  """The mesh, the precision, the images and the number of members are the run's."""
+  timed = []
+  monkeypatch.setattr(choices, "step_seconds", lambda *given: timed.append(given) or {})
+  network = HRNetwork(features=1, depth=0, execution="lr_space")
+  stopwatch.seconds({"a": network})
+  ((programs, store, batch, patch),) = timed
+  program = programs["a"]
+  assert (program.network, program.mesh) == (network, stopwatch.mesh)
+  assert program.mesh.shape == {"member": 2, "data": 1}
+  assert program.computation == Computation("canonical", "bfloat16")
+  assert len(program.members.seed) == 2
+  assert (store, batch, patch) == (stopwatch.store, 2, 6)
+
+
+def test_the_timed_program_is_the_one_that_is_trained(stopwatch, monkeypatch):
+  from sr_jax.training.population import make_train_steps  # noqa: PLC0415
+
+  made = []
+
+  def make(*given):
+    made.append(make_train_steps(*given))
+    return made[-1]
+
+  monkeypatch.setattr(timing, "make_train_steps", make)
+  network = LRNetwork(features=1, depth=0)
+  stopwatch.seconds({"a": network})
+  computation = Computation("canonical", "bfloat16")
+  assert made == [make_train_steps(network, 2, 6, stopwatch.mesh, computation)]
+
+
+def test_the_configuration_that_makes_the_bits_again():
+  results = {
+    "config": {"hr_execution": "auto", "measured": ["auto"]},
+    "choices": {"hr": "lr_space", "hr_k4": "lr_space", "lr_timed": "36"},
+  }
+  assert reproducing(results) == {"hr_execution": "lr_space", "measured": ["lr_timed:36"]}
+  results["choices"]["hr_k3"] = "hr_space"
+  assert reproducing(results) == {
+    "hr_execution": "auto",
+    "measured": ["hr:lr_space", "hr_k4:lr_space", "lr_timed:36", "hr_k3:hr_space"],
+  }
+  nothing = {"config": {"hr_execution": "hr_space", "measured": ["auto"]}, "choices": {}}
+  assert reproducing(nothing) == nothing["config"]
+
+
+@pytest.mark.parametrize("entry", ["hr", "hr:", ":lr_space", "other:1"])
+def test_choices_that_are_not_understood_are_refused(entry):
+  with pytest.raises(InputError, match=f"--measured={entry}"):
+    choices.parse([entry], {"hr": ("hr_space", "lr_space")})
