@@ -27,7 +27,7 @@ from sr_jax.networks import LRNetwork
 from sr_jax.operators.conversion import deconv_to_lr, lr_to_deconv
 from sr_jax.operators.lifting import fits, lift_conv
 from sr_jax.operators.upsampling import sub_pixel_conv, transposed_conv
-from sr_jax.run_folder import check_name, describe_devices, open_run, read_json, write_json
+from sr_jax.run_folder import describe_devices, open_run, read_json, run_name, write_json
 from sr_jax.training import interruption, population
 from sr_jax.training.checkpoints import load_arrays
 from sr_jax.training.sharding import make_mesh, replicate
@@ -224,7 +224,7 @@ def _read_layer(run: Path) -> Layer:
       diverged.
   """
   about = read_json(run / "config.json")
-  check_name(run, about)
+  name = run_name(run, about)
   arm = next((name for name in SUB_PIXEL_ARMS if name in about.get("arms", ())), None)
   if arm is None:
     raise InputError(
@@ -234,7 +234,7 @@ def _read_layer(run: Path) -> Layer:
   step, tree, _ = load_arrays(run / "checkpoints" / arm / "final")
   for seed, kernel in zip(tree["members"]["seed"], tree["params"]["last"]["kernel"], strict=True):
     if np.isfinite(kernel).all():
-      source = f"{run.name}, {arm}, step {step}, seed {seed}"
+      source = f"{name}, {arm}, step {step}, seed {seed}"
       return Layer(kernel, about["config"]["scale"], source)
   raise InputError(f"--checkpoint: every member of arm {arm} of {run} diverged")
 

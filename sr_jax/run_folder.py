@@ -24,7 +24,11 @@ PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy", "sr_j
 
 def path_of(workdir: str, experiment: str, config: Any) -> Path:
   """Where the run of an experiment with this config lives: `workdir/experiment-hash`."""
-  return Path(workdir).expanduser() / f"{experiment}-{digest(experiment, to_dict(config))}"
+  return Path(workdir).expanduser() / _name(experiment, to_dict(config))
+
+
+def _name(experiment: str, config: dict[str, Any]) -> str:
+  return f"{experiment}-{digest(experiment, config)}"
 
 
 def write_json(path: Path, data: Any) -> None:
@@ -110,23 +114,32 @@ def read_json(path: Path) -> Any:
     raise InputError(f"{path} cannot be read ({error}); move its folder away") from error
 
 
-def check_name(run_dir: Path, about: dict[str, Any]) -> None:
-  """Refuses a run folder whose config.json is not the one its name was made from.
+def run_name(run_dir: Path, about: dict[str, Any]) -> str:
+  """The name that a run was begun with; its folder may have been copied, moved or renamed since.
+
+  Args:
+    run_dir: the folder.
+    about: its config.json; of older versions it holds no name, and the folder has to keep its own.
 
   Raises:
-    InputError: the configuration no longer hashes to the folder's name.
+    InputError: the configuration does not hash to the name.
   """
+  file = run_dir / "config.json"
   try:
-    name = f"{about['experiment']}-{digest(about['experiment'], about['config'])}"
+    hashed = _name(about["experiment"], about["config"])
   except (KeyError, TypeError) as error:
+    raise InputError(f"{file} has no experiment and config; restore it") from error
+  if "run" not in about and hashed != run_dir.resolve().name:
     raise InputError(
-      f"{run_dir / 'config.json'} has no experiment and config; restore it"
-    ) from error
-  if name != run_dir.resolve().name:
-    raise InputError(
-      f"{run_dir / 'config.json'} was changed: its configuration hashes to {name}, not to the name "
-      "of its folder; restore the file or move the folder away"
+      f"{file} was changed, or its folder renamed: its configuration hashes to {hashed}, not to "
+      f"{run_dir.resolve().name}; restore the file, or rename the folder to {hashed}"
     )
+  if about.get("run", hashed) != hashed:
+    raise InputError(
+      f"{file} was changed: its configuration hashes to {hashed}, not to {about['run']}, the name "
+      "that its run was begun with; restore the file or move the folder away"
+    )
+  return hashed
 
 
 def open_run(run_dir: Path, experiment: str, config: Any, about: dict[str, Any]) -> list[str]:
@@ -142,16 +155,19 @@ def open_run(run_dir: Path, experiment: str, config: Any, about: dict[str, Any])
     what has changed since the run was begun and may change its bits: revision, versions, device.
 
   Raises:
-    InputError: the folder cannot be written, its config.json belongs to another run, or another
-      process works in it.
+    InputError: the folder cannot be written, holds another run, or another process works in it.
   """
   file = run_dir / "config.json"
   fixed = {"experiment": experiment, "config": to_dict(config), **about}
+  name = _name(experiment, fixed["config"])
   now = provenance()
   if file.exists():
     found = read_json(file)
     if not isinstance(found, dict) or not {"config", "provenance"} <= found.keys():
       raise InputError(f"{file} is not a run's; move its folder away")
+    if found.get("run", name) != name:
+      holds = run_name(run_dir, found)
+      raise InputError(f"{run_dir} holds the run {holds}; rename the folder to {holds}")
     odd = differences(found["config"], fixed["config"])
     odd += [
       f"{key} has changed" for key in fixed if key != "config" and found.get(key) != fixed[key]
@@ -163,7 +179,8 @@ def open_run(run_dir: Path, experiment: str, config: Any, about: dict[str, Any])
   try:
     run_dir.mkdir(parents=True, exist_ok=True)
     run_lock.acquire(run_dir)
-    write_json(file, {**fixed, "provenance": now, "began": time.strftime("%Y-%m-%dT%H:%M:%S%z")})
+    began = time.strftime("%Y-%m-%dT%H:%M:%S%z")
+    write_json(file, {"run": name, **fixed, "provenance": now, "began": began})
   except OSError as error:
     raise InputError(f"--workdir: {run_dir} cannot be written ({error.strerror})") from error
   return []

@@ -44,7 +44,8 @@ def planted(run_dir, tmp_path):
   about = json.loads((run_dir / "config.json").read_text())
   about["config"]["seeds"] = 7
   about["provenance"]["device"] = "1 x abacus"
-  copy = tmp_path / f"smoke-{digest('smoke', about['config'])}"
+  about["run"] = f"smoke-{digest('smoke', about['config'])}"
+  copy = tmp_path / about["run"]
   shutil.copytree(run_dir, copy)
   (copy / "config.json").write_text(json.dumps(about))
   results = json.loads((run_dir / "results.json").read_text())

@@ -274,6 +274,26 @@ def test_a_member_that_diverged_is_refused(tmp_path, capsys):
   assert "--member=0 of lr diverged in training; choose another" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("way", ["copied", "moved", "a trailing slash", "a link", "from within"])
+def test_the_folder_of_the_run_may_be_anywhere(way, trained_run, tmp_path, monkeypatch):
+  run_dir = tmp_path / "archive" / "best"
+  if way == "a link":
+    run_dir = tmp_path / "link"
+    run_dir.symlink_to(trained_run, target_is_directory=True)
+  else:
+    shutil.copytree(trained_run, run_dir)
+  if way == "moved":
+    (tmp_path / "elsewhere").mkdir()
+    run_dir = Path(shutil.move(run_dir, tmp_path / "elsewhere" / "network"))
+  if way == "from within":
+    monkeypatch.chdir(run_dir)
+  given = {"a trailing slash": f"{run_dir}/", "from within": "."}.get(way, str(run_dir))
+  photo().save(tmp_path / "a.png")
+  flags = [f"--checkpoint={given}", f"--output={tmp_path / 'out'}"]
+  assert main(["upscale", str(tmp_path / "a.png"), *flags]) == 0
+  assert decode(tmp_path / "out" / "a.png").size == (80, 60)
+
+
 def test_help_says_the_rules(capsys):
   assert main(["upscale", "--help"]) == 0
   out = capsys.readouterr().out

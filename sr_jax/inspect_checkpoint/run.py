@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from sr_jax.config import InputError
-from sr_jax.run_folder import check_name, read_json
+from sr_jax.run_folder import read_json, run_name
 from sr_jax.trained import FINAL
 from sr_jax.training import checkpoints
 
@@ -71,6 +71,6 @@ def open_run(folder: Path) -> Run:
   if not folder.is_dir():
     raise InputError(f"there is no folder {folder}")
   about = read_json(folder / "config.json")
-  check_name(folder, about)
+  run_name(folder, about)  # refuses one that was changed
   results = folder / "results.json"
   return Run(folder, about, read_json(results) if results.exists() else None)

@@ -1,5 +1,6 @@
 import json
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -110,6 +111,15 @@ def test_the_kernels_of_a_trained_espcn_are_read_from_its_first_finite_member(tm
   assert found["deconvolution"] == [9, 9, 32, 1]  # the note's (9, 32, 3, 3) <-> (1, 32, 9, 9)
   assert found["round_trip_is_bit_exact"] is True
   assert drawn == ["trained_layer"]
+
+
+def test_the_layer_of_a_renamed_run_is_the_same(tmp_path, monkeypatch):
+  run_dir = write_run(tmp_path, "lr", np.ones((1, 3, 3, 4, 9), "f"))
+  file = run_dir / "config.json"
+  file.write_text(json.dumps({"run": run_dir.name, **json.loads(file.read_text())}))
+  before = equivalence._read_layer(run_dir)
+  monkeypatch.chdir(run_dir.rename(tmp_path / "best"))
+  assert equivalence._read_layer(Path()).source == before.source
 
 
 def test_wrong_checkpoints_are_told_apart(tmp_path):
