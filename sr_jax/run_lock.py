@@ -7,6 +7,7 @@ ends, so that a file left behind by a dead process stops nobody.
 import contextlib
 import errno
 import fcntl
+import functools
 import json
 import os
 import platform
@@ -15,14 +16,18 @@ from pathlib import Path
 from typing import IO, Any
 
 from sr_jax.config import InputError
+from sr_jax.console import warn
 
 FILE = "run.lock"
+UNSUPPORTED = (errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.ENOLCK)
 
 _held: dict[Path, IO[str]] = {}  # a lock belongs to the process, and so does this
 
 
 def acquire(run_dir: Path, patience: float = 0.0) -> None:
   """Takes the lock of a run's folder, which must exist, unless this process has it already.
+
+  A file system without locks is warned of, and worked on.
 
   Args:
     run_dir: the folder.
@@ -47,6 +52,11 @@ def acquire(run_dir: Path, patience: float = 0.0) -> None:
       raise InputError(
         f"{run_dir} is being worked on by {holder}; wait for it, or stop it first"
       ) from error
+    except OSError as error:
+      if error.errno not in UNSUPPORTED:
+        file.close()
+        raise
+      _warn_unprotected(run_dir.absolute().parent, error.strerror)
     if not is_still(path, os.fstat(file.fileno())):
       file.close()  # its holder was just removing it: what is locked is no longer there
       continue
@@ -56,6 +66,14 @@ def acquire(run_dir: Path, patience: float = 0.0) -> None:
       file.truncate(0)
       file.write(json.dumps({"pid": os.getpid(), "host": platform.node(), "since": now}) + "\n")
       file.flush()
+
+
+@functools.cache  # the runs of a sweep are warned of once
+def _warn_unprotected(workdir: Path, reason: str) -> None:
+  warn(
+    f"WARNING: {workdir} is on a file system without locks ({reason}); two commands in one run "
+    "would not be noticed"
+  )
 
 
 def is_still(path: Path, was: os.stat_result) -> bool:

@@ -1,3 +1,6 @@
+import errno
+import fcntl
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -58,3 +61,32 @@ def test_a_torn_lock_file_still_holds(tmp_path):
     with pytest.raises(InputError, match="worked on by another process"):
       run_lock.acquire(tmp_path)
     process.kill()
+
+
+@pytest.mark.parametrize("number", [errno.EOPNOTSUPP, errno.ENOSYS, errno.ENOLCK])
+def test_where_nothing_can_be_locked_it_is_told_once_and_worked_on(
+  number, tmp_path, monkeypatch, capsys
+):
+  def refuse(file, operation):
+    raise OSError(number, os.strerror(number))
+
+  monkeypatch.setattr(fcntl, "flock", refuse)
+  for name in ("first", "second"):
+    (tmp_path / name).mkdir()
+    run_lock.acquire(tmp_path / name)
+    run_lock.check(tmp_path / name)
+    run_lock.release(tmp_path / name)
+    assert not list((tmp_path / name).iterdir())
+  err = capsys.readouterr().err
+  assert err.startswith(f"WARNING: {tmp_path} ")
+  assert "two commands in one run" in err
+  assert err.count("\n") == 1
+
+
+def test_other_errors_of_a_lock_are_raised(tmp_path, monkeypatch):
+  def refuse(file, operation):
+    raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+  monkeypatch.setattr(fcntl, "flock", refuse)
+  with pytest.raises(OSError, match=os.strerror(errno.EIO)):
+    run_lock.acquire(tmp_path)
