@@ -247,13 +247,22 @@ def _version(package: str) -> str:
 
 
 def _revision() -> str:
-  """The git revision of this code, marked if files differ from it."""
-  git = ["git", "-C", str(Path(__file__).parent)]
+  """The git revision of this code, marked if files differ from it; "unknown" outside its checkout.
+
+  An installed package may lie in somebody else's repository, whose revision says nothing of it.
+  """
+  package = Path(__file__).resolve().parent
   try:
-    head = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True, check=True)
-    dirty = subprocess.run(
-      [*git, "status", "--porcelain"], capture_output=True, text=True, check=True
-    )
-  except (OSError, subprocess.CalledProcessError):
+    top, head = _git(package, "rev-parse", "--show-toplevel", "HEAD").split("\n")
+    if Path(top).resolve() != package.parent:
+      return "unknown"
+    _git(package, "ls-files", "--error-unmatch", "__init__.py")
+    return head + (" with changes" if _git(package, "status", "--porcelain") else "")
+  except (OSError, ValueError, subprocess.CalledProcessError):
     return "unknown"
-  return head.stdout.strip() + (" with changes" if dirty.stdout.strip() else "")
+
+
+def _git(folder: Path, *arguments: str) -> str:
+  """What a git command prints."""
+  command = ["git", "-C", str(folder), *arguments]
+  return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()

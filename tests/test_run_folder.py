@@ -1,13 +1,15 @@
-"""A run's name is in its config.json: its folder may be copied, moved and renamed."""
+"""A run is known by the name in its config.json, and its code by the revision of its checkout."""
 
 import json
 import os
 import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
 
 from experiments import smoke
+from sr_jax import run_folder
 from sr_jax.config import InputError
 from sr_jax.inspect_checkpoint.__main__ import main as inspect_checkpoint
 from sr_jax.run_folder import open_run, path_of, run_name
@@ -122,3 +124,59 @@ def test_training_in_the_folder_of_another_run_asks_to_rename_it(tmp_path, conte
 def test_a_config_without_its_contents_is_refused(tmp_path):
   with pytest.raises(InputError, match=r"config.json has no experiment and config; restore it"):
     run_name(tmp_path, {"run": "smoke-0123456789"})
+
+
+def git(folder, *command):
+  identity = ["-c", "user.name=a", "-c", "user.email=a@example.org"]
+  done = subprocess.run(
+    ["git", "-C", str(folder), *identity, *command], capture_output=True, text=True, check=True
+  )
+  return done.stdout.strip()
+
+
+@pytest.fixture
+def repository(tmp_path):
+  """A repository with a commit of one file, and the package in three places in it."""
+  top = tmp_path / "repository"
+  for where in (".", "src", "venv/lib/site-packages"):
+    (top / where / "sr_jax").mkdir(parents=True)
+    (top / where / "sr_jax" / "__init__.py").write_text("")
+  (top / "paper.tex").write_text("")
+  git(tmp_path, "init", "-q", str(top))
+  git(top, "add", "paper.tex", "src")
+  git(top, "commit", "-qm", "begin")
+  return top
+
+
+def revision_in(folder, monkeypatch):
+  monkeypatch.setattr(run_folder, "__file__", str(folder / "sr_jax" / "run_folder.py"))
+  return run_folder._revision()
+
+
+@pytest.mark.parametrize("where", [".", "src", "venv/lib/site-packages"])
+def test_the_revision_is_not_that_of_somebody_elses_repository(where, repository, monkeypatch):
+  assert revision_in(repository / where, monkeypatch) == "unknown"
+
+
+def test_the_revision_is_that_of_the_checkout(repository, tmp_path, monkeypatch):
+  git(repository, "add", "sr_jax")
+  git(repository, "commit", "-qm", "go on")
+  clone, link = tmp_path / "clone", tmp_path / "link"
+  git(tmp_path, "clone", "-q", str(repository), str(clone))
+  link.symlink_to(clone, target_is_directory=True)
+  head = git(clone, "rev-parse", "HEAD")
+  assert revision_in(clone, monkeypatch) == head
+  assert revision_in(link, monkeypatch) == head
+  (clone / "notes").write_text("")
+  assert revision_in(clone, monkeypatch) == f"{head} with changes"
+  monkeypatch.setenv("PATH", str(tmp_path))
+  assert revision_in(clone, monkeypatch) == "unknown"
+
+
+def test_without_a_commit_the_revision_is_unknown(tmp_path, monkeypatch):
+  (tmp_path / "sr_jax").mkdir()
+  (tmp_path / "sr_jax" / "__init__.py").write_text("")
+  assert revision_in(tmp_path, monkeypatch) == "unknown"
+  git(tmp_path, "init", "-q")
+  git(tmp_path, "add", ".")
+  assert revision_in(tmp_path, monkeypatch) == "unknown"
