@@ -77,7 +77,10 @@ def _tell(text: str) -> None:
 
 def _watch(signals: socket.socket, finished: threading.Event) -> None:
   """Ends the process if a signal came, its time is up, and there is nothing to save."""
-  while heard := [number for number in signals.recv(16) if number in SIGNALS]:
+  while heard := signals.recv(16):  # every signal with a handler; empty at the end
+    number = next((number for number in heard if number in SIGNALS), None)
+    if number is None:
+      continue
     began = time.monotonic()
     overdue = not finished.wait(PATIENCE)
     while overdue and _saving and time.monotonic() - began < LIMIT:
@@ -88,7 +91,7 @@ def _watch(signals: socket.socket, finished: threading.Event) -> None:
       lost = ", but for the steps since the last checkpoint" if _saving else ""
       _tell(f"\nStopped; the same command goes on from here{lost}.\n")
       last_words.cancel()
-      os._exit(128 + heard[0])
+      os._exit(128 + number)
 
 
 @contextlib.contextmanager

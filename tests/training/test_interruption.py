@@ -48,8 +48,9 @@ def test_deferred_stops_are_asked_for_and_some_are_at_once():
 
 # Hashing for minutes, in C without Python's lock: what XLA's compiler looks like to a signal.
 BUSY = """
-import hashlib, threading, time
+import hashlib, signal, threading, time
 from sr_jax.training import interruption
+signal.signal(signal.SIGUSR1, lambda number, frame: None)
 with interruption.installed(), interruption.deferred():
   interruption.must_save({must_save})
   threading.Timer(4, interruption.must_save, [False]).start()
@@ -58,11 +59,9 @@ with interruption.installed(), interruption.deferred():
 """
 
 
-@pytest.mark.parametrize(("must_save", "least", "most"), [(False, 1, 4), (True, 3.5, 9)])
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_busy_main_thread_delays_no_exit_but_for_what_must_be_saved(
-  must_save, least, most, number
-):
+@contextlib.contextmanager
+def busy(must_save):
+  """A process that is hashing."""
   with subprocess.Popen(
     [sys.executable, "-c", BUSY.format(must_save=must_save)],
     stdout=subprocess.PIPE,
@@ -70,11 +69,30 @@ def test_a_busy_main_thread_delays_no_exit_but_for_what_must_be_saved(
     text=True,
     cwd=ROOT,
   ) as process:
-    assert process.stdout is not None
-    assert process.stderr is not None
     assert process.stdout.readline() == "ready\n"
+    try:
+      yield process
+    finally:
+      process.kill()
+
+
+@pytest.mark.parametrize(("must_save", "least", "most"), [(False, 1, 4), (True, 3.5, 9)])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_busy_main_thread_delays_no_exit_but_for_what_must_be_saved(
+  must_save, least, most, number
+):
+  with busy(must_save) as process:
     began = time.monotonic()
     process.send_signal(number)
     assert process.wait(60) == 128 + number
     assert least < time.monotonic() - began < most
     assert "Stopped; the same command goes on from here." in process.stderr.read()
+
+
+def test_a_busy_main_thread_delays_no_exit_after_other_signals():
+  with busy(must_save=False) as process:
+    for _ in range(3):
+      process.send_signal(signal.SIGUSR1)  # of which the program wants to hear, too
+      time.sleep(0.2)
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(10) == 128 + signal.SIGTERM
