@@ -13,7 +13,7 @@ import numpy as np
 
 from experiments.matched_flops import PRESETS, Config
 from sr_jax.analysis import capacity_report, tables, verdict
-from sr_jax.config import as_flags, to_dict
+from sr_jax.config import as_flags, flag_words, to_dict
 from sr_jax.console import markdown_table
 from sr_jax.run_folder import read_json
 
@@ -82,15 +82,14 @@ def name_of(results: dict[str, Any]) -> str | None:
   preset, flags = changed(results)
   if not preset:
     return None
-  return "_".join([preset, *as_flags(flags).replace("--", "").replace("/", "-").split()])
+  added = " ".join(flag_words(flags)).replace("--", "").replace("/", "-")
+  return "_".join([preset, *added.split()])
 
 
 def command(name: str, results: dict[str, Any]) -> str:
   """What makes the run again, of sets that lie in the folder SETS."""
   if name == "capacity":
-    data = (
-      f"--data={results['config']['data']} --test_data={','.join(results['config']['test_data'])}"
-    )
+    data = as_flags({field: results["config"][field] for field in ("data", "test_data")})
     return f"python launch.py --experiment=capacity --manual_dir=SETS {data}"
   preset, flags = changed(results)
   start = f"python launch.py --experiment=matched_flops --preset={preset} --manual_dir=SETS"

@@ -10,6 +10,7 @@ import json
 import math
 import os
 import re
+import shlex
 import types
 import typing
 from collections.abc import Mapping, Sequence
@@ -195,12 +196,17 @@ def changes(base: Any, config: Any) -> dict[str, Any]:
   return {name: value for name, value in to_dict(config).items() if value != plain[name]}
 
 
-def as_flags(data: dict[str, Any]) -> str:
-  """A config (as JSON data) as the flags that make it."""
-  return " ".join(
+def flag_words(data: dict[str, Any]) -> list[str]:
+  """A config (as JSON data) as the flags that make it, a word each."""
+  return [
     f"--{name}={','.join(map(str, value)) if isinstance(value, list) else value}"
     for name, value in data.items()
-  )
+  ]
+
+
+def as_flags(data: dict[str, Any]) -> str:
+  """A config (as JSON data) as the flags that make it, quoted for a shell."""
+  return shlex.join(flag_words(data))
 
 
 def digest(experiment: str, data: dict[str, Any]) -> str:

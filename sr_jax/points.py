@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from sr_jax import run_folder
-from sr_jax.config import Execution, InputError, Launch, as_flags, changes, digest
+from sr_jax.config import Execution, InputError, Launch, changes, digest, flag_words
 from sr_jax.training.sharding import parse_mesh
 
 
@@ -29,7 +29,7 @@ class Point(NamedTuple):
   @property
   def name(self) -> str:
     """The flags that make it this point; the run's name if nothing is swept."""
-    return as_flags(self.at) or self.run_dir.name
+    return " ".join(flag_words(self.at)) or self.run_dir.name
 
   @property
   def is_done(self) -> bool:
@@ -90,7 +90,7 @@ def plan(
       if execution.mesh != "auto":
         parse_mesh(execution.mesh, getattr(config, "batch", 1))
     except InputError as error:
-      refused.append((as_flags(at), str(error)))
+      refused.append((" ".join(flag_words(at)), str(error)))
       continue
     run_dir = run_folder.path_of(execution.workdir, experiment, config)
     points.append(Point(number, at, config, run_dir))

@@ -1,9 +1,14 @@
 import dataclasses
 import json
+import shlex
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+import launch
 from experiments import matched_flops, smoke
+from sr_jax.analysis import tables
 from sr_jax.config import (
   Execution,
   InputError,
@@ -12,6 +17,7 @@ from sr_jax.config import (
   check,
   differences,
   digest,
+  flag_words,
   setting,
   to_dict,
 )
@@ -29,6 +35,27 @@ def test_is_json_and_the_flags_that_make_it():
   data = to_dict(Config(steps=7, rate=(0.5, 0.25), kind="b", skip=False))
   assert json.loads(json.dumps(data)) == data
   assert as_flags(data) == "--steps=7 --rate=0.5,0.25 --kind=b --skip=False"
+
+
+def test_flags_are_quoted_for_the_shell_and_their_words_are_not():
+  data = {"data": "folder:/my photos", "steps": 7, "tests": ["a b", "$HOME"]}
+  assert as_flags(data) == "'--data=folder:/my photos' --steps=7 '--tests=a b,$HOME'"
+  assert flag_words(data) == ["--data=folder:/my photos", "--steps=7", "--tests=a b,$HOME"]
+
+
+# What a flag can hold: a comma parts values, and space around them is dropped.
+ODD = st.text("ab /'\"$*\\`!#~;&|<>()[]{}?=%\n\té-").map(lambda text: f"folder:{text}".rstrip())
+
+
+@settings(deadline=None)
+@given(data=ODD, tests=st.lists(ODD, min_size=1, max_size=3, unique=True))
+def test_a_command_that_is_printed_gives_the_same_config(data, tests):
+  config = smoke.Config(data=data, test_data=tuple(tests), bicubic_skip=False)
+  command = tables.command({"experiment": "smoke", "config": to_dict(config)})
+  python, program, experiment, *words = shlex.split(command)
+  assert (python, program, experiment) == ("python", "launch.py", "--experiment=smoke")
+  fields = {name: values[0] for name, values in launch._parse(["", *words], smoke).items()}
+  assert smoke.Config(**fields) == config
 
 
 def test_a_run_is_named_by_all_of_its_config_and_its_experiment():

@@ -2,12 +2,16 @@
 
 import base64
 import re
+import shlex
 from collections.abc import Sequence
 from html import escape
 from pathlib import Path
 
 # As "31.20", "+0.1 to +0.2", "30.12 (7 of 8)", "30.12, 1 of 2 diverged"; "-" where there is none.
 NUMBER = re.compile(r"([-+\d.,e() ]|to|of|diverged|dead)*")
+
+WIDTH = 88  # characters of a line of a command
+CONTINUED = " \\\n  "
 
 STYLE = """
 :root { color-scheme: light; }
@@ -84,6 +88,17 @@ def bullets(texts: Sequence[str]) -> str:
   """A list; nothing without items."""
   items = "".join(f"<li>{escape(text)}</li>\n" for text in texts)
   return f"<ul>\n{items}</ul>\n" if items else ""
+
+
+def command(text: str) -> str:
+  """A command, quoted for a shell, on lines that the shell joins again."""
+  lines: list[str] = []
+  for word in map(shlex.quote, shlex.split(text)):
+    if lines and len(lines[-1]) + 1 + len(word) <= WIDTH:
+      lines[-1] += f" {word}"
+    else:
+      lines.append(word)
+  return f"<pre><code>{escape(CONTINUED.join(lines))}</code></pre>\n"
 
 
 def table(rows: Sequence[Sequence[str]]) -> str:

@@ -1,6 +1,5 @@
 """report.html: the whole report as one page that needs no network and no script."""
 
-import textwrap
 from collections.abc import Sequence
 from html import escape
 from pathlib import Path
@@ -231,13 +230,11 @@ def _limits(results: dict[str, Any]) -> str:
 
 
 def _reproduce(results: dict[str, Any], timing: dict[str, Any], about: dict[str, Any]) -> str:
-  lines = textwrap.wrap(tables.command(results), 88, break_long_words=False, break_on_hyphens=False)
-  command = " \\\n  ".join(lines)  # a shell joins them again
   minutes = sum(timing["phase_seconds"].values()) / 60
   began = f" Begun {about['began']}." if "began" in about else ""
   return parts.section(
     "Reproduce",
-    f"<pre><code>{escape(command)}</code></pre>\n",
+    parts.command(tables.command(results)),
     parts.say(
       f"The session that finished the run took {minutes:.1f} minutes on {timing['device']}.{began}"
     ),

@@ -2,10 +2,9 @@
 
 import csv
 import io
-import textwrap
+import shlex
 from collections import Counter
 from collections.abc import Sequence
-from html import escape
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -92,10 +91,6 @@ def page(experiment: str, rows: Sequence[Row], flags: Sequence[str], picture: Pa
   if len(rows) > MOST_DRAWN:
     about += f" Drawn are the first {MOST_DRAWN} of {len(rows)} points."
   failed = [f"{_label(row.at) or row.run}: {row.said}" for row in rows if row.said]
-  lines = textwrap.wrap(
-    " ".join(["python launch.py", *flags]), 88, break_long_words=False, break_on_hyphens=False
-  )
-  command = " \\\n  ".join(lines)
   return parts.page(
     title,
     parts.say(standing(rows)),
@@ -109,7 +104,7 @@ def page(experiment: str, rows: Sequence[Row], flags: Sequence[str], picture: Pa
     + parts.section("What failed", parts.bullets(failed))
     + parts.section(
       "Reproduce",
-      f"<pre><code>{escape(command)}</code></pre>\n",
+      parts.command(shlex.join(["python", "launch.py", *flags])),
       parts.say("It does what is missing, and writes this page again.", "what"),
     ),
   )

@@ -1,4 +1,5 @@
 import csv
+import html
 
 import pytest
 
@@ -50,6 +51,16 @@ def test_the_forest_has_a_row_a_point_grouped_by_the_outer_axis():
   assert [(line.get_xdata()[0], line.get_ydata()[0]) for line in markers] == [(0.1, 1), (0.2, 4)]
   said = [(text.get_text(), text.get_position()[1]) for text in axes.texts]
   assert said == [("failed", 2), ("missing", 5)]
+
+
+def test_the_command_is_quoted_for_the_shell(tmp_path):
+  flags = ["--experiment=matched_flops", "--data=folder:/my photos", "--features=16,32"]
+  sweep_report.write(tmp_path, "matched_flops", ROWS, flags)
+  page = html.unescape((tmp_path / "sweep.html").read_text())
+  assert (
+    "python launch.py --experiment=matched_flops '--data=folder:/my photos' --features=16,32"
+    in page
+  )
 
 
 @pytest.mark.parametrize("rows", [[row(8, 2, "begun")], [row(8, 2, mean=None)]])

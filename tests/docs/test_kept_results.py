@@ -63,3 +63,15 @@ def test_scores_are_rounded_and_nothing_else_is():
     "names": ["a"],
     "deep": [{"ssim": [0.9877]}],
   }
+
+
+def test_what_is_kept_is_quoted_in_a_command_and_not_in_a_name():
+  plain = to_dict(PRESETS["sensitivity"])
+  changed = run_of(**plain | {"data": "folder:/my photos"})
+  assert kept_results.name_of(changed) == "sensitivity_data=folder:-my_photos"
+  assert kept_results.command("", changed).endswith(" '--data=folder:/my photos'")
+  capacity = {"config": {"data": "folder:/my photos", "test_data": ["Set5", "Set14"]}}
+  assert kept_results.command("capacity", capacity) == (
+    "python launch.py --experiment=capacity --manual_dir=SETS '--data=folder:/my photos' "
+    "--test_data=Set5,Set14"
+  )
