@@ -95,7 +95,8 @@ class Launch:
   )
   max_parallel: int = setting(
     0,
-    "points at a time of a launcher (local ones share the devices); 0: one if local, all if slurm",
+    "points at a time of a launcher; of several local ones each has one GPU, where there are "
+    "several, and one at a time has all; 0: one if local, all if slurm",
     at_least=0,
   )
   slurm: str = setting(

@@ -4,11 +4,13 @@ A job is the command that runs one point in a process of its own, as text: it wo
 that the command works in, and a job that is begun again goes on from what is saved there.
 """
 
+import itertools
 import os
 import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,6 +25,7 @@ from sr_jax.processes import sign
 PROGRAM = Path(__file__).parents[1] / "launch.py"
 POLL = 0.2  # seconds
 LOCAL_MINUTES = 60 * 24 * 365  # submitit ends a local job after two minutes unless told otherwise
+SMI_SECONDS = 30  # for nvidia-smi, which hangs on a GPU that is ill
 REQUEUES = 50  # after as many time limits a point is given up: it may not get anywhere
 
 _child: subprocess.Popen | None = None  # of the job that this process is
@@ -171,20 +174,43 @@ def _one_sentence(about: str) -> Iterator[None]:
     raise InputError(f"{about}: {' '.join(str(error).split())}") from error
 
 
+def visible_gpus() -> list[str]:
+  """The GPUs that a program started here may use, as CUDA_VISIBLE_DEVICES names them."""
+  if (visible := os.environ.get("CUDA_VISIBLE_DEVICES")) is not None:
+    names = (name.strip() for name in visible.split(","))
+    return list(itertools.takewhile(lambda name: name not in ("", "-1"), names))  # as CUDA does
+  try:
+    listed = subprocess.run(
+      ["nvidia-smi", "--list-gpus"], capture_output=True, text=True, check=True, timeout=SMI_SECONDS
+    )
+  except (OSError, subprocess.SubprocessError):
+    return []
+  lines = [line for line in listed.stdout.splitlines() if line.startswith("GPU ")]
+  return [str(i) for i in range(len(lines))]
+
+
 def _run_all(executor: Any, sweep: Sweep, points: Sequence[Point], most: int) -> None:
-  """Runs local jobs, some at a time; on a signal, stops those that run."""
-  devices = os.environ.get("CUDA_VISIBLE_DEVICES", "all")
+  """Runs local jobs, some at a time; on a signal, stops those that run.
+
+  Of several at a time each has a GPU, the one with the fewest jobs; one at a time has all.
+  """
+  devices = [os.environ.get("CUDA_VISIBLE_DEVICES", "all")]
+  if most > 1 and len(gpus := visible_gpus()) > 1:
+    devices = gpus
   waiting = list(points)
-  running: dict[Any, Point] = {}
+  running: dict[Any, tuple[Point, str]] = {}
   try:
     while waiting or running:
       while waiting and len(running) < most:
         point = waiting.pop(0)
-        running[executor.submit(run_command, command_of(sweep, point), devices)] = point
-        say(f"begun: {point.name}")
+        taken = Counter(device for _, device in running.values())
+        device = min(devices, key=taken.__getitem__)
+        job = executor.submit(run_command, command_of(sweep, point), device)
+        running[job] = point, device
+        say(f"begun: {point.name}{f' on GPU {device}' if len(devices) > 1 else ''}")
       time.sleep(POLL)
       for job in [job for job in running if job.done()]:
-        point = running.pop(job)
+        point, _ = running.pop(job)
         say(f"{'done' if point.is_done else 'NOT done'}: {point.name} (job {job.job_id})")
   finally:
     for job in running:

@@ -7,13 +7,15 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 
 import pytest
 
 import launch
 from experiments import smoke
+from sr_jax import launching
 from sr_jax.config import Execution, InputError, Launch
-from sr_jax.launching import command_of, parse, run_command
+from sr_jax.launching import command_of, parse, run_command, visible_gpus
 from sr_jax.launching import launch as launch_jobs
 from sr_jax.points import plan
 
@@ -157,6 +159,130 @@ def test_a_local_job_sees_the_devices_that_its_launcher_saw(devices, seen, monke
   file = tmp_path / "seen"
   run_command([sys.executable, "-c", code, str(file), "CUDA_VISIBLE_DEVICES", "unset"], devices)
   assert file.read_text() == seen
+
+
+@pytest.fixture
+def nvidia(tmp_path, monkeypatch):
+  """A function that makes nvidia-smi list so many GPUs, or fail; there is none before."""
+  folder = tmp_path / "nvidia"
+  folder.mkdir()
+  monkeypatch.setenv("PATH", str(folder))
+  monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+
+  def install(count, code=0):
+    lines = "".join(
+      f"echo 'GPU {i}: NVIDIA H200 (UUID: GPU-{i})'\necho '  MIG 1g.18gb Device 0: (UUID: M)'\n"
+      for i in range(count)
+    )
+    (folder / "nvidia-smi").write_text(f"#!/bin/sh\n{lines}exit {code}\n")
+    (folder / "nvidia-smi").chmod(0o755)
+
+  return install
+
+
+@pytest.mark.parametrize(
+  ("text", "expected"),
+  [
+    ("0,1,2", ["0", "1", "2"]),
+    (" 3, GPU-ab ", ["3", "GPU-ab"]),
+    ("2,-1,0", ["2"]),  # CUDA stops there, too
+    ("", []),
+    ("-1", []),
+  ],
+)
+def test_gpus_are_those_that_are_visible(text, expected, nvidia, monkeypatch):
+  nvidia(4)
+  monkeypatch.setenv("CUDA_VISIBLE_DEVICES", text)
+  assert visible_gpus() == expected
+
+
+def test_else_gpus_are_those_of_the_machine(nvidia):
+  assert visible_gpus() == []
+  nvidia(3)
+  assert visible_gpus() == ["0", "1", "2"]
+  nvidia(3, code=9)
+  assert visible_gpus() == []
+
+
+class Jobs:
+  """Stands in for submitit's executor: keeps which devices its jobs have, and how many at once."""
+
+  def __init__(self):
+    self.begun, self.running, self.most_on_one = [], Counter(), Counter()
+
+  def submit(self, function, command, devices):
+    self.begun.append(devices)
+    self.running[devices] += 1
+    self.most_on_one[devices] = max(self.running[devices], self.most_on_one[devices])
+    return Job(self, devices, len(self.begun))
+
+
+class Job:
+  """Ends after one to three polls, so that jobs do not end in the order of their beginning."""
+
+  def __init__(self, jobs, devices, job_id):
+    self.jobs, self.devices, self.job_id = jobs, devices, job_id
+    self.polls = 1 + job_id % 3
+
+  def done(self):
+    self.polls -= 1
+    self.jobs.running[self.devices] -= not self.polls
+    return not self.polls
+
+
+@pytest.fixture
+def jobs(monkeypatch):
+  monkeypatch.setattr(launching, "POLL", 0)
+  return Jobs()
+
+
+def many_points(tmp_path, count):
+  given = {"depth": list(range(count))}
+  execution = Execution(workdir=str(tmp_path / "runs"))
+  return plan("smoke", smoke, smoke.Config(), given, execution)
+
+
+@pytest.mark.parametrize(("most", "shared"), [(2, 1), (3, 1), (4, 2), (6, 2)])
+def test_local_jobs_have_a_gpu_each_and_share_them_evenly_beyond(
+  most, shared, jobs, nvidia, tmp_path
+):
+  nvidia(3)
+  sweep = many_points(tmp_path, 12)
+  launching._run_all(jobs, sweep, sweep.points, most)
+  assert len(jobs.begun) == 12
+  assert set(jobs.begun) <= {"0", "1", "2"}
+  assert len(set(jobs.begun[:most])) == min(most, 3)
+  assert max(jobs.most_on_one.values()) == shared
+
+
+def test_a_gpu_is_free_again_when_its_job_has_ended(jobs, nvidia, monkeypatch, tmp_path):
+  monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "5,7")
+  sweep = many_points(tmp_path, 9)
+  launching._run_all(jobs, sweep, sweep.points, 2)
+  assert jobs.most_on_one == {"5": 1, "7": 1}
+
+
+@pytest.mark.parametrize(
+  ("visible", "most", "devices"),
+  [("0,1", 1, "0,1"), (None, 1, "all"), ("1", 2, "1"), ("", 2, "")],
+)
+def test_local_jobs_one_at_a_time_or_on_one_gpu_see_what_the_launcher_sees(
+  visible, most, devices, jobs, nvidia, monkeypatch, tmp_path
+):
+  nvidia(4)
+  if visible is not None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+  sweep = many_points(tmp_path, 3)
+  launching._run_all(jobs, sweep, sweep.points, most)
+  assert jobs.begun == [devices] * 3
+
+
+def test_local_jobs_without_gpus_see_what_the_launcher_sees(jobs, nvidia, tmp_path):
+  sweep = many_points(tmp_path, 3)
+  launching._run_all(jobs, sweep, sweep.points, 2)
+  nvidia(1)
+  launching._run_all(jobs, sweep, sweep.points, 2)
+  assert jobs.begun == ["all"] * 6
 
 
 SLOW_TO_STOP = """
