@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from sr_jax import arm_run
-from sr_jax.arm_run import Bench, Recipe, edge_of, search_rates
+from sr_jax.arm_run import Bench, Recipe, _status, edge_of, search_rates
 from sr_jax.budget import Arm, budget
 from sr_jax.config import Execution
 from sr_jax.networks import LRNetwork
@@ -72,3 +72,19 @@ def test_without_being_asked_the_grid_stays_and_one_rate_needs_no_search(monkeyp
 @pytest.mark.parametrize(("rate", "edge"), [(0.1, "lowest"), (0.2, None), (0.3, "highest")])
 def test_the_ends_of_the_grid(rate, edge):
   assert edge_of(rate, (0.1, 0.2, 0.3)) == edge
+
+
+@pytest.mark.parametrize(
+  ("test", "training", "status"),
+  [
+    ([31.0, 32.0], [31.0, 32.0], "ok"),
+    ([29.0, 29.5], [31.0, 32.0], "below bicubic"),
+    ([29.0, 29.5], [20.0, 21.0], "did not learn"),  # far worse than bicubic, and finite
+    ([31.0, 32.0], [30.0, 30.0], "did not learn"),  # what a network with a dead layer is
+    ([31.0, None], [31.0, 32.0], "diverged"),
+    ([31.0, 32.0], [31.0, None], "diverged"),
+  ],
+)
+def test_only_what_is_not_finite_diverged(test, training, status):
+  bicubic = {"test": {"psnr": [30.0, 30.0]}, "training": {"psnr": [30.0, 30.0]}}
+  assert _status(test, training, bicubic) == status

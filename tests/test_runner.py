@@ -167,7 +167,7 @@ def test_a_folder_of_photographs_trains_and_every_test_set_is_reported(data, tmp
 
 
 def test_divergence_is_told_and_leaves_a_whole_report(data, tmp_path):
-  flags = ["--steps=5", "--search_steps=5", "--learning_rate=1e6,1e30", "--depth=0"]
+  flags = ["--steps=5", "--search_steps=5", "--learning_rate=1e25,1e30", "--depth=0"]
   out = finish(start(tmp_path, data, *flags))
   (run_dir,) = tmp_path.iterdir()
   results = json.loads((run_dir / "results.json").read_text())

@@ -1,0 +1,252 @@
+"""README's first screen: which sentence stands there is chosen from the contrasts it is about.
+
+Each finding names its contrast, the interval and the decision; nothing about a result is typed.
+"""
+
+from typing import Any
+
+import numpy as np
+
+from docs.comparison_blocks import Kept, about, interval
+from docs.kept_results import changed
+from sr_jax.analysis import tables, verdict
+from sr_jax.analysis.contrasts import contrast
+from sr_jax.analysis.statistics import SESOI, ci_half_width_over_seeds, paired_effect
+from sr_jax.config import as_flags
+from sr_jax.console import markdown_table
+
+SHOWN = {
+  ("lr", "hr"): "the note's own pair",
+  "best": "LR against the best HR network, chosen on validation photographs",
+  ("lr", "lr_tied"): "LR against its own subset, the phases tied",
+  ("hr_untied", "hr_learned"): "HR against its own subset: untied, equal MACs",
+}
+
+
+def blocks(kept: dict[str, Kept]) -> dict[str, str]:
+  """The blocks "verdict" and "findings"."""
+  return {"verdict": _verdict(kept["confirmatory"]), "findings": _findings(kept)}
+
+
+def _verdict(data: Kept) -> str:
+  """The table of the confirmatory run's main contrasts, and what the networks cost."""
+  results = data["results"]
+  test_set, config = results["tests"][0], results["config"]
+  budgets = {name: arm["budget"] for name, arm in results["arms"].items()}
+  rows = [["contrast", "what it asks", "MACs", f"on {test_set} (dB)", "95 % interval", "decision"]]
+  rows[0] += ["median", "pooled"]
+  for key, question in SHOWN.items():
+    each = _contrast(results, key)
+    test = each["test"]
+    macs = [f"{budgets[name]['macs']:,g}" for name in each["contrast"]]
+    rows.append(
+      [
+        tables.between(each["contrast"]),
+        question,
+        " : ".join(macs),
+        f"**{test['mean']:+.3f}**",
+        f"{test['low']:+.3f} to {test['high']:+.3f}",
+        f"**{test['decision']}**",
+        f"{test['median']:+.3f}",
+        f"{test['pooled']:+.3f}",
+      ]
+    )
+  notes = "; ".join(
+    f"{verdict.titled(name)}: {results['arms'][name]['note']}"
+    for name in dict.fromkeys(name for key in SHOWN for name in _contrast(results, key)["contrast"])
+  )
+  trained_on = config["data"].rpartition(":")[2]
+  return (
+    f"At x{config['scale']}, trained on {trained_on}, over {config['seeds']} seeds and the "
+    f"{len(results['images']['test'])} photographs of {test_set}:\n\n{markdown_table(rows)}\n\n"
+    f"MACs are per HR pixel. The mean of differences in dB decides; beside it stand their median "
+    f"over photographs, and the difference where squared errors are pooled before they become dB. "
+    f"{notes}.\n\n{verdict.time_sentence(data['timing'], ['lr', 'hr'])}\n\n{about(data)}"
+  )
+
+
+def _findings(kept: dict[str, Kept]) -> str:
+  results = kept["confirmatory"]["results"]
+  bullets = [
+    _note_pair(results, kept),
+    _other_recipes(kept),
+    _skip(kept),
+    _best_opponent(results),
+    _superset(results, kept),
+    _parameters(results, kept),
+    _tanh(results, kept),
+  ]
+  return "\n".join(f"- {bullet}" for bullet in bullets)
+
+
+def _contrast(results: dict[str, Any], key: str | tuple[str, str]) -> dict[str, Any]:
+  """A contrast that a run reports, by its kind or its arms; computed where it does not."""
+  for each in tables.contrasts(results):
+    if key in (each["kind"], tuple(each["contrast"])):
+      return each
+  assert not isinstance(key, str)
+  return contrast(results, *key)
+
+
+def _effect(results: dict[str, Any], key: str | tuple[str, str], scores: str = "test") -> str:
+  """A contrast as "LR - HR +0.106 (+0.084 to +0.127): supported"."""
+  each = _contrast(results, key)
+  return f"{tables.between(each['contrast'])} {_in_short(each[scores])}"
+
+
+def _in_short(effect: dict[str, Any]) -> str:
+  decision = effect["decision"]
+  if decision == "too few photographs":
+    decision = "too few photographs to decide"
+  return f"{interval(effect)}: {decision}"
+
+
+def _note_pair(results: dict[str, Any], kept: dict[str, Kept]) -> str:
+  pair = _contrast(results, ("lr", "hr"))
+  sets = {results["tests"][0]: pair["test"], **pair["further_tests"]}
+  listed = "; ".join(f"{name} {_in_short(effect)}" for name, effect in sets.items())
+  return (
+    f"**The note's own pair, LR - HR: {pair['test']['decision']}.** By test set: {listed}. On "
+    f"training patches {_in_short(pair['training'])}."
+  )
+
+
+def _other_recipes(kept: dict[str, Kept]) -> str:
+  """The note's pair with one thing of the recipe changed, by decision."""
+  groups: dict[str, list[str]] = {}
+  for name, data in kept.items():
+    flags = changed(data["results"])[1] if name.startswith("sensitivity") else {}
+    if flags and "arms" not in flags:
+      effect = _contrast(data["results"], ("lr", "hr"))["test"]
+      groups.setdefault(effect["decision"], []).append(f"`{as_flags(flags)}` {interval(effect)}")
+  listed = "; ".join(f"*{decision}* with {', '.join(runs)}" for decision, runs in groups.items())
+  return f"**That pair with one thing changed**: {listed}."
+
+
+def _skip(kept: dict[str, Kept]) -> str:
+  """What the bicubic skip is worth to LR itself, on the seeds that both runs have."""
+  with_skip, without = (
+    kept[name]["results"] for name in ("confirmatory", "sensitivity_bicubic_skip=False")
+  )
+  ours, theirs = (
+    {member["seed"]: member["test"]["psnr"] for member in run["arms"]["lr"]["members"]}
+    for run in (with_skip, without)
+  )
+  seeds = sorted(ours.keys() & theirs.keys())
+  psnr = [np.array([scores[seed] for seed in seeds]) for scores in (ours, theirs)]
+  effect = vars(paired_effect(*psnr))
+  if effect["low"] > 0:
+    sense = "so LR's lead is reached *with* an explicit bicubic interpolation"
+  elif effect["high"] < 0:
+    sense = "so LR does better without an explicit bicubic interpolation"
+  else:
+    sense = "so what an explicit bicubic interpolation brings LR is not told from nothing"
+  lead = _contrast(without, ("lr", "hr"))["test"]
+  return (
+    f"**The skip**, which adds bicubic interpolation to each network's output, is worth "
+    f"{interval(effect)} dB to LR itself, {sense}. Without it LR - HR is {_in_short(lead)}."
+  )
+
+
+def _best_opponent(results: dict[str, Any]) -> str:
+  best = _contrast(results, "best")
+  test = best["test"]
+  name = best["contrast"][1]
+  estimates = {
+    "mean": test["mean"],
+    "median over photographs": test["median"],
+    "pooled errors": test["pooled"],
+  }
+  above = sum(value > SESOI for value in estimates.values())
+  listed = ", ".join(f"{estimate} {value:+.3f}" for estimate, value in estimates.items())
+  return (
+    f"**HR is a family.** At equal cost the best of it is {results['arms'][name]['note']}: "
+    f"{tables.between(best['contrast'])} {_in_short(test)}. {above} of {len(estimates)} estimates "
+    f"{'is' if above == 1 else 'are'} above {SESOI} dB: {listed}."
+  )
+
+
+def _superset(results: dict[str, Any], kept: dict[str, Kept]) -> str:
+  """Contrasts of a network with its own strict superset, at equal MACs."""
+  untied = _contrast(results, ("hr_untied", "hr_learned"))
+  costs = [results["arms"][name]["budget"]["macs"] for name in untied["contrast"]]
+  equal = "at the same MACs" if costs[0] == costs[1] else "at other MACs"
+  untie = kept["capacity"]["results"]["parts"]["untie"]["after"]
+  gains = np.subtract(untie["lr"]["training"], untie["lr_tied"]["training"])
+  half_width = ci_half_width_over_seeds(gains)
+  spread = f" +- {half_width:.3f}" if half_width is not None else ""
+  return (
+    f"**More power, nothing else changed** ({equal}, one network a strict superset of the other): "
+    f"{_effect(results, ('hr_untied', 'hr_learned'))}. A trained tied network that is untied and "
+    f"trained on fits its training patches by {gains.mean():+.3f}{spread} dB over itself trained "
+    f"on tied (95 % interval over {len(gains)} seeds)."
+  )
+
+
+def _parameters(results: dict[str, Any], kept: dict[str, Kept]) -> str:
+  """Whether the number of parameters explains the scores."""
+  wide = kept["confirmatory_arms=lr,hr,hr_wide,lr_narrow"]["results"]
+
+  def counts(run: dict[str, Any], first: str, second: str) -> str:
+    sizes = [run["arms"][name]["budget"]["parameters"] for name in (first, second)]
+    return f"{sizes[0]:,} and {sizes[1]:,} parameters"
+
+  narrow, equal = (
+    f"{_effect(wide, pair)} ({counts(wide, *pair)})"
+    for pair in (("lr_narrow", "hr"), ("lr", "hr_wide"))
+  )
+  far, four = (
+    f"{_effect(results, pair)} ({counts(results, *pair)})"
+    for pair in (("lr_far", "hr"), ("hr_k4", "hr"))
+  )
+  decisions = [
+    _contrast(run, pair)["test"]["decision"]
+    for run, pair in ((wide, ("lr_narrow", "hr")), (wide, ("lr", "hr_wide")))
+  ]
+  far_test = _contrast(results, ("lr_far", "hr"))["test"]
+  four_test = _contrast(results, ("hr_k4", "hr"))["test"]
+  explained = all(decision == "equivalent" for decision in decisions)
+  against = far_test["decision"] == "equivalent" or four_test["low"] > 0
+  if explained and against:
+    head = "Equal parameters, equal scores for the note's shapes, but not for all"
+  elif explained:
+    head = "Equal parameters, equal scores"
+  else:
+    head = "Equal parameters do not make equal scores"
+  return (
+    f"**{head}.** {narrow}; {equal}. But {far}, on training patches "
+    f"{_in_short(_contrast(results, ('lr_far', 'hr'))['training'])}; and {four}."
+    if against
+    else f"**{head}.** {narrow}; {equal}. {far}; {four}."
+  )
+
+
+def _tanh(results: dict[str, Any], kept: dict[str, Kept]) -> str:
+  """The contrasts with tanh, and how far its search got beside ReLU's."""
+  runs = [
+    (data["results"]["config"]["steps"], data["results"])
+    for name, data in kept.items()
+    if name.startswith("sensitivity") and data["results"]["config"]["activation"] == "tanh"
+  ]
+  listed = "; ".join(
+    f"{steps:,} steps: {_effect(run, ('lr', 'hr'))}, {_effect(run, ('lr', 'hr_k4'))}"
+    for steps, run in sorted(runs, key=lambda pair: pair[0])
+  )
+  _, shortest = min(runs, key=lambda pair: pair[0])
+  reached = ", ".join(
+    f"{verdict.titled(name)} {_search_psnr(shortest, name):.2f} dB "
+    f"({_search_psnr(results, name):.2f} with ReLU)"
+    for name in shortest["arms"]
+  )
+  bicubic = shortest["bicubic"]["validation_psnr"]
+  return (
+    f"**With tanh**, the activation of the authors' own network: {listed}. The "
+    f"search of {shortest['config']['search_steps']} steps ends on validation photographs at "
+    f"{reached}, where bicubic interpolation has {bicubic:.2f}."
+  )
+
+
+def _search_psnr(results: dict[str, Any], arm: str) -> float:
+  """The best mean validation PSNR of an arm's search over its rates, over the first seed's runs."""
+  search = [each for each in results["arms"][arm]["search"] if each["seed"] == 0]
+  return max(each["validation_psnr"] for each in search if each["validation_psnr"] is not None)
