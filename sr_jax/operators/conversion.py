@@ -186,26 +186,32 @@ def torch_to_deconv(
   scale: int,
   padding: int | Sequence[int] = 0,
   output_padding: int | Sequence[int] = 0,
+  *,
+  out_channels: int,
 ) -> tuple[Float[Array, "*kernel i o"], Padding]:
   """Reads the weight of a PyTorch `ConvTranspose1d`, `2d` or `3d` as the kernel of T.
 
-  PyTorch's `padding` p and `output_padding` e are T's crops (p, p - e).
+  PyTorch's `padding` p and `output_padding` e are T's crops (p, p - e). Its weight is
+  `(in, out / groups, *K)`, so that (8, 1, 3) is a layer of 8 -> 1 channels, or one of 8 -> 8 in 8
+  groups: `out_channels` tells which. Grouped layers are refused.
 
   Args:
-    weight: the layer's `weight`, `(in, out, *K)`; `groups` and `dilation` must be 1.
+    weight: the layer's `weight`, `(in, out, *K)`; its `dilation` must be 1.
     scale: its `stride`, the same on all axes.
     padding: its `padding`, one number or one for each axis.
-    output_padding: its `output_padding`, likewise.
+    output_padding: its `output_padding`, likewise; less than `scale`, as PyTorch demands.
+    out_channels: its `out_channels`.
 
   Returns:
     The kernel `(*K, in, out)` of T and its padding, d pairs (p0, p1).
 
   Raises:
-    ValueError: weight, stride and paddings do not belong together.
+    ValueError: weight, stride and paddings do not belong together; the layer is grouped.
   """
   axes = weight.ndim - 2
   if axes < 1:
     raise ValueError(f"weight must be (in, out, *kernel) with a spatial axis, not {weight.shape}")
+  _check_ungrouped(weight.shape, out_channels)
   kernel = jnp.moveaxis(jnp.asarray(weight), (0, 1), (-2, -1))
   crops = tuple(padding) if isinstance(padding, Sequence) else (padding,) * axes
   extra = (
@@ -222,8 +228,32 @@ def torch_to_deconv(
       f"weight {weight.shape} has {axes} spatial axes; padding {crops} and output_padding {extra} "
       "must have one number for each"
     )
-  pairs = tuple((crop, crop - more) for crop, more in zip(crops, extra, strict=True))
-  return kernel, check_deconv(kernel, scale, pairs)
+  pairs = check_deconv(kernel, scale, [(p, p - e) for p, e in zip(crops, extra, strict=True)])
+  if min(crops) < 0:
+    raise ValueError(f"padding {crops} must be at least 0, as PyTorch demands")
+  if not all(0 <= e < scale for e in extra):
+    raise ValueError(
+      f"output_padding {extra} must be at least 0 and less than the stride, {scale}, as PyTorch "
+      "demands of layers without dilation"
+    )
+  return kernel, pairs
+
+
+def _check_ungrouped(shape: tuple[int, ...], out_channels: int) -> None:
+  """Compares the channels of a PyTorch weight with its layer's."""
+  inputs, outputs = shape[:2]
+  if out_channels == outputs:
+    return
+  channels = f"weight {shape} has {outputs} output channels, but out_channels is {out_channels}"
+  groups, rest = divmod(out_channels, max(outputs, 1))
+  if groups < 2 or rest or inputs % groups:
+    raise ValueError(
+      f"{channels}: in (in, out, *kernel) the two must be equal; is it a ConvTranspose's weight?"
+    )
+  raise ValueError(
+    f"{channels}: its groups are {groups}, and grouped layers are not read; read each group by "
+    f"itself, weight[:{inputs // groups}] and so on, with out_channels={outputs}"
+  )
 
 
 def channel_to_phase_major(x: Shaped[AnyArray, "*any c"], phases: int) -> Shaped[Array, "*any c"]:

@@ -221,13 +221,42 @@ def test_torch_conv_transpose():
   cases = list(torch_cases("transposed"))
   assert len(cases) == 13
   for name, x, weight, expected, (strides, padding, output_padding) in cases:
-    kernel, crops = torch_to_deconv(weight, strides[0], padding, output_padding)
+    outputs = weight.shape[1]
+    kernel, crops = torch_to_deconv(
+      weight, strides[0], padding, output_padding, out_channels=outputs
+    )
     for layer in (compiled, transposed_conv):
       y = layer(jnp.asarray(x), kernel, strides[0], crops)
       np.testing.assert_array_equal(y, expected, err_msg=name)
     if len(set(padding)) == len(set(output_padding)) == 1:
-      _, as_numbers = torch_to_deconv(weight, strides[0], padding[0], output_padding[0])
+      _, as_numbers = torch_to_deconv(
+        weight, strides[0], padding[0], output_padding[0], out_channels=outputs
+      )
       assert as_numbers == crops
+
+
+def test_a_torch_weight_is_not_read_without_the_layers_channels():
+  """(8, 1, 3) may be 8 -> 1 channels, or 8 groups of 1 -> 1: the weight alone does not tell."""
+  weight = np.ones((8, 1, 3), np.float32)
+  with pytest.raises(TypeError, match="out_channels"):
+    torch_to_deconv(weight, 2, 1)
+  assert torch_to_deconv(weight, 2, 1, out_channels=1)[0].shape == (3, 8, 1)
+
+
+def test_one_group_of_a_grouped_torch_layer_is_a_layer():
+  """As the error recommends: PyTorch's groups are independent layers beside each other."""
+  weight = np.random.default_rng(0).integers(-4, 5, (4, 2, 3)).astype(np.float32)
+  x = np.random.default_rng(1).integers(-4, 5, (1, 5, 4)).astype(np.float32)
+  expected = np.zeros((1, 2 * 4 + 3, 4), np.float32)  # y[2 i + a, 2 group + o], by its definition
+  for i, a, group, channel, o in np.ndindex(5, 3, 2, 2, 2):
+    tap = weight[2 * group + channel, o, a]
+    expected[0, 2 * i + a, 2 * group + o] += tap * x[0, i, 2 * group + channel]
+  parts = []
+  for group in range(2):
+    own = slice(2 * group, 2 * group + 2)
+    kernel, crops = torch_to_deconv(weight[own], 2, out_channels=2)
+    parts.append(transposed_conv(jnp.asarray(x[:, :, own]), kernel, 2, crops))
+  np.testing.assert_array_equal(np.concatenate(parts, axis=-1), expected)
 
 
 def test_torch_pixel_shuffle():
@@ -248,6 +277,10 @@ def test_torch_pixel_shuffle():
     assert not np.array_equal(lr_kernel, channel_major)
 
 
+def read_torch(weight, scale, padding=0, output_padding=0, out_channels=4):
+  return torch_to_deconv(weight, scale, padding, output_padding, out_channels=out_channels)
+
+
 KERNEL, LR = np.ones((3, 3, 2, 4), np.float32), np.ones((2, 2, 3, 8), np.float32)
 TORCH, ONES = np.ones((2, 4, 3, 3), np.float32), ((1, 1), (1, 1))
 BAD = {
@@ -266,8 +299,26 @@ BAD = {
   "name": (flax_to_deconv, (KERNEL, 2, "CIRCULAR"), "'SAME', 'VALID' or numbers, not 'CIRCULAR'"),
   "flax_scale": (flax_to_deconv, (KERNEL, (2, 2), "SAME"), "scale must be a whole number"),
   "flax_rank": (flax_to_deconv, (KERNEL, 2, (1, 1, 1)), "wants padding to be 2 pairs"),
-  "torch_rank": (torch_to_deconv, (TORCH, 2, (1, 1, 1)), r"weight \(2, 4, 3, 3\) has 2 spatial"),
-  "torch_2d": (torch_to_deconv, (TORCH[:, :, 0, 0], 2), r"weight must be \(in, out, \*kernel\)"),
+  "torch_rank": (read_torch, (TORCH, 2, (1, 1, 1)), r"weight \(2, 4, 3, 3\) has 2 spatial"),
+  "torch_2d": (read_torch, (TORCH[:, :, 0, 0], 2), r"weight must be \(in, out, \*kernel\)"),
+  "torch_grouped": (read_torch, (TORCH, 2, 1, 0, 8), r"has 4 .* is 8: its groups are 2,"),
+  "torch_depthwise": (
+    read_torch,
+    (np.ones((8, 1, 3), np.float32), 2, 1, 0, 8),
+    r"weight \(8, 1, 3\) has 1 .* is 8: its groups are 8, .*weight\[:1\] and so on",
+  ),
+  "torch_channels": (read_torch, (TORCH, 2, 1, 0, 3), r"weight .* has 4 .* out_channels is 3: in"),
+  "torch_transposed": (read_torch, (TORCH, 2, 1, 0, 2), r"has 4 .* out_channels is 2: in"),
+  "torch_no_channels": (read_torch, (TORCH, 2, 1, 0, 0), r"has 4 .* out_channels is 0: in"),
+  "torch_output_padding": (read_torch, (TORCH, 2, 1, 2), r"output_padding \(2, 2\) .* stride, 2"),
+  "torch_one_axis": (read_torch, (TORCH, 2, 1, (0, 3)), r"output_padding \(0, 3\) .* stride, 2"),
+  "torch_stride_1": (read_torch, (TORCH, 1, 1, 1), r"output_padding \(1, 1\) .* stride, 1"),
+  "torch_negative_output": (read_torch, (TORCH, 2, 1, -1), r"output_padding \(-1, -1\) .* stride"),
+  "torch_negative": (read_torch, (TORCH, 2, (0, -1)), r"padding \(0, -1\) .* at least 0"),
+  "torch_large": (read_torch, (TORCH, 2, 4), r"crops more than the kernel"),
+  "torch_fraction": (read_torch, (TORCH, 2, 0.5), r"must be whole numbers, not 0.5"),
+  "torch_stride": (read_torch, (TORCH, 0, 1), r"scale must be a whole number of at least 1, not 0"),
+  "torch_strides": (read_torch, (TORCH, (2, 2), 1), r"scale must be a whole number.*\(2, 2\)"),
   "order": (channel_to_phase_major, (LR, 3), r"x \(2, 2, 3, 8\): .* multiple of phases, 3"),
   "back": (phase_to_channel_major, (LR, 3), r"x \(2, 2, 3, 8\): .* multiple of phases, 3"),
 }
