@@ -7,10 +7,12 @@ lossless also for a JPEG, of the same name in DIR, which is made if need be; ima
 unless --overwrite.
 
 The network upscales luminance. Chroma (Cb and Cr of ITU-R BT.601) and alpha are enlarged by bicubic
-interpolation. Gray stays gray, 16-bit gray stays 16-bit; palettes and CMYK become RGB, black and
-white becomes gray. Pillow reads 16-bit colour as 8-bit, and of several frames the first.
-Photographs are turned as their EXIF tag says and keep their ICC profile (but for CMYK's). Large
-ones are upscaled in tiles that leave no seam; beyond about 178 million pixels they are refused.
+interpolation. Colour is multiplied by alpha before and divided by it after, so that what a file
+holds under transparent pixels changes nothing that is seen. Gray stays gray, 16-bit gray stays
+16-bit; palettes and CMYK become RGB, black and white becomes gray. Pillow reads 16-bit colour as
+8-bit, and of several frames the first. Photographs are turned as their EXIF tag says and keep their
+ICC profile (but for CMYK's). Large ones are upscaled in tiles that leave no seam; beyond about 178
+million pixels they are refused.
 """
 
 import os
@@ -59,7 +61,7 @@ def upscale_image(
   upscaled = tiling.upscale_tiles(by.network, by.params, planes.luminance, tiles)
   for part, luminance in counted(upscaled, len(tiles), name):
     beside = imresize_part(planes.beside, scale, part)
-    pixels[part] = compose(luminance, beside, planes.mode)
+    pixels[part] = compose(luminance, beside, planes.mode, planes.premultiplied)
   return Image.fromarray(pixels[:, :, 0] if shape[2] == 1 else pixels)
 
 

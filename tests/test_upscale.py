@@ -15,6 +15,7 @@ from sr_jax.data.images import decode
 from sr_jax.data.planes import take_apart
 from sr_jax.networks import LRNetwork, describe
 from sr_jax.networks import upscale as upscale_whole
+from sr_jax.operators.colour import OFFSETS, TO_YCBCR, from_ycbcr
 from sr_jax.operators.resize import imresize
 from sr_jax.training import population, sharding
 from sr_jax.training.checkpoints import Checkpoints
@@ -63,17 +64,103 @@ def luminance_of(by, lr):
   return np.asarray(run(by.params, lr[None, :, :, None]), np.float64)[0, :, :, 0]
 
 
+def muted(mode="RGB", size=(40, 30)):
+  """A photograph whose tones stay away from black and white, so that nothing is clipped."""
+  return photo(mode, size).point(lambda value: 64 + value // 2)
+
+
 def test_luminance_is_the_networks_and_the_rest_is_bicubic(network):
-  image = photo("RGB").point(lambda value: 64 + value // 2).convert("RGBA")  # nothing is clipped
-  image.putalpha(photo("L", image.size).rotate(180))
-  planes = take_apart(image, "RGBA")
+  planes = take_apart(muted(), "RGB")
   y = luminance_of(network, planes.luminance)
-  found = take_apart(upscale_image(image, "", network), "RGBA")
-  chroma = imresize(planes.beside[:, :, :2], 2)
-  np.testing.assert_allclose(found.luminance, y, rtol=0, atol=0.6 / 255)
-  np.testing.assert_allclose(found.beside[:, :, :2], chroma, rtol=0, atol=0.6)
-  alpha = imresize(as_float(image.getchannel("A")), 2).clip(0, 255)
-  np.testing.assert_allclose(found.beside[:, :, 2], alpha, rtol=0, atol=0.5 + 1e-4)
+  result = take_apart(upscale_image(muted(), "", network), "RGB")
+  np.testing.assert_allclose(result.luminance, y, rtol=0, atol=0.6 / 255)
+  np.testing.assert_allclose(result.beside, imresize(planes.beside, 2), rtol=0, atol=0.6)
+
+
+def translucent(mode, size=(40, 30)):
+  """A photograph with alpha of all values: a disc that fades to nothing at its edge."""
+  image = photo("RGB" if mode == "P" else mode.removesuffix("A"), size)
+  if mode == "P":
+    palette = image.quantize(8)
+    return as_file(palette, "PNG", transparency=bytes([0, 0, 9, 90, 200, 255, 255, 255]))
+  x, y = np.meshgrid(*(np.linspace(-1, 1, side) for side in size))
+  alpha = (600 * (1 - np.hypot(x, y))).clip(0, 255).astype(np.uint8)
+  image.putalpha(Image.fromarray(alpha))
+  return image
+
+
+def with_other_hidden_colours(image):
+  """The same image, but for the colours of pixels that nobody sees."""
+  if image.mode == "P":
+    transparency = image.info["transparency"]
+    colours = image.getpalette()
+    for entry, alpha in enumerate(transparency):
+      if not alpha:
+        colours[3 * entry : 3 * entry + 3] = [255, 0, 255 - entry]
+    other = image.copy()
+    other.putpalette(colours)
+    return other
+  pixels = np.array(image)
+  hidden = pixels[:, :, -1] == 0
+  noise = np.random.default_rng(0).integers(0, 256, (*hidden.shape, pixels.shape[2] - 1), np.uint8)
+  pixels[hidden, :-1] = noise[hidden]
+  return Image.fromarray(pixels)
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "LA", "P"])
+def test_the_colours_of_hidden_pixels_change_no_bit(network, mode):
+  image = translucent(mode)
+  other = with_other_hidden_colours(image)
+  assert np.abs(as_float(other.convert("RGBA")) - as_float(image.convert("RGBA"))).max() > 100
+  upscaled = [np.asarray(upscale_image(one, "", network)) for one in (image, other)]
+  np.testing.assert_array_equal(*upscaled)
+  assert (upscaled[0][..., -1] == 0).any()
+  assert (upscaled[0][upscaled[0][..., -1] == 0] == 0).all()
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "LA"])
+def test_an_opaque_image_has_the_colours_that_it_has_without_alpha(network, mode):
+  bare = photo(mode.removesuffix("A"))
+  opaque = bare.copy()
+  opaque.putalpha(255)
+  result = np.asarray(upscale_image(opaque, "", network))
+  expected = np.asarray(upscale_image(bare, "", network))
+  np.testing.assert_array_equal(result[..., :-1].reshape(expected.shape), expected)
+  assert (result[..., -1] == 255).all()
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "LA"])
+def test_what_shows_on_black_is_what_the_network_makes_of_what_shows_on_black(network, mode):
+  image = translucent(mode)
+  bare = muted(mode.removesuffix("A"), image.size)
+  bare.putalpha(image.getchannel("A"))
+  alpha = as_float(bare)[..., -1:] / 255
+  shown = as_float(bare)[..., :-1] * alpha
+  if mode == "RGBA":
+    planes = OFFSETS + shown @ TO_YCBCR.T
+    y = 255 * luminance_of(network, (planes[..., 0] / 255).astype(np.float32))
+    expected = from_ycbcr(np.dstack([y, imresize(planes[..., 1:], 2)]))
+  else:
+    lr = (shown[..., 0] / 255).astype(np.float32)
+    expected = 255 * luminance_of(network, lr)[..., None]
+  result = as_float(upscale_image(bare, "", network))
+  opacity = imresize(as_float(bare.getchannel("A")), 2)
+  np.testing.assert_allclose(result[..., -1], opacity.clip(0, 255), rtol=0, atol=0.5 + 1e-4)
+  visible = opacity > 64  # below, 8 bits hold too little of it, and colours are clipped
+  ours = result[..., :-1] * opacity[..., None] / 255
+  np.testing.assert_allclose(ours[visible], expected[visible], rtol=0, atol=0.6)
+
+
+def test_one_colour_stays_that_colour_under_any_alpha(network, monkeypatch):
+  """Chroma and alpha are both bicubic, so the colour of a logo does not ring at its edge."""
+  bicubic = lambda network, params, lr, tiles: [((slice(None),) * 2, imresize(lr, 2))]  # noqa: E731
+  monkeypatch.setattr("sr_jax.upscale.tiling.upscale_tiles", bicubic)
+  pixels = np.zeros((20, 20, 4), np.uint8)
+  pixels[6:14, 6:14] = (200, 40, 90, 255)
+  result = np.asarray(upscale_image(Image.fromarray(pixels), "", network))
+  visible = result[..., -1] > 0
+  assert visible.sum() > 16 * 16
+  np.testing.assert_allclose(result[visible, :-1], [[200, 40, 90]] * visible.sum(), atol=1)
 
 
 def test_gray_is_the_networks_alone_and_keeps_16_bits(network):
@@ -132,9 +219,9 @@ def test_an_opaque_image_stays_opaque_and_a_transparent_palette_transparent(netw
 
 
 @pytest.mark.usefixtures("optimised")
-@pytest.mark.parametrize("mode", ["RGBA", "I;16"])
+@pytest.mark.parametrize("mode", ["RGBA", "LA", "I;16"])
 def test_tiles_of_an_image_leave_no_seam(network, mode):
-  image = photo(mode, (103, 71))
+  image = translucent(mode, (103, 71)) if mode.endswith("A") else photo(mode, (103, 71))
   whole = upscale_image(image, "", network, side=200)
   np.testing.assert_array_equal(upscale_image(image, "", network, side=40), whole)
 

@@ -1,7 +1,7 @@
 """Luminance and chroma of 8-bit images: YCbCr of ITU-R BT.601, as MATLAB's `rgb2ycbcr`."""
 
 import numpy as np
-from jaxtyping import Float, UInt8
+from jaxtyping import Float, Real, UInt8
 
 # Of R, G and B in 0..255. Many copies hold 64.738 for 65.738 in these weights' other form,
 # (65.738, 129.057, 25.064) / 256.
@@ -25,8 +25,8 @@ def unrounded_luminance(rgb: UInt8[np.ndarray, "h w 3"]) -> Float[np.ndarray, "h
   return 16 + rgb @ WEIGHTS
 
 
-def to_ycbcr(rgb: UInt8[np.ndarray, "h w 3"]) -> Float[np.ndarray, "h w 3"]:
-  """Y in 16..235, Cb and Cr in 16..240 of RGB, in double precision and not rounded."""
+def to_ycbcr(rgb: Real[np.ndarray, "h w 3"]) -> Float[np.ndarray, "h w 3"]:
+  """Y in 16..235, Cb and Cr in 16..240 of RGB in 0..255, in double precision and not rounded."""
   return OFFSETS + rgb @ TO_YCBCR.T
 
 
