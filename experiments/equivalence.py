@@ -2,8 +2,8 @@
 
 Walks through Shi et al. (2016, arXiv 1609.07009) in order: the two matrices of one dimension (Fig.
 2 and 3), the four phases of two (Fig. 4 to 7), a trained sub-pixel layer drawn as the deconvolution
-it is, the lift of HR networks to LR space, and a verdict, computed here, on each of the note's
-sentences.
+it is, the lift of HR networks to LR space, and a verdict, computed here, on those sentences of the
+note that `claims` lists and on the speed; others of the note are not judged.
 
   python launch.py --experiment=equivalence
   python launch.py --experiment=equivalence --checkpoint=runs/matched_flops-HASH
@@ -75,7 +75,7 @@ class Layer(NamedTuple):
 
 
 def headline(run_dir: Path) -> dict[str, str]:
-  """How many of the note's sentences a finished run found to be what."""
+  """How many of the judged sentences a finished run found to be what."""
   results, timing = (read_json(run_dir / f"{name}.json") for name in ("results", "timing"))
   verdicts = [row[2] for row in identities_report.rows(results, timing)[1:]]
   return {word: str(verdicts.count(word)) for word in ("right", "right when", "loose", "wrong")}
@@ -108,7 +108,7 @@ def main(config: Config, execution: Execution, run_dir: Path) -> dict[str, str]:
     {"axes": d, "difference": claims.deviation_of_three_implementations(d, 2, 4, 2)}
     for d in (1, 2, 3)
   ]
-  say("Section 3: the lift, and every sentence of the note")
+  say("Section 3: the lift, and a verdict on sentences of all three sections")
   draw_lift(draw)
   found = claims.findings()
   interruption.raise_if_requested()

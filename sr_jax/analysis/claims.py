@@ -1,6 +1,8 @@
-"""What the note says (arXiv 1609.07009), sentence by sentence, and what a computation finds.
+"""Sentences of the note (arXiv 1609.07009), and what computations find of them.
 
-Each check measures in float64 and returns a verdict with its evidence; nothing is typed in.
+Each check measures in float64; its verdict and its words are chosen by what it measured. What it
+does not decide is said to be open. `CHECKS` lists the sentences that are judged, not all of the
+note's.
 """
 
 import dataclasses
@@ -11,18 +13,22 @@ from typing import Literal
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax import lax
 
+from sr_jax.analysis.layer_overlap import EXACT_LIFT, compare_layers, deviation_of_lift, tied_share
 from sr_jax.budget import budget, note_pair
-from sr_jax.networks import HRNetwork, LiftedNetwork, LRNetwork, lift_network, upscale
-from sr_jax.operators.conv import conv, same_padding
+from sr_jax.networks import HRNetwork, LiftedNetwork, LRNetwork
+from sr_jax.operators.conv import conv
 from sr_jax.operators.conversion import deconv_to_lr, lr_to_deconv
-from sr_jax.operators.lifting import lift_conv
 from sr_jax.operators.shuffle import depth_to_space
 from sr_jax.operators.upsampling import sub_pixel_conv, transposed_conv, zero_insertion_conv
 
 Verdict = Literal["right", "right when", "loose", "wrong"]
 EXACT = 1e-12  # of float64 sums in another order
 LARGEST = 12  # kernel whose correspondence is looked at for every crop
+# (spatial axes, scale, kernel size, samples cropped at the start)
+LAYERS = list(itertools.product((1, 2, 3), (2, 3), (2, 3, 4), (0, 1)))
+OTHER_SIZES = [(1, r, K, 0) for r in (2, 3, 4) for K in range(1, 10) if K % r]
 
 LR_PAIR, HR_PAIR = LRNetwork(), HRNetwork()  # the note's Section 3: 32 maps 3x3, 8 maps 6x6
 
@@ -50,29 +56,51 @@ def deviation_of_three_implementations(axes: int, scale: int, size: int, low: in
       exact = transposed_conv(x, kernel, scale, padding)
       return [jnp.abs(form - exact).max() for form in forms]
 
-    return max(map(float, jax.jit(deviations)(x, kernel)))
+    return float(np.max(jax.jit(deviations)(x, kernel)))
 
 
-def _exact(deviation: float, what: str, tolerance: float = EXACT) -> str:
-  """The deviation as text.
+def deviations_of_sub_pixel(axes: int, scale: int, size: int, low: int) -> tuple[float, float]:
+  """How far a sub-pixel convolution is from the transposed convolution of a random filter.
 
-  Raises:
-    ArithmeticError: it is no rounding error: then this project is wrong, not the note.
+  The sub-pixel convolution is written out as the note draws it (Fig. 3): zeros between the samples,
+  q = K - 1 - p around them, and a correlation.
+
+  Returns:
+    the largest difference in float64 if its filter is the other's reversed, and if it is the same.
   """
-  if not deviation < tolerance:
-    raise ArithmeticError(f"{what} deviates by {deviation:.1e}: a bug of the operators")
-  return f"{deviation:.0e}"
+  with jax.enable_x64():
+    rng = np.random.default_rng(0)
+    x = jnp.asarray(rng.standard_normal((2, *(5,) * axes, 3)))
+    kernel = jnp.asarray(rng.standard_normal((*(size,) * axes, 3, 2)))
+    reversed_kernel = lax.rev(kernel, tuple(range(axes)))
+    p = (low, size - 1 - low)
+    q = tuple(size - 1 - crop for crop in p)
+
+    def deviations(x: jax.Array, kernels: list[jax.Array]) -> list[jax.Array]:
+      exact = transposed_conv(x, kernels[1], scale, (p,) * axes)
+      edges = ((0, 0, 0), *((0, 0, scale - 1),) * axes, (0, 0, 0))
+      between = lax.pad(x, jnp.zeros((), x.dtype), edges)
+      return [jnp.abs(conv(between, f, (q,) * axes) - exact).max() for f in kernels]
+
+    first, second = jax.jit(deviations)(x, [reversed_kernel, kernel])
+    return float(first), float(second)
 
 
 def reversed_filter() -> tuple[Verdict, str]:
-  """Transposed convolution against sub-pixel convolution on many layers."""
-  layers = list(itertools.product((1, 2, 3), (2, 3), (2, 3, 4), (0, 1)))
-  worst = max(deviation_of_three_implementations(*layer) for layer in layers)
-  shown = _exact(worst, "a transposed convolution as a sub-pixel convolution")
-  return "right", (
-    f"with padding q = K - 1 - p; largest difference over {len(layers)} layers of 1 to 3 axes: "
-    f"{shown}"
+  """Transposed convolution against sub-pixel convolution, its filter reversed and not."""
+  reversed_, unreversed = zip(*(deviations_of_sub_pixel(*layer) for layer in LAYERS), strict=True)
+  forms = [deviation_of_three_implementations(*layer) for layer in LAYERS]
+  worst, control = float(np.max([*reversed_, *forms])), float(np.min(unreversed))
+  evidence = (
+    f"with padding q = K - 1 - p; largest difference over {len(LAYERS)} layers of "
+    f"{min(LAYERS)[0]} to {max(LAYERS)[0]} axes: {worst:.0e}, smallest with the filter not "
+    f"reversed: {control:.1g}"
   )
+  if not worst < EXACT:
+    return "wrong", evidence
+  if not control > EXACT:
+    return "loose", f"the filter need not be reversed: {evidence}"
+  return "right", evidence
 
 
 def deviation_of_lr_form(axes: int, scale: int, size: int, low: int) -> float:
@@ -95,38 +123,59 @@ def deviation_of_lr_form(axes: int, scale: int, size: int, low: int) -> float:
 def one_to_one() -> tuple[Verdict, str]:
   """For which kernels and crops is the correspondence one to one, without structural zeros?"""
   cases = [(r, K, p) for r in (2, 3, 4) for K in range(r, LARGEST + 1) for p in range(K)]
-  dense = set()
+  dense, with_zeros = set(), set()
   for scale, size, low in cases:
     kernel = np.arange(1.0, size + 1, dtype=np.float32)[:, None, None]
     form = deconv_to_lr(kernel, scale, ((low, 0),))
     back, _ = lr_to_deconv(form[0], scale, *form[1:])
     if form[0].size == kernel.size and np.array_equal(back, kernel):
       dense.add((scale, size, low))
+    elif (np.asarray(form[0]) == 0).any():
+      with_zeros.add((scale, size, low))
   checked = [
     (axes, r, k * r, p) for axes in (1, 2, 3) for r in (2, 3) for k in (2, 3) for p in (0, r)
   ]
-  worst = max(deviation_of_lr_form(*layer) for layer in checked)
-  shown = _exact(worst, "an LR convolution and a shuffle as the deconvolution")
+  worst = float(np.max([deviation_of_lr_form(*layer) for layer in checked]))
+  if not worst < EXACT:
+    return "wrong", f"the two differ, in 1 to 3 axes, by up to {worst:.0e}"
   aligned = {(r, K, p) for r, K, p in cases if K % r == 0 and p % r == 0}
   rule = "exactly those" if dense == aligned else f"not those ({len(dense & aligned)} of them)"
   evidence = (
-    f"the one always is the other, in 1 to 3 axes to {shown}; one to one, bit for bit, in "
-    f"{len(dense)} of {len(cases)} (r, K, p0), {rule} with K = k r and p0 = 0 mod r; elsewhere the "
-    "LR kernel has taps that must stay zero"
+    f"the one always is the other, in 1 to 3 axes to {worst:.0e}; one to one, bit for bit, in "
+    f"{len(dense)} of {len(cases)} (r, K, p0), {rule} with K = k r and p0 = 0 mod r"
   )
-  return ("right" if len(dense) == len(cases) else "right when"), evidence
+  rest = len(cases) - len(dense)
+  if rest:
+    where = "elsewhere" if len(with_zeros) == rest else f"in {len(with_zeros)} of the {rest} others"
+    evidence += f"; {where} the LR kernel has taps that must stay zero"
+  if not dense:
+    return "wrong", evidence
+  return ("right when" if rest else "right"), evidence
+
+
+def _filled_taps(scale: int, size: int) -> tuple[int, int, bool]:
+  """How many LR taps a filter fills and of how many, and whether each of its own is there once."""
+  kernel = np.arange(1.0, size + 1, dtype=np.float32)
+  lr_kernel = np.asarray(deconv_to_lr(kernel[:, None, None], scale, ((0, 0),))[0])
+  filled = np.sort(lr_kernel[lr_kernel != 0])
+  return filled.size, lr_kernel.size, np.array_equal(filled, kernel)
 
 
 def other_sizes() -> tuple[Verdict, str]:
   """Kernels whose size is not a multiple of the scale, as the note's f = (1, 2, 3)."""
-  layers = [(1, r, K, 0) for r in (2, 3, 4) for K in range(1, 10) if K % r]
-  worst = max(deviation_of_three_implementations(*layer) for layer in layers)
-  shown = _exact(worst, "a filter of another size")
-  lr_kernel, _, _ = deconv_to_lr(np.array([1.0, 2, 3], np.float32)[:, None, None], 2, ((0, 0),))
-  zeros = int((np.asarray(lr_kernel) == 0).sum())
-  return "right", (
-    f"largest difference over {len(layers)} sizes: {shown}; an injection, not onto: f = (1, 2, 3) "
-    f"fills {lr_kernel.size - zeros} of {lr_kernel.size} taps"
+  worst = float(np.max([deviation_of_three_implementations(*layer) for layer in OTHER_SIZES]))
+  taps = [_filled_taps(scale, size) for _, scale, size, _ in OTHER_SIZES]
+  onto = sum(filled == room for filled, room, _ in taps)
+  injective = all(once for _, _, once in taps)
+  kind = "an injection" if injective else "not an injection"
+  if onto < len(taps):
+    kind += f", {f'onto for {onto} sizes only' if onto else 'not onto'}"
+  else:
+    kind += ", and onto"
+  filled, room, _ = _filled_taps(2, 3)
+  return ("right" if worst < EXACT else "wrong"), (
+    f"largest difference over {len(OTHER_SIZES)} sizes: {worst:.0e}; {kind}: f = (1, 2, 3) fills "
+    f"{filled} of {room} taps"
   )
 
 
@@ -167,63 +216,37 @@ def equal_receptive_fields() -> tuple[Verdict, str]:
   return "right when", f"it is one layer, not a stack: {evidence}"
 
 
-def deviation_of_lift(network: HRNetwork) -> float:
-  """Largest difference between a random HR network and its lift, in float64."""
-  with jax.enable_x64():
-    rng = np.random.default_rng(0)
-    params = network.init(jax.random.key(0), jnp.zeros((1, 8, 8, 1)))["params"]
-    params = jax.tree.map(lambda p: jnp.asarray(p + 0.1 * rng.standard_normal(p.shape)), params)
-    x = jnp.asarray(rng.random((1, 9, 8, 1)))
-    lifted, lr_params = lift_network(network, params)
-    difference = upscale(network, params, x) - upscale(lifted, lr_params, x)
-    return float(jnp.abs(difference).max())
-
-
-def tied_share(kernel_size: int, scale: int, lr_kernel_size: int) -> tuple[int, float]:
-  """How one HR layer and one LR layer of a map a phase overlap, measured by linear algebra.
-
-  Returns:
-    how many LR pixels a side a lifted random HR kernel really uses, and which part (0 to 1) of a
-    random LR kernel no lifted HR kernel reproduces.
-  """
-  with jax.enable_x64():
-    taps, phases = kernel_size**2, scale**2
-    padding = (same_padding(kernel_size),) * 2
-    basis = jnp.eye(taps).reshape(kernel_size, kernel_size, 1, taps)
-    lr_basis, _ = lift_conv(basis, scale, padding)
-    side = lr_basis.shape[0]
-    lifted = np.asarray(lr_basis).reshape(side, side, phases, phases, taps)
-    used = np.flatnonzero(np.abs(lifted).sum(axis=(1, 2, 3, 4)))
-    room = max(side, lr_kernel_size)
-    rng = np.random.default_rng(0)
-    wanted = np.zeros((room, room, phases, phases))
-    edge = (room - lr_kernel_size) // 2
-    window = slice(edge, edge + lr_kernel_size)
-    wanted[window, window] = rng.standard_normal((lr_kernel_size, lr_kernel_size, phases, phases))
-    padded = np.zeros((room, room, phases, phases, taps))
-    padded[:side, :side] = lifted
-    family = padded.reshape(-1, taps)
-    nearest = family @ np.linalg.lstsq(family, wanted.ravel(), rcond=None)[0]
-    missing = np.linalg.norm(wanted.ravel() - nearest) / np.linalg.norm(wanted)
-    return int(used[-1] - used[0] + 1), float(missing)
-
-
 def more_representation_power() -> tuple[Verdict, str]:
-  """Does the LR family contain the HR family? The lift says exactly when."""
+  """Does the LR family contain the HR family?
+
+  Layers that contain one another one by one make networks that do. The reverse is not so: what a
+  layer cannot compute, several may. So a network is found to be contained, or it is open.
+  """
   scale, k = LR_PAIR.scale, LR_PAIR.kernel_size
+  size, lr_size = (f"{n.kernel_size}x{n.kernel_size}" for n in (HR_PAIR, LR_PAIR))
+  if _is_subset(HR_PAIR):
+    worst = deviation_of_lift(HR_PAIR)
+    if worst < EXACT_LIFT:
+      return "right", (
+        f"HR {size} lifts into the LR family (exact to {worst:.0e}), so LR has all of its "
+        "representation power"
+      )
+    return "loose", f"open: HR {size} differs from its lift into the LR family by {worst:.0e}"
+  side, missing = tied_share(HR_PAIR.kernel_size, scale, k)
+  layers = compare_layers(size, lr_size, f"{side}x{side}" if side > k else None, missing)
   tied = HR_PAIR.clone(kernel_size=scale * (k - 1) + 1, upsampling="transposed_conv")
-  worst = _exact(max(deviation_of_lift(tied), deviation_of_lift(HR_PAIR)), "the lift", 1e-10)
-  size = f"{HR_PAIR.kernel_size}x{HR_PAIR.kernel_size}"
-  if LiftedNetwork(HR_PAIR).layers == LR_PAIR.layers:
-    return "right", f"HR {size} lifts into the LR family (exact to {worst})"
-  needed, missing = tied_share(HR_PAIR.kernel_size, scale, k)
-  subset = LiftedNetwork(tied).layers == LR_PAIR.layers
+  worst = deviation_of_lift(tied)
+  contained = _is_subset(tied) and worst < EXACT_LIFT
   return "loose", (
-    f"a lifted HR layer of {size} uses {needed}x{needed} LR pixels, an LR layer has {k}x{k}, and "
-    f"{missing:.0%} of a random one no HR layer of {size} reproduces, so neither network contains "
-    f"the other and the question is empirical; HR {tied.kernel_size}x{tied.kernel_size} with a "
-    f"learned front is {'' if subset else 'not '}a subset of LR (lift exact to {worst})"
+    f"{layers}; whether one of the whole networks contains the other is open, and which is better "
+    f"an empirical question; HR {tied.kernel_size}x{tied.kernel_size} with a learned front is "
+    f"{'' if contained else 'not shown to be '}a subset of LR (its lift deviates by {worst:.0e})"
   )
+
+
+def _is_subset(network: HRNetwork) -> bool:
+  """Whether the layers of a lifted HR network are those of the LR network."""
+  return LiftedNetwork(network).layers == LR_PAIR.layers
 
 
 CHECKS: tuple[tuple[str, str, Callable[[], tuple[Verdict, str]]], ...] = (
@@ -249,7 +272,7 @@ CHECKS: tuple[tuple[str, str, Callable[[], tuple[Verdict, str]]], ...] = (
 
 
 def findings() -> list[Finding]:
-  """Every sentence checked, but the one about speed, which `same_speed` judges."""
+  """The sentences of `CHECKS`; `same_speed` judges one more, of which the time was measured."""
   return [Finding(where, sentence, *check()) for where, sentence, check in CHECKS]
 
 

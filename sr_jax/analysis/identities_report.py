@@ -6,7 +6,7 @@ from sr_jax.console import markdown_table
 
 
 def rows(results: dict[str, Any], timing: dict[str, Any]) -> list[list[str]]:
-  """Every sentence of the note with its verdict, as text cells, the header first."""
+  """The judged sentences of the note with their verdicts, as text cells, the header first."""
   found = [["where", "what the note says", "it is", "because"]]
   for finding in [*results["sentences"], timing["speed"]]:
     found.append([finding[key] for key in ("where", "sentence", "verdict", "evidence")])
