@@ -8,7 +8,9 @@ Restored images are 8-bit files, not shaved. A gray one holds luminance (protoco
 Y of ITU-R BT.601 (16..235, rounded) is computed (protocol B), as of the reference. Gray references
 are taken as they are. References are cropped to a multiple of the scale; `scale` pixels are shaved
 off every side; the means are over images, of dB. A second table says what the same images score in
-the variants that make published numbers disagree.
+the variants that make published numbers disagree, and, with --expected=DB, which of them comes
+closest to that. A hint is given where a habit spoils the comparison (swapped channels, luminance in
+another range, content shifted by a pixel): where undoing it gains 1 dB or more.
 """
 
 import re
@@ -22,8 +24,9 @@ from absl import flags
 from sr_jax.config import InputError
 from sr_jax.console import say, table
 from sr_jax.evaluation.folders import Score, pair, score_folder
+from sr_jax.evaluation.habits import hints, of_folder
 from sr_jax.evaluation.metrics import HIGHEST_PSNR, to_db
-from sr_jax.evaluation.variants import PROTOCOL
+from sr_jax.evaluation.variants import EDSR_SHAVED, PROTOCOL, RGB, explain
 from sr_jax.run_folder import write_json
 
 
@@ -43,6 +46,7 @@ def _main(argv: Sequence[str]) -> int:
   flags.DEFINE_string("reference", None, "folder of the original images", asked)
   flags.DEFINE_string("restored", None, "folder of the super-resolved images", asked)
   flags.DEFINE_string("scale", None, "upscaling factor, a whole number", asked)
+  flags.DEFINE_string("expected", None, "mean PSNR in dB that was expected, as from a paper", asked)
   flags.DEFINE_string("json", None, "file ending in .json to write the scores to", asked)
   flags.DEFINE_boolean("help", False, "explain this command", asked, short_name="h")
   try:
@@ -51,7 +55,7 @@ def _main(argv: Sequence[str]) -> int:
     raise InputError(str(error)) from error
   if asked.help:
     say(f"{__doc__}\nFlags:")
-    for name in ("reference", "restored", "scale", "json"):
+    for name in ("reference", "restored", "scale", "expected", "json"):
       say(f"  --{name}\n      {asked[name].help}")
     return 0
   if extra:
@@ -61,15 +65,22 @@ def _main(argv: Sequence[str]) -> int:
       raise InputError(f"--{name} is missing; --help says what it is")
   if not re.fullmatch(r"[1-9][0-9]{0,3}", asked.scale):
     raise InputError(f"--scale={asked.scale} must be a whole number, at least 1")
-  if not asked.json:
-    return _score(Path(asked.reference), Path(asked.restored), int(asked.scale), None)
-  file = Path(asked.json).expanduser()
-  if file.suffix != ".json" or not file.parent.is_dir():
-    raise InputError(f"--json={file} must end in .json and lie in a folder that exists")
-  return _score(Path(asked.reference), Path(asked.restored), int(asked.scale), file)
+  expected = None
+  if asked.expected is not None:
+    if not re.fullmatch(r"[0-9]+(\.[0-9]+)?", asked.expected) or not float(asked.expected):
+      raise InputError(f"--expected={asked.expected} must be a PSNR in dB, such as 32.55")
+    expected = float(asked.expected)
+  file = None
+  if asked.json:
+    file = Path(asked.json).expanduser()
+    if file.suffix != ".json" or not file.parent.is_dir():
+      raise InputError(f"--json={file} must end in .json and lie in a folder that exists")
+  return _score(Path(asked.reference), Path(asked.restored), int(asked.scale), expected, file)
 
 
-def _score(reference: Path, restored: Path, scale: int, file: Path | None) -> int:
+def _score(
+  reference: Path, restored: Path, scale: int, expected: float | None, file: Path | None
+) -> int:
   pairs = pair(reference.expanduser(), restored.expanduser())
   width = max(len("mean of 1000"), *(len(path.name) for path, _ in pairs))
   say(f"{'image':<{width}}  PSNR (dB)    SSIM  luminance\n" + "-" * (width + 31))
@@ -88,12 +99,29 @@ def _score(reference: Path, restored: Path, scale: int, file: Path | None) -> in
   ]
   say("\nThe same images as others measure them:\n")
   say(table([["mean PSNR", "dB", "change"], *rows]))
-  if None in variants.values():
+  if variants[RGB] is None:
     say("(- takes restored images in colour)")
+  if variants[EDSR_SHAVED] is None:
+    say("(- takes larger images)")
+  scored = [(score.name, score.psnr, score.undone) for score in scores]
+  if expected is not None:
+    whole = of_folder(scored)
+    say(f"\n{explain(expected, variants | ({whole[0].what: whole[1]} if whole else {}))}")
+  sentences = hints(scored)
+  for sentence in sentences:
+    say(f"\nHint: {sentence}")
   if file is not None:
     images = {s.name: {"psnr": s.psnr, "ssim": s.ssim, "luminance": s.luminance} for s in scores}
-    mean = {"psnr": psnr, "ssim": ssim}
-    write_json(file, {"scale": scale, "images": images, "mean": mean, "variants": variants})
+    write_json(
+      file,
+      {
+        "scale": scale,
+        "images": images,
+        "mean": {"psnr": psnr, "ssim": ssim},
+        "variants": variants,
+        "hints": sentences,
+      },
+    )
   return 0
 
 

@@ -11,6 +11,7 @@ from PIL import Image
 
 from sr_jax.config import InputError
 from sr_jax.data.images import decode, images_in
+from sr_jax.evaluation.habits import Habit, Undone, best_offset, undone
 from sr_jax.evaluation.metrics import SSIM_WINDOW, score_image
 from sr_jax.evaluation.variants import errors
 from sr_jax.operators.colour import luminance
@@ -31,7 +32,8 @@ class Score:
     psnr: in dB, of luminance.
     ssim: of luminance.
     luminance: "Y of RGB" (protocol B) or "as in file" (protocol A).
-    errors: mean squared error by the field's variants, see `variants.VARIANTS`.
+    errors: mean squared error by the field's variants, see `variants.errors`.
+    undone: what it scores with each habit undone that spoils comparisons, see `habits.undone`.
   """
 
   name: str
@@ -39,6 +41,7 @@ class Score:
   ssim: float
   luminance: str
   errors: dict[str, float | None]
+  undone: dict[Habit, Undone]
 
 
 def pair(reference: Path, restored: Path) -> list[tuple[Path, Path]]:
@@ -116,7 +119,8 @@ def score_folder(pairs: Sequence[tuple[Path, Path]], scale: int) -> Iterator[Sco
       truth = np.repeat(truth[:, :, None], 3, axis=2)
     psnr, ssim = score_image(luminance(image), luminance(truth), scale)
     how = "as in file" if as_in_file else "Y of RGB"
-    yield Score(reference.name, psnr, ssim, how, errors(image, truth, scale))
+    mended = undone(image, truth, scale)
+    yield Score(reference.name, psnr, ssim, how, errors(image, truth, scale), mended)
 
 
 def _is_gray(rgb: UInt8[np.ndarray, "h w 3"]) -> bool:
@@ -132,7 +136,7 @@ def _fit(
   if image.shape[:2] not in ((height, width), truth.shape[:2]):
     raise InputError(
       f"{restored} is {_size(image)} pixels, and {reference} is {_size(truth)}, at --scale={scale} "
-      f"cropped to {width} x {height}; the two must be equal"
+      f"cropped to {width} x {height}; the two must be equal{_where(image, truth, scale)}"
     )
   if min(height, width) < 2 * scale + SSIM_WINDOW:
     raise InputError(
@@ -140,6 +144,20 @@ def _fit(
       f"{2 * scale + SSIM_WINDOW} x {2 * scale + SSIM_WINDOW}"
     )
   return truth[:height, :width], image[:height, :width]
+
+
+def _where(
+  image: UInt8[np.ndarray, "h w *c"], truth: UInt8[np.ndarray, "h2 w2 *d"], scale: int
+) -> str:
+  """Where an image lies in its reference that has another size, if it can be told."""
+  fit = best_offset(luminance(image), luminance(truth), scale)
+  if fit is None:
+    return ""
+  (row, column), db = fit
+  return (
+    f"; it fits best, at {db:.2f} dB, with its first pixel at row {row} and column {column} of the "
+    "reference, counted from 0: crop or pad it to the reference's size there"
+  )
 
 
 def _size(pixels: Pixels) -> str:

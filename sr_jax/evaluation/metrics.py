@@ -15,7 +15,7 @@ def shave(image: Num[np.ndarray, "h w *c"], border: int) -> Num[np.ndarray, "h2 
   return image[border : image.shape[0] - border, border : image.shape[1] - border]
 
 
-def mse(image: UInt8[np.ndarray, "h w"], truth: UInt8[np.ndarray, "h w"]) -> float:
+def mse(image: UInt8[np.ndarray, "h w *c"], truth: UInt8[np.ndarray, "h w *c"]) -> float:
   """Mean squared error in squared gray levels, summed exactly."""
   error = image.astype(np.int64) - truth.astype(np.int64)
   return int((error * error).sum()) / error.size

@@ -1,5 +1,7 @@
 """Why published numbers disagree: one image's squared error as others measure it."""
 
+from collections.abc import Mapping
+
 import numpy as np
 from jaxtyping import Num, UInt8
 
@@ -8,6 +10,7 @@ from sr_jax.operators.colour import luminance, unrounded_luminance
 
 PROTOCOL = "as the protocol says"
 NOT_SHAVED = "no pixels shaved off"
+EDSR_SHAVED = "scale + 6 pixels shaved off, as by EDSR"
 FULL_RANGE = "Y in full range (0..255, not 16..235)"
 MISCOPIED = "Y with 64.738 for 65.738, a common slip"
 NOT_ROUNDED = "Y not rounded"
@@ -25,12 +28,13 @@ def errors(
     scale: pixels to shave off every side.
 
   Returns:
-    squared gray levels by variant; None for those that need `image` in colour.
+    squared gray levels by variant; None for those that need `image` in colour, or larger.
   """
   y, true_y = luminance(image), luminance(truth)
   found: dict[str, float | None] = {
     PROTOCOL: _mse(y, true_y, scale),
     NOT_SHAVED: _mse(y, true_y, 0),
+    EDSR_SHAVED: _mse(y, true_y, scale + 6) if min(y.shape) > 2 * (scale + 6) else None,
   }
   if image.ndim == truth.ndim:
     return found | {
@@ -42,6 +46,25 @@ def errors(
   stretched = _round((image - 16.0) * (255 / 219))
   full_range = _mse(stretched, _full_range(truth), scale)
   return found | {FULL_RANGE: full_range, MISCOPIED: None, NOT_ROUNDED: None, RGB: None}
+
+
+def explain(expected: float, means: Mapping[str, float | None]) -> str:
+  """A sentence on which habit comes closest to a PSNR that somebody expected.
+
+  Args:
+    expected: in dB.
+    means: mean PSNR by habit, that of `PROTOCOL` among them; None where there is none.
+  """
+  known = {name: db for name, db in means.items() if db is not None}
+  closest = min(known, key=lambda name: abs(known[name] - expected))
+  begin = f"{expected:.2f} dB was expected, the protocol gives {known[PROTOCOL]:.2f} dB: "
+  if closest == PROTOCOL:
+    return f"{begin}no habit comes closer"
+  away = abs(known[closest] - expected)
+  return (
+    f"{begin}the habit that comes closest is {closest!r}, {known[closest]:.2f} dB ({away:.2f} dB "
+    "away)"
+  )
 
 
 def _mse(image: Num[np.ndarray, "h w *c"], truth: Num[np.ndarray, "h w *c"], border: int) -> float:

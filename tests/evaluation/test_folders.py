@@ -6,6 +6,7 @@ import pytest
 from PIL import Image
 
 from sr_jax.config import InputError
+from sr_jax.evaluation import habits
 from sr_jax.evaluation.folders import pair, read_8_bit, score_folder
 from sr_jax.evaluation.metrics import score_image
 from sr_jax.operators.colour import luminance
@@ -145,6 +146,21 @@ def test_beside_a_gray_reference_in_colour_both_become_y(folders):
 def test_sizes_that_do_not_fit_are_said(folders, restored, scale, says):
   with pytest.raises(InputError, match=says):
     one(folders, RGB, restored, scale)
+
+
+def test_an_image_that_was_cropped_by_a_pixel_is_said_to_be(folders):
+  message = "be equal; it fits best, at [0-9.]+ dB, with its first pixel at row 1 and column 0 of"
+  with pytest.raises(InputError, match=message):
+    one(folders, RGB, NEAR[1:, 0:22], 1)
+
+
+def test_habits_are_tried_on_every_image(folders):
+  score = one(folders, RGB, NEAR[:, :, ::-1])
+  honest = one(folders, RGB, NEAR)
+  assert score.undone[habits.SWAPPED].psnr == honest.psnr
+  assert habits.best_of(score.undone) == habits.SWAPPED
+  assert habits.best_of(honest.undone) is None
+  assert set(one(folders, RGB, luminance(NEAR)).undone) >= {habits.FULL_RANGE}
 
 
 def test_the_smallest_image_that_holds_the_window_is_scored(folders):

@@ -13,6 +13,7 @@ from sr_jax.evaluation.scoring import bicubic, score_bicubic, to_uint8
 from sr_jax.operators.resize import imresize
 
 ROOT = Path(__file__).parents[2]
+PHOTO = ROOT / "sr_jax" / "data" / "sample_photos" / "astronaut.webp"
 
 
 def score(*flags):
@@ -42,6 +43,10 @@ BAD = [
   (["--scale=2", "extra"], "flags look like --name=value; found 'extra'"),
   (["--scale=2", "--json=a.png"], "--json=a.png must end in .json"),
   (["--scale=2", "--json=nowhere/a.json"], "lie in a folder that exists"),
+  (["--scale=2", "--expected=much"], "--expected=much must be a PSNR in dB, such as 32.55"),
+  (["--scale=2", "--expected=-3"], "--expected=-3 must be a PSNR in dB"),
+  (["--scale=2", "--expected=0"], "--expected=0 must be a PSNR in dB"),
+  (["--scale=2", "--expected=nan"], "--expected=nan must be a PSNR in dB"),
 ]
 
 
@@ -75,6 +80,72 @@ def test_a_folder_is_scored_as_a_command_and_as_json(folders, tmp_path):
   assert scores["mean"]["psnr"] == pytest.approx(20 * np.log10(255))
   assert scores["images"]["a.png"]["psnr"] == scores["mean"]["psnr"]
   assert set(scores["variants"].values()) == {scores["mean"]["psnr"]}  # gray, off by 1 everywhere
+
+
+@pytest.fixture
+def swapped(tmp_path):
+  """A photograph, and itself a little blurred with red and blue swapped."""
+  pixels = np.asarray(Image.open(PHOTO).convert("RGB"))[100:200, 100:200]
+  near = imresize(imresize(pixels, 1 / 2), 2)
+  for kind, image in (("reference", pixels), ("restored", near[:, :, ::-1])):
+    (tmp_path / kind).mkdir()
+    Image.fromarray(image).save(tmp_path / kind / "a.png")
+  return [f"--reference={tmp_path / 'reference'}", f"--restored={tmp_path / 'restored'}"]
+
+
+def test_a_habit_that_explains_much_is_said(swapped, tmp_path, capsys):
+  assert score(*swapped, "--scale=2", f"--json={tmp_path / 'a.json'}") == 0
+  out = capsys.readouterr().out
+  assert "Hint: red and blue are swapped in 1 of 1 images" in out
+  (hint,) = json.loads((tmp_path / "a.json").read_text())["hints"]
+  assert hint in out
+
+
+def test_without_a_habit_there_is_no_hint(folders, tmp_path, capsys):
+  assert score(*folders, "--scale=2", f"--json={tmp_path / 'a.json'}") == 0
+  out = capsys.readouterr().out
+  assert "Hint" not in out
+  assert "expected" not in out
+  assert json.loads((tmp_path / "a.json").read_text())["hints"] == []
+
+
+def test_the_habit_closest_to_an_expected_number_is_said(swapped, folders_mean, capsys):
+  assert score(*swapped, "--scale=2", "--expected=25") == 0
+  assert "25.00 dB was expected, the protocol gives " in capsys.readouterr().out
+  honest = folders_mean(swapped)
+  assert score(*swapped, "--scale=2", f"--expected={honest:.2f}") == 0
+  out = capsys.readouterr().out
+  assert "the habit that comes closest is 'red and blue are swapped'" in out
+
+
+@pytest.fixture
+def folders_mean(tmp_path):
+  """What the restored images of some flags score with their channels in order."""
+
+  def mean(flags):
+    _, restored = (Path(flag.partition("=")[2]) for flag in flags)
+    (tmp_path / "honest").mkdir()
+    for path in restored.iterdir():
+      Image.fromarray(np.asarray(Image.open(path))[:, :, ::-1]).save(
+        tmp_path / "honest" / path.name
+      )
+    file = tmp_path / "honest.json"
+    others = [flags[0], f"--restored={tmp_path / 'honest'}"]
+    assert score(*others, "--scale=2", f"--json={file}") == 0
+    return json.loads(file.read_text())["mean"]["psnr"]
+
+  return mean
+
+
+def test_images_too_small_for_a_variant_are_said(tmp_path, capsys):
+  for kind in ("reference", "restored"):
+    (tmp_path / kind).mkdir()
+    Image.fromarray(np.zeros((16, 16), np.uint8)).save(tmp_path / kind / "a.png")
+  flags = [f"--reference={tmp_path / 'reference'}", f"--restored={tmp_path / 'restored'}"]
+  assert score(*flags, "--scale=2") == 0
+  out = capsys.readouterr().out
+  assert "(- takes larger images)" in out
+  assert "colour" not in out
 
 
 def test_help_says_the_rules(capsys):

@@ -25,6 +25,43 @@ def test_not_shaving_counts_the_border():
   assert found[variants.NOT_SHAVED] == 40**2 * 2 / 20
 
 
+def test_six_more_pixels_are_shaved_as_by_edsr():
+  image = flat(50, 50, 50).copy()
+  image[7] = 90  # shaved off with 2 + 6 pixels, and not with 2
+  by_variant = variants.errors(image[:, :, 0], flat(50)[:, :, 0], 2)
+  assert by_variant[variants.PROTOCOL] == 40**2 / 16
+  assert by_variant[variants.EDSR_SHAVED] == 0
+  image[8] = 90
+  by_variant = variants.errors(image[:, :, 0], flat(50)[:, :, 0], 2)
+  assert by_variant[variants.EDSR_SHAVED] == 40**2 / 4
+
+
+def test_nothing_may_be_left_by_six_more_pixels():
+  assert variants.errors(flat(1)[:16, :, 0], flat(5)[:16, :, 0], 2)[variants.EDSR_SHAVED] is None
+  assert variants.errors(flat(1)[:17, :, 0], flat(5)[:17, :, 0], 2)[variants.EDSR_SHAVED] == 16
+
+
+MEANS = {variants.PROTOCOL: 30.0, variants.NOT_SHAVED: 30.2, variants.RGB: None, "other": 28.7}
+
+
+@pytest.mark.parametrize(
+  ("expected", "words"),
+  [
+    (
+      28.6,
+      "28.60 dB was expected, the protocol gives 30.00 dB: the habit that comes closest is "
+      "'other', 28.70 dB (0.10 dB away)",
+    ),
+    (30.3, "'no pixels shaved off', 30.20 dB (0.10 dB away)"),
+    (29.9, "29.90 dB was expected, the protocol gives 30.00 dB: no habit comes closer"),
+    (30.0, "no habit comes closer"),
+    (35.0, "'no pixels shaved off', 30.20 dB (4.80 dB away)"),
+  ],
+)
+def test_the_habit_that_explains_an_expected_number_best_is_named(expected, words):
+  assert words in variants.explain(expected, MEANS)
+
+
 def test_full_range_costs_1_32_db():
   black, white = flat(0, 0, 0), flat(255, 255, 255)
   assert db(variants.PROTOCOL, black, white) == pytest.approx(20 * math.log10(255 / 219))  # 1.32
