@@ -10,7 +10,7 @@ are taken as they are. References are cropped to a multiple of the scale; `scale
 off every side; the means are over images, of dB. A second table says what the same images score in
 the variants that make published numbers disagree, and, with --expected=DB, which of them comes
 closest to that. A hint is given where a habit spoils the comparison (swapped channels, luminance in
-another range, content shifted by a pixel): where undoing it gains 1 dB or more.
+another range, content shifted by a pixel): where undoing it gains 1.5 dB or more.
 """
 
 import re

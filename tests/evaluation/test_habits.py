@@ -13,7 +13,7 @@ from sr_jax.operators.colour import luminance
 from sr_jax.operators.resize import imresize
 
 PHOTOS = {path.stem: path for path in images_in(SAMPLE_PHOTOS)}
-PALE = {"friends": 1, "leaves": 1, "hubble": 1, "camera": 0, "brick": 0}
+PALE = {"friends": 1, "leaves": 1, "hubble": 1, "camera": 0, "brick": 0}  # of that colour, at least
 
 
 def to_bytes(pixels):
@@ -64,15 +64,26 @@ def test_photographs_of_little_colour_are_among_them():
     assert colourfulness.max() >= least, name
 
 
+def test_noise_alone_is_no_habit():
+  """Compressed from 255 levels to 219 it is smaller, and its PSNR 1.32 dB better."""
+  noise = np.random.default_rng(0).normal(113, 60, (80, 80))
+  truth = np.full((80, 80), 113, np.uint8)
+  by_habit = habits.undone(to_bytes(noise), truth, 2)
+  before, _ = score_image(to_bytes(noise), truth, 2)
+  assert by_habit[habits.FULL_RANGE].psnr > before + 1
+  assert habits.best_of(by_habit) is None
+
+
 def test_swapped_channels_are_found():
   for name in ("astronaut", "coffee", "flower", "china"):
     habit = best(bicubic(name)[:, :, ::-1], photo(name))
     assert habit == habits.SWAPPED, name
 
 
+@pytest.mark.parametrize("scale", [2, 4])
 @pytest.mark.parametrize("name", ["astronaut", "coffee", "leaves", "china"])
-def test_luminance_in_full_range_is_found(name):
-  assert best(full_range(bicubic(name)), photo(name)) == habits.FULL_RANGE
+def test_luminance_in_full_range_is_found(name, scale):
+  assert best(full_range(bicubic(name, scale)), photo(name), scale) == habits.FULL_RANGE
 
 
 @pytest.mark.parametrize("name", ["astronaut", "coffee", "leaves", "china"])
@@ -166,5 +177,5 @@ def test_a_folder_without_a_habit_names_the_images_that_have_it():
 
 
 def test_a_little_better_is_no_habit():
-  assert habits.hints([scored("a.png", 30.0, swapped=30.99)]) == []
-  assert len(habits.hints([scored("a.png", 30.0, swapped=31.01)])) == 1
+  assert habits.hints([scored("a.png", 30.0, swapped=31.49)]) == []
+  assert len(habits.hints([scored("a.png", 30.0, swapped=31.51)])) == 1
