@@ -19,11 +19,10 @@ from sr_jax.run_folder import read_json
 
 ROOT = Path(__file__).parents[1]
 KEPT, FIGURES = ROOT / "results", ROOT / "docs" / "figures"
-DRAWN = {
-  "confirmatory": ("forest", "arms", "rates", "differences_by_image"),
-  "capacity": ("capacity",),
-  "matched_flops": ("example", "differences_by_image"),
-  "equivalence": ("trained_layer",),
+COPIED = {  # of a run's figures, and what they are called in docs/figures
+  "capacity": {"capacity": "capacity_capacity"},
+  "matched_flops": {"example": "example", "differences_by_image": "differences_by_image"},
+  "equivalence": {"trained_layer": "trained_layer"},
 }
 DIGITS = 4  # of scores in dB, whose seeds differ in the second
 ROUNDED = ("arms", "bicubic", "further_tests")
@@ -49,9 +48,8 @@ def keep(source: Path) -> Path:
   if (source / "profile.json").exists():
     profile = {"profile": read_json(source / "profile.json"), "device": timing["device"]}
     _write("profile", profile)
-  for figure in DRAWN.get(name, ()):
-    copy = f"{figure}.png" if name in ("matched_flops", "equivalence") else f"{name}_{figure}.png"
-    shutil.copy(source / "figures" / f"{figure}.png", FIGURES / copy)
+  for figure, copy in COPIED.get(name, {}).items():
+    shutil.copy(source / "figures" / f"{figure}.png", FIGURES / f"{copy}.png")
   rounded = {key: _rounded(results[key]) for key in ROUNDED if key in results}
   return _write(
     name,

@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 from docs import benchmark_blocks, comparison_blocks, findings, kept_results, run_blocks
+from sr_jax.analysis import effect_figures, figures
 
 DOCS = Path(__file__).parent
 PAGES = (
@@ -27,6 +28,14 @@ PAGES = (
     )
   ),
 )
+DRAWN = {
+  "confirmatory": {
+    "forest": effect_figures.forest,
+    "arms": figures.arms,
+    "rates": figures.rates,
+    "differences_by_image": effect_figures.differences_by_image,
+  }
+}
 
 
 def blocks() -> dict[str, str]:
@@ -61,10 +70,19 @@ def rewritten(texts: dict[Path, str]) -> dict[Path, str]:
   return texts
 
 
+def draw() -> None:
+  """Draws the figures that follow from kept results alone, without photographs."""
+  for name, drawn in DRAWN.items():
+    results = kept_results.everything()[name]["results"]
+    for figure, function in drawn.items():
+      figures.save(function(results), kept_results.FIGURES / f"{name}_{figure}.png")
+
+
 def main(sources: list[Path]) -> None:
-  """Keeps each source, and swaps all blocks in."""
+  """Keeps each source, draws, and swaps all blocks in."""
   for source in sources:
     kept_results.keep(source)
+  draw()
   for page, text in rewritten({page: page.read_text() for page in PAGES}).items():
     page.write_text(text)
 
