@@ -28,8 +28,14 @@ from sr_jax.training.checkpoints import load_arrays
 from sr_jax.training.metrics import read
 
 LAUNCH = Path(__file__).parents[1] / "launch.py"
-FLAGS = ("--experiment=smoke", "--features=8", "--steps=90", "--search_steps=30", "--patch=8")
-FLAGS += ("--hr_execution=lr_space",)  # each folder would measure which execution is faster
+FLAGS = (
+  "--experiment=smoke",
+  "--features=8",
+  "--steps=90",
+  "--search_steps=30",
+  "--patch=8",
+  "--hr_execution=lr_space",  # each folder would measure which execution is faster
+)
 IN_A_SAVE = 0.4  # of the kills
 LIMIT = 10.0  # seconds that a stop may take
 FIRST_LINE = ", revision "  # is in it

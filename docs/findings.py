@@ -15,7 +15,7 @@ from sr_jax.analysis.statistics import SESOI, ci_half_width_over_seeds, paired_e
 from sr_jax.config import as_flags
 from sr_jax.console import markdown_table
 
-SHOWN = {
+SHOWN: dict[str | tuple[str, str], str] = {
   ("lr", "hr"): "the note's own pair",
   "best": "LR against the best HR network, chosen on validation photographs",
   ("lr", "lr_tied"): "LR against its own subset, the phases tied",

@@ -134,6 +134,8 @@ def _decided(data: dict[str, Any]) -> dict[str, Any]:
   results = data.get("results", {})
   if "verdict" not in results:
     return data
-  fields = {k: tuple(v) if isinstance(v, list) else v for k, v in results["config"].items()}
+  fields: dict[str, Any] = {
+    k: tuple(v) if isinstance(v, list) else v for k, v in results["config"].items()
+  }
   now = verdict.decide(results, comparison(Config(**fields)))
   return {**data, "results": {**results, "verdict": now}, "verdict_then": results["verdict"]}

@@ -8,6 +8,7 @@ no number and no finding is written by hand.
 import re
 import sys
 from pathlib import Path
+from typing import Any
 
 from docs import benchmark_blocks, comparison_blocks, findings, kept_results, run_blocks
 from sr_jax.analysis import effect_figures, figures
@@ -74,8 +75,9 @@ def draw() -> None:
   """Draws the figures that follow from kept results alone, without photographs."""
   for name, drawn in DRAWN.items():
     results = kept_results.everything()[name]["results"]
-    for figure, function in drawn.items():
-      figures.save(function(results), kept_results.FIGURES / f"{name}_{figure}.png")
+    for name_of_figure, function in drawn.items():
+      figure: Any = function(results)
+      figures.save(figure, kept_results.FIGURES / f"{name}_{name_of_figure}.png")
 
 
 def main(sources: list[Path]) -> None:

@@ -142,35 +142,38 @@ def arms(config: Config, choices: Choices | None = None) -> tuple[Arm, ...]:
   found = [known.get(name) or _arm_of_kernel(name, config) for name in names]
   if choices is None or config.hr_execution != "auto":
     return tuple(found)
-  return tuple(_in_faster_execution(arm, choices) for arm in found)
+  return tuple(
+    dataclasses.replace(arm, network=_faster(arm.name, arm.network, choices))
+    if has_two_executions(arm.network)
+    else arm
+    for arm in found
+  )
 
 
-def _in_faster_execution(arm: Arm, choices: Choices) -> Arm:
-  """An arm whose HR network is computed where it trains faster; others as they are."""
-  if not has_two_executions(arm.network):
-    return arm
-  name = "hr" if arm.name == "hr_timed" else arm.name  # its width was measured in that of hr
-  networks = {execution: arm.network.clone(execution=execution) for execution in EXECUTIONS}
-  return dataclasses.replace(arm, network=networks[choices.fastest(name, networks)])
+def _faster(arm: str, network: HRNetwork, choices: Choices) -> HRNetwork:
+  """An arm's HR network in the execution that trains faster."""
+  name = "hr" if arm == "hr_timed" else arm  # whose width is measured in the execution of hr
+  networks = {execution: network.clone(execution=execution) for execution in EXECUTIONS}
+  return networks[choices.fastest(name, networks)]
 
 
 def _equal_time_widths(config: Config, choices: Choices) -> dict[str, int]:
   """Widths of the arms that match in time."""
   if not {*TIMED} & {*config.arms}:
     return {}
-  known = _known_arms(config, {})
-  lr, hr = known["lr"].network, known["hr"]
+  lr = _lr(config)
+  hr = _hr(config, *_hr_shape(lr, config.hr_features))
   if config.hr_execution == "auto":
-    hr = _in_faster_execution(hr, choices)
+    hr = _faster("hr", hr, choices)
   step = max(1, lr.features // 8)
   candidates: dict[str, tuple[Shape, Mapping[int, Shape]]] = {
     "lr_timed": (
-      hr.network,
+      hr,
       {n: lr.clone(features=n) for n in range(step, 2 * lr.features + 1, step)},
     ),
     "hr_timed": (
       lr,
-      {n: hr.network.clone(features=n) for n in range(1, 2 * hr.network.features + 1)},
+      {n: hr.clone(features=n) for n in range(1, 2 * hr.features + 1)},
     ),
   }
   return {name: choices.widest(name, *candidates[name]) for name in TIMED if name in config.arms}
