@@ -105,6 +105,7 @@ def _launch(argv: Sequence[str]) -> int:
     say(_help(asked.experiment, experiment))
     return 0
   given = _parse(rest, experiment)
+  _refuse_unused(asked.experiment, experiment, given)
   execution, how = _take(Execution, given), _take(Launch, given)
   check(execution)
   from sr_jax import dry_run, launching, points, tensorboard  # noqa: PLC0415
@@ -143,6 +144,20 @@ def _import(name: str) -> ModuleType:
 
 def _names(cls: type) -> list[str]:
   return [field.name for field in dataclasses.fields(cls)]
+
+
+def _used(experiment: ModuleType) -> tuple[str, ...]:
+  """The fields of Execution that an experiment uses: all, unless it names them."""
+  return getattr(experiment, "EXECUTION", tuple(_names(Execution)))
+
+
+def _refuse_unused(name: str, experiment: ModuleType, given: dict[str, list[Any]]) -> None:
+  """Refuses flags that would be ignored, whatever their values."""
+  used = _used(experiment)
+  unused = sorted(f"--{flag}" for flag in given if flag in _names(Execution) and flag not in used)
+  if unused:
+    them = "it" if len(unused) == 1 else "them"
+    raise InputError(f"--experiment={name} does not use {' and '.join(unused)}; leave {them} out")
 
 
 def _take(cls: Any, given: dict[str, list[Any]]) -> Any:
@@ -200,6 +215,8 @@ def _help(name: str, experiment: ModuleType) -> str:
   ):
     lines.append(f"{title}:")
     for field in dataclasses.fields(cls):
+      if cls is Execution and field.name not in _used(experiment):
+        continue
       default = getattr(cls(), field.name)
       shown = ",".join(map(str, default)) if is_tuple(field) else str(default)
       limits = accepts(cls, field.name)

@@ -45,6 +45,15 @@ TEACHERS = ("lr", "hr", "lr_tied")  # and students
 BATCH, PATCH, SCALE = 16, 17, 2
 
 ONE_PROCESS = True  # on as many devices as it has
+EXECUTION = (  # it keeps whole measurements rather than checkpoints, and chooses its meshes
+  "workdir",
+  "distributed",
+  "compile_cache",
+  "profile",
+  "require_accelerator",
+  "manual_dir",
+  "data_dir",
+)
 
 
 @dataclasses.dataclass(frozen=True)

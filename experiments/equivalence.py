@@ -38,6 +38,8 @@ DRAWN = 4  # input maps of the trained kernel
 SUB_PIXEL_ARMS = ("lr", "espcn")  # arms whose last layer is a sub-pixel one, of any experiment
 
 ONE_PROCESS = True  # on as many devices as it has
+# It takes a minute and keeps no checkpoint, on the sample photographs.
+EXECUTION = ("workdir", "distributed", "compile_cache", "profile", "require_accelerator")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -83,7 +85,7 @@ def headline(run_dir: Path) -> dict[str, str]:
 
 def main(config: Config, execution: Execution, run_dir: Path) -> dict[str, str]:
   """Computes, draws and reports; returns the headline."""
-  del execution  # it takes a minute and keeps no checkpoint
+  del execution  # what is in EXECUTION is launch.py's
   layer, about = None, {}
   if config.checkpoint:  # before the folder: it may be refused, and may have changed since
     layer = _read_layer(Path(config.checkpoint).expanduser())

@@ -68,7 +68,7 @@ class Execution:
   )
   profile: bool = setting(
     False,
-    "say where the time goes; write a trace for Perfetto into the run's folder",
+    "say where the time goes; of a comparison, write a trace for Perfetto into the run's folder",
   )
   require_accelerator: bool = setting(False, "stop if JAX finds no GPU or TPU")
   tensorboard: bool = setting(

@@ -1,7 +1,8 @@
+import importlib
 import json
 import subprocess
 import sys
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ import launch
 from experiments import smoke
 from experiments.matched_flops import PRESETS, Config
 from sr_jax import points
+from sr_jax.config import Execution
 from sr_jax.run_folder import open_run, path_of
 
 ROOT = Path(__file__).parents[1]
@@ -87,6 +89,17 @@ BAD = [
   (["--experiment=smoke", "--data_fraction=1.5"], "--data_fraction=1.5 must be at most 1"),
   (["--experiment=smoke", "--extend_grid", "--learning_rate=1e-3"], "--extend_grid needs at least"),
   (["--experiment=smoke", "--checkpoint_every_seconds=0"], "must be greater than 0"),
+  (["--experiment=capacity", "--mesh=data:2"], "--experiment=capacity does not use --mesh; leave"),
+  (["--experiment=capacity", "--mesh=auto"], "--experiment=capacity does not use --mesh; leave it"),
+  (
+    ["--experiment=capacity", "--heartbeat_seconds=9", "--on_corrupt=previous"],
+    "--experiment=capacity does not use --heartbeat_seconds and --on_corrupt; leave them out",
+  ),
+  (["--experiment=capacity", "--seeds=2,3", "--tensorboard"], "does not use --tensorboard"),
+  (["--experiment=capacity", "--dry_run", "--notensorboard"], "does not use --tensorboard"),
+  (["--experiment=equivalence", "--mesh=data:2"], "--experiment=equivalence does not use --mesh;"),
+  (["--experiment=equivalence", "--manual_dir=x"], "does not use --manual_dir; leave it out"),
+  (["--experiment=equivalence", "--checkpoint_every_seconds=9"], "does not use --checkpoint_every"),
 ]
 
 
@@ -98,6 +111,41 @@ def test_bad_flags_are_one_sentence_and_touch_nothing(flags, says, capsys, tmp_p
   assert says in err
   assert err.count("\n") == 1
   assert not list(tmp_path.iterdir())
+
+
+EXPERIMENTS = [path.stem for path in sorted((ROOT / "experiments").glob("[!_]*.py"))]
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_an_experiment_uses_flags_that_exist_and_its_help_lists_no_other(name, capsys):
+  module = importlib.import_module(f"experiments.{name}")
+  every = {field.name for field in fields(Execution)}
+  used = set(getattr(module, "EXECUTION", every))
+  assert used <= every
+  assert "workdir" in used  # launch.py's own
+  assert not used & {field.name for field in fields(module.Config)}
+  run(f"--experiment={name}", "--help")
+  out = capsys.readouterr().out
+  assert {field for field in every if f"  --{field}=" in out} == used
+
+
+def test_flags_that_an_experiment_uses_are_taken(monkeypatch, tmp_path):
+  seen = []
+  monkeypatch.setattr(launch, "_run", lambda runs, mine, alone: seen.append(runs) or 0)
+  flags = [f"--workdir={tmp_path}", "--compile_cache=", "--profile", "--distributed=off"]
+  for experiment in ("capacity", "equivalence"):
+    assert run(f"--experiment={experiment}", *flags) == 0
+    assert seen[-1].execution == Execution(
+      workdir=str(tmp_path), compile_cache="", profile=True, distributed="off"
+    )
+    words = [word.partition("=")[0] for word in seen[-1].flags]  # what a launcher's jobs are given
+    assert set(words) == {
+      "--experiment",
+      "--workdir",
+      "--compile_cache",
+      "--profile",
+      "--distributed",
+    }
 
 
 @pytest.fixture
