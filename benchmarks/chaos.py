@@ -2,8 +2,8 @@
 
 A smoke run is killed (SIGKILL, SIGTERM, SIGINT; at any moment, or when it is seen saving) and
 started again by the same command until it has finished, in folder after folder, until `--kills`
-kills were made. Every finished run must have, to the bit, the results and parameters of one that
-was left alone; SIGTERM and SIGINT must end it within 10 seconds, with 143 and 130.
+kills were made. Every finished run must have, to the bit, the results, metrics and parameters of
+one that was left alone; SIGTERM and SIGINT must end it within 10 seconds, with 143 and 130.
 """
 
 import argparse
@@ -148,7 +148,7 @@ def compare(run_dir: Path, other: Path) -> list[str]:
   """In which files two finished runs differ."""
   odd = [
     name
-    for name in ("results.json",)
+    for name in ("results.json", "metrics.jsonl")
     if (run_dir / name).read_bytes() != (other / name).read_bytes()
   ]
   for theirs in sorted(other.glob("checkpoints/*/*")):

@@ -49,7 +49,8 @@ def prepare(
   state = population.initialise(arm.network, arm.name, who, mesh)
   resident = sharding.replicate(mesh, store)
   train_steps: Any = population.make_train_steps(arm.network, batch, RECIPE.patch, mesh)
-  program = train_steps.lower(state, who, resident, 0, 1, 9).compile()
+  losses = population.no_losses(state)
+  program = train_steps.lower(state, who, resident, 0, 1, 9, losses).compile()
   step, dispatch = collectives(program.as_text(), mesh.size)
   crossing = [one for one in step if one.devices > 1]
   row = {

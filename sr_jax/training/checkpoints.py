@@ -136,7 +136,9 @@ class Checkpoints:
     reason = full if full in str(error) else _in_short(error)
     return OSError(f"the checkpoint after step {step} ({reason})")
 
-  def restore(self, like: State, members: Members, on_corrupt: str = "stop") -> tuple[int, State]:
+  def restore(
+    self, like: State, members: Members, on_corrupt: str = "stop"
+  ) -> tuple[int, State, dict[str, Any]]:
     """The newest checkpoint, laid out on the devices as the arrays of `like` are.
 
     Args:
@@ -145,7 +147,8 @@ class Checkpoints:
       on_corrupt: "stop" at a damaged one, or take the "previous", putting the damaged one aside.
 
     Returns:
-      the step, and the state after it; step 0 and `like` where no checkpoint is left.
+      the step, the state after it, and what was saved as `about`; step 0, `like` and nothing where
+      no checkpoint is left.
 
     Raises:
       InputError: the checkpoint is damaged, or of another network or population.
@@ -158,16 +161,16 @@ class Checkpoints:
         self._latest = newest
         mesh = jax.tree.leaves(like)[0].sharding.mesh
         placed = shard_members(mesh, {part: found[part] for part in ("params", "adam")})
-        return newest, serialization.from_state_dict(like, placed)
+        return newest, serialization.from_state_dict(like, placed), found["about"]
       if on_corrupt != "previous":
         step = before[-1] if before else 0
         raise InputError(f"{problem}; --on_corrupt=previous goes on from step {step}")
       processes.from_first(functools.partial(self._put_aside, newest))
     self._latest = None
-    return 0, like
+    return 0, like, {}
 
   def _read_together(self, target: dict[str, Any], step: int) -> tuple[dict[str, Any], str | None]:
-    """The arrays of a checkpoint, and what is damaged about it, as far as any process sees."""
+    """As `_read`, and what is damaged about the checkpoint, as far as any process sees."""
     found: dict[str, Any] = {}
 
     def damage(read: Callable[[], Any]) -> str | None:
@@ -192,8 +195,8 @@ class Checkpoints:
     (self._folder / str(step)).rename(self._folder.with_name(free))
 
   def _read(self, target: dict[str, Any], step: int) -> dict[str, Any]:
-    """The arrays of a checkpoint, which are to be of the same members and shapes as `target`."""
-    tree, _ = _load(self._folder / str(step), PARTS)
+    """The parts of a checkpoint, of the members and shapes that `target` has, and its `about`."""
+    tree, about = _load(self._folder / str(step), PARTS)
     if jax.tree.map(np.shape, tree) != jax.tree.map(np.shape, target):
       raise InputError(
         f"the checkpoints in {self._folder} are of another network or population; "
@@ -205,7 +208,7 @@ class Checkpoints:
         f"the checkpoints in {self._folder} are of members {_listed(theirs)}, this run wants "
         f"{_listed(ours)}; move the run's folder away"
       )
-    return tree
+    return {**tree, "about": about}
 
   def close(self) -> None:
     """Ends Orbax's threads. What could not be written has been told by `wait`."""

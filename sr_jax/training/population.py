@@ -19,7 +19,7 @@ from jaxtyping import Array, Float32, Int32, PRNGKeyArray
 from sr_jax.data.patches import Crops, HostOrDevice, Store, cut, draw
 from sr_jax.networks import Network, squared_error
 from sr_jax.operators.conv import DEFAULT, Computation, computing
-from sr_jax.training.sharding import DATA, each_member, one_by_one
+from sr_jax.training.sharding import DATA, each_member, one_by_one, shard_members
 
 # Clipping only cuts early spikes, after which all ReLUs of a layer may be dead for good.
 ADAM = optax.chain(optax.clip_by_global_norm(0.05), optax.scale_by_adam(b1=0.9, b2=0.999, eps=1e-8))
@@ -89,6 +89,12 @@ def _make_initialise(network: Network, mesh: Mesh) -> Callable:
   return jax.jit(each_member(one, mesh))
 
 
+def no_losses(state: State) -> Array:
+  """The sum of losses that a line of metrics begins with: zero for every member of a population."""
+  leaf = jax.tree.leaves(state)[0]
+  return shard_members(leaf.sharding.mesh, np.zeros(len(leaf), np.float32))
+
+
 @functools.lru_cache(maxsize=16)
 def make_train_steps(
   network: Network, batch: int, patch: int, mesh: Mesh, computation: Computation = DEFAULT
@@ -100,9 +106,10 @@ def make_train_steps(
   final training.
 
   Returns:
-    `train_steps(state, members, store, start, stop, steps) -> (state, loss)`: trains every member
-    for the steps from `start` up to `stop` of a schedule of `steps`; `loss` is each member's mean
-    over these steps, `state` is donated.
+    `train_steps(state, members, store, start, stop, steps, losses=None) -> (state, losses)`: trains
+    every member for the steps from `start` up to `stop` of a schedule of `steps`, and adds each
+    step's loss to those of its member, in the order of the steps, so that their sum does not depend
+    on how a stretch is cut; None is a sum of nothing. `state` is donated.
   """
   share = batch // mesh.shape[DATA]
   relative = {layer.name: layer.rate for layer in network.layers}
@@ -128,18 +135,28 @@ def make_train_steps(
     return State(params, adam), total + value
 
   def one(
-    member: tuple[State, Members], store: Store, start: Array, stop: Array, steps: Array
+    member: tuple[State, Members, Array | None],
+    store: Store,
+    start: Array,
+    stop: Array,
+    steps: Array,
   ) -> tuple[State, Array]:
-    state, who = member
+    state, who, losses = member
     body = functools.partial(train_step, member=who, store=store, steps=steps)
-    nothing = who.learning_rate * 0  # rather than 0.0: sharded as the member is
-    state, total = _repeat(body, start, stop, (state, nothing), one_by_one(mesh))
-    return state, total / (stop - start)
+    if losses is None:
+      losses = who.learning_rate * 0  # rather than 0.0: sharded as the member is
+    return _repeat(body, start, stop, (state, losses), one_by_one(mesh))
 
   def train_steps(
-    state: State, members: Members, store: Store, start: Array, stop: Array, steps: Array
+    state: State,
+    members: Members,
+    store: Store,
+    start: Array,
+    stop: Array,
+    steps: Array,
+    losses: Array | None = None,
   ) -> tuple[State, Array]:
-    return each_member(one, mesh)((state, members), store, start, stop, steps)
+    return each_member(one, mesh)((state, members, losses), store, start, stop, steps)
 
   return jax.jit(train_steps, donate_argnums=0)
 

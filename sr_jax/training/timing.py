@@ -13,7 +13,7 @@ from sr_jax.data.patches import Store
 from sr_jax.networks import EXECUTIONS, HRNetwork, Network, has_two_executions
 from sr_jax.operators.conv import DEFAULT, Computation
 from sr_jax.processes import from_first
-from sr_jax.training.population import Members, State, make_train_steps
+from sr_jax.training.population import Members, State, make_train_steps, no_losses
 from sr_jax.training.sharding import replicate
 
 SCHEDULE = 10_000  # steps: rates are in warm-up while something is timed
@@ -50,9 +50,10 @@ def training_call(
 ) -> Callable[[int], None]:
   """What trains a copy of a population for some steps and waits for it; `state` is kept."""
   held = [jax.tree.map(jnp.copy, state)]
+  nothing = no_losses(state)  # given as in training, whose program this is to be
 
   def call(steps: int) -> None:
-    held[0], losses = train_steps(held[0], members, store, 0, steps, SCHEDULE)
+    held[0], losses = train_steps(held[0], members, store, 0, steps, SCHEDULE, nothing)
     jax.block_until_ready(losses)
 
   return call

@@ -46,8 +46,9 @@ def test_restores_bit_for_bit_and_keeps_the_latest_two(saved):
   state, members = fresh()
   checkpoints = Checkpoints(saved, 2)
   other = jax.tree.map(lambda x: x * 0, state)
-  step, restored = checkpoints.restore(other, members)
+  step, restored, about = checkpoints.restore(other, members)
   assert step == 3
+  assert (about["arm"], about["steps"]) == ("lr", 9)
   assert_same(restored, state)
   assert jax.tree.map(lambda x: x.sharding, restored) == jax.tree.map(lambda x: x.sharding, state)
   assert sorted(path.name for path in saved.iterdir() if path.name.isdigit()) == ["2", "3"]
@@ -64,7 +65,7 @@ def test_restores_on_another_mesh(saved, shape):
   members = sharding.shard_members(mesh, jax.tree.map(np.asarray, members))
   like = sharding.shard_members(mesh, jax.tree.map(np.asarray, state))
   checkpoints = Checkpoints(saved, 2)
-  _, restored = checkpoints.restore(like, members)
+  _, restored, _ = checkpoints.restore(like, members)
   checkpoints.close()
   assert_same(sharding.members_of(restored, 2), state)
   assert {x.sharding.mesh for x in jax.tree.leaves(restored)} == {mesh}
@@ -161,7 +162,7 @@ def test_the_one_before_a_damaged_one_is_used_if_asked_for(flipped):
   state, members = fresh()
   other = jax.tree.map(lambda x: x * 0, state)
   checkpoints = Checkpoints(flipped, 2)
-  step, restored = checkpoints.restore(other, members, on_corrupt="previous")
+  step, restored, _ = checkpoints.restore(other, members, on_corrupt="previous")
   assert step == steps(flipped)[-1] == 2
   assert_same(restored, state)
   assert (flipped.parent / "c_damaged_3" / "state").is_dir()  # nothing is lost
@@ -178,7 +179,7 @@ def test_without_another_one_training_begins_again_if_asked_for(flipped):
   checkpoints = Checkpoints(flipped, 2)
   with pytest.raises(InputError, match="; --on_corrupt=previous goes on from step 0"):
     checkpoints.restore(state, members)
-  assert checkpoints.restore(state, members, on_corrupt="previous") == (0, state)
+  assert checkpoints.restore(state, members, on_corrupt="previous") == (0, state, {})
   assert steps(flipped) == []
   checkpoints.close()
   assert (flipped.parent / "c_damaged_3_2" / "state").is_dir()

@@ -1,3 +1,4 @@
+import json
 import os
 import signal
 
@@ -9,16 +10,16 @@ from sr_jax.data import patches
 from sr_jax.data.images import make_photo
 from sr_jax.networks import LRNetwork
 from sr_jax.run_folder import Unsaved
-from sr_jax.training import interruption, metrics, population, sharding
+from sr_jax.training import interruption, loop, metrics, population, sharding
 from sr_jax.training.checkpoints import Checkpoints
-from sr_jax.training.loop import Saver, Training, steps_per_dispatch, train
+from sr_jax.training.loop import DispatchSizer, Saver, Training, steps_per_dispatch, train
 
 STEPS = 3 * steps_per_dispatch() + 7
 NETWORK = LRNetwork(features=4, depth=1)
 NOISE = np.random.default_rng(0).integers(0, 256, (32, 32), np.uint8)
 
 
-def run(folder, validate=lambda state: [1.0, 2.0]):
+def run(folder, validate=lambda state: [1.0, 2.0], every_seconds=1e9):
   mesh = sharding.make_mesh(2, 4)
   members = sharding.shard_members(mesh, population.make_members([0, 1], [3e-3]))
   store = sharding.replicate(mesh, patches.make_store([make_photo("n", NOISE, 2)], 6))
@@ -32,7 +33,7 @@ def run(folder, validate=lambda state: [1.0, 2.0]):
       members,
       store,
       validate,
-      Saver(checkpoints, {}, 1e9, unsaved, "lr final"),
+      Saver(checkpoints, {}, every_seconds, unsaved, "lr final"),
       metrics.MetricsLog(folder / "metrics.jsonl", unsaved),
     )
   finally:
@@ -40,35 +41,142 @@ def run(folder, validate=lambda state: [1.0, 2.0]):
   return jax.tree.map(np.asarray, state), metrics.read(folder / "metrics.jsonl")
 
 
-def test_a_stopped_training_goes_on_to_the_same_bits_and_metrics(tmp_path):
-  for name in ("whole", "stopped"):
-    (tmp_path / name).mkdir()
-  whole, lines = run(tmp_path / "whole")
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+  """A training that nothing happened to: its state, and the bytes of its metrics."""
+  folder = tmp_path_factory.mktemp("whole")
+  state, _ = run(folder)
+  return state, (folder / "metrics.jsonl").read_bytes()
 
+
+def dispatch(monkeypatch, steps, stop_at=0):
+  """Has dispatches take so many steps, and a signal come while the one numbered `stop_at` runs."""
+  begin = DispatchSizer.begin
+
+  def begin_or_stop(self, count):
+    begin(self, count)
+    if self.dispatches == stop_at:
+      os.kill(os.getpid(), signal.SIGTERM)
+
+  monkeypatch.setattr(DispatchSizer, "begin", begin_or_stop)
+  monkeypatch.setattr(
+    DispatchSizer, "update", lambda self, step_seconds: setattr(self, "steps", steps)
+  )
+
+
+def stop_in_a_line(folder, monkeypatch, stop_at):
+  """Begins a training, which a signal stops after so many dispatches."""
+  with monkeypatch.context() as patch:
+    dispatch(patch, 3, stop_at)
+    with pytest.raises(interruption.Interrupted), interruption.installed():
+      run(folder)
+
+
+def assert_as_whole(folder, state, whole):
+  jax.tree.map(np.testing.assert_array_equal, whole[0], state)
+  assert (folder / "metrics.jsonl").read_bytes() == whole[1]
+
+
+def test_a_training_stopped_in_a_validation_goes_on_to_the_same_bits_and_metrics(tmp_path, whole):
   def interrupt(state):
     os.kill(os.getpid(), signal.SIGTERM)  # arrives in the middle of the loop
     return [1.0, 2.0]
 
   with pytest.raises(interruption.Interrupted) as stop, interruption.installed():
-    run(tmp_path / "stopped", interrupt)
+    run(tmp_path, interrupt)
   assert stop.value.exit_code == 143
-  stopped = metrics.read(tmp_path / "stopped" / "metrics.jsonl")
+  stopped = metrics.read(tmp_path / "metrics.jsonl")
   assert max(line["step"] for line in stopped) == 25
   assert not any("validation_psnr" in line for line in stopped)  # it was in the middle of that
 
-  # What a kill leaves: lines beyond the checkpoint, a torn last line, another training's lines.
-  with (tmp_path / "stopped" / "metrics.jsonl").open("a") as file:
-    file.write('{"step": 45, "arm": "lr", "stage": "final", "training_psnr": [0, 0]}\n')
-    file.write('{"step": 99, "arm": "hr", "stage": "final"}\n{"step": 1')
-  resumed, resumed_lines = run(tmp_path / "stopped")
-  jax.tree.map(np.testing.assert_array_equal, whole, resumed)
-  ours = [line for line in resumed_lines if line["arm"] == "lr"]
-  for line, expected in zip(ours, lines, strict=True):
-    assert line.keys() == expected.keys()
-    assert line["step"] == expected["step"]
-    for key in line.keys() & {"training_psnr", "validation_psnr"}:
-      assert line[key] == pytest.approx(expected[key], rel=1e-6)  # dispatches were cut otherwise
-  assert {"step": 99, "arm": "hr", "stage": "final"} in resumed_lines
+  # What a kill leaves: lines beyond the checkpoint, and a torn last line.
+  with (tmp_path / "metrics.jsonl").open("a") as file:
+    file.write('{"step": 45, "arm": "lr", "stage": "final", "training_psnr": [0, 0]}\n{"step": 1')
+  assert_as_whole(tmp_path, run(tmp_path)[0], whole)
+
+
+@pytest.mark.parametrize("steps", [1, 3, 7])
+def test_metrics_do_not_depend_on_how_long_dispatches_are(tmp_path, whole, steps, monkeypatch):
+  dispatch(monkeypatch, steps)
+  assert_as_whole(tmp_path, run(tmp_path)[0], whole)
+
+
+@pytest.mark.parametrize("stop_at", [1, 4, 9])
+def test_a_line_that_a_stop_cuts_is_the_mean_of_all_its_steps(
+  tmp_path, whole, stop_at, monkeypatch
+):
+  stop_in_a_line(tmp_path, monkeypatch, stop_at)
+  (*_, step) = sorted(int(path.name) for path in (tmp_path / "checkpoints").iterdir())
+  assert step % steps_per_dispatch()
+  assert_as_whole(tmp_path, run(tmp_path)[0], whole)
+
+
+def test_saves_in_the_middle_of_lines_change_no_metrics(tmp_path, whole, monkeypatch):
+  dispatch(monkeypatch, 7)
+  assert_as_whole(tmp_path, run(tmp_path, every_seconds=1e-9)[0], whole)
+
+
+def test_a_checkpoint_that_has_no_losses_of_a_begun_line_is_continued(tmp_path, whole, monkeypatch):
+  stop_in_a_line(tmp_path, monkeypatch, stop_at=4)
+  restore = Checkpoints.restore  # of an earlier version
+  monkeypatch.setattr(Checkpoints, "restore", lambda *given: (*restore(*given)[:2], {}))
+  state, lines = run(tmp_path)
+  jax.tree.map(np.testing.assert_array_equal, whole[0], state)
+  expected = [json.loads(line) for line in whole[1].splitlines()]
+  assert [line["step"] for line in lines] == [line["step"] for line in expected]
+  assert lines[0] != expected[0]  # the mean of the rest
+  assert lines[1:] == expected[1:]
+
+
+class Clock:
+  """Seconds that a test lets pass."""
+
+  def __init__(self, monkeypatch):
+    self.now = 100.0
+    monkeypatch.setattr(loop.time, "monotonic", lambda: self.now)
+
+  def dispatches(self, sizer, step_seconds, count):
+    """Dispatches whose steps take so long, the host one ahead; the steps of each."""
+    taken = []
+    for _ in range(count):
+      taken.append(sizer.steps)
+      sizer.begin(sizer.steps)
+      if sizer.dispatches > 1:
+        self.now += step_seconds * taken[-2] if len(taken) > 1 else step_seconds
+        sizer.end()
+        sizer.update(sizer.step_seconds)
+    return taken
+
+
+def test_dispatches_get_as_long_as_their_steps_allow(monkeypatch):
+  clock, sizer = Clock(monkeypatch), DispatchSizer()
+  longest = steps_per_dispatch()
+  assert clock.dispatches(sizer, 1e-3, 10)[-1] == longest
+  # A busy machine, for some time or for one step, changes their length for no longer than that.
+  assert clock.dispatches(sizer, 0.5, 20)[-1] == 2
+  assert clock.dispatches(sizer, 1e-3, 1200)[-1] == longest
+  assert clock.dispatches(sizer, 9.0, 20)[-1] == 1
+  assert clock.dispatches(sizer, 1e-3, 1200)[-1] == longest
+
+
+def test_one_slow_step_at_the_beginning_does_not_keep_dispatches_short(monkeypatch):
+  clock, sizer = Clock(monkeypatch), DispatchSizer()
+  clock.now += 30  # compiles
+  clock.dispatches(sizer, 2.0, 3)
+  assert sizer.steps == 1
+  assert clock.dispatches(sizer, 2e-3, 600)[-1] == steps_per_dispatch()
+
+
+def test_what_the_host_does_between_dispatches_is_not_taken_for_their_time(monkeypatch):
+  clock, sizer = Clock(monkeypatch), DispatchSizer()
+  for _ in range(50):
+    sizer.begin(1)
+    clock.now += 0.25
+    sizer.end()
+    sizer.update(sizer.step_seconds)
+    clock.now += 100.0  # a validation
+  assert sizer.step_seconds == pytest.approx(0.25)
+  assert sizer.steps == 4
 
 
 def test_a_finished_training_is_only_loaded(tmp_path):
