@@ -70,8 +70,11 @@ def copies(sets: Mapping[str, Sequence[Photo]]) -> dict[tuple[str, str], list[tu
   """
   found = {}
   thumbnails = {name: _thumbnails(photos) for name, photos in sets.items()}
+  digests = {name: np.array([photo.digest for photo in some]) for name, some in sets.items()}
   for one, other in itertools.combinations_with_replacement(sets, 2):
-    same = np.argwhere(thumbnails[one] @ thumbnails[other].T > SAME).tolist()
+    alike = thumbnails[one] @ thumbnails[other].T > SAME
+    equal = digests[one][:, None] == digests[other]  # also where a thumbnail shows nothing
+    same = np.argwhere(alike | equal).tolist()
     named = [(sets[one][a].name, sets[other][b].name) for a, b in same]
     if pairs := _twins(sets[one]) if one == other else named:
       found[one, other] = pairs

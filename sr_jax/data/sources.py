@@ -238,25 +238,38 @@ def _recognise(found: Found, sets: dict[str, list[Photo]]) -> list[str]:
 
 
 def _compare(sets: dict[str, list[Photo]]) -> list[str]:
-  """Says which photographs the sets share; takes those of test sets out of validation.
+  """Leaves each photograph in the last role that it has, and says which sets shared some.
+
+  Those of test sets leave training and validation, those of validation leave training. Test sets
+  stay whole.
 
   Raises:
     InputError: all those of a set are in another one.
   """
   digests = {name: {photo.digest for photo in photos} for name, photos in sets.items()}
+  roles = {
+    "train": ("training", "validation or a test set", "train on"),
+    "validation": ("validation", "a test set", "choose rates by"),
+  }
   for one, other in itertools.combinations(sets, 2):
-    if digests[one] <= digests[other] or digests[other] <= digests[one]:
+    both_are_tests = one not in roles
+    if digests[one] <= digests[other] or (both_are_tests and digests[other] <= digests[one]):
       raise same_set(one, other)
   shared = copies(sets)
   notes = [f"WARNING: {sentence}" for sentence in describe(shared)]
-  tested = {
-    name
-    for (one, other), pairs in shared.items()
-    for name, _ in pairs
-    if one == "validation" and other != "validation"
-  }
-  kept = [photo for photo in sets["validation"] if photo.name not in tested]
-  if kept and tested:  # or nothing would be left to choose rates by
-    sets["validation"] = kept
-    notes.append(f"Left out of validation, since a test set has them: {', '.join(sorted(tested))}.")
+  for role, (called, later, use) in roles.items():
+    taken = {
+      name
+      for (one, other), pairs in shared.items()
+      for name, _ in pairs
+      if one == role and other != role
+    }
+    sets[role] = [photo for photo in sets[role] if photo.name not in taken]
+    if not sets[role]:
+      raise InputError(
+        f"no photograph is left to {use}: {later} has all of them; name another set with --data, "
+        "--validation_data or --test_data"
+      )
+    if taken:
+      notes.append(f"Left out of {called}, since {later} has them: {', '.join(sorted(taken))}.")
   return notes

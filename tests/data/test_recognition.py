@@ -78,5 +78,5 @@ def test_changed_copies_are_found():
 
 
 def test_flat_photographs_are_like_no_other():
-  flat = [make_photo(name, np.full((20, 20), 7, np.uint8), 2) for name in "ab"]
+  flat = [make_photo(str(gray), np.full((20, 20), gray, np.uint8), 2) for gray in (7, 9)]
   assert describe_copies({"one": flat[:1], "other": flat[1:]}) == []

@@ -103,6 +103,86 @@ def test_copies_of_a_whole_set_are_refused(tmp_path, execution, one, other):
     sources.load(source, 2, 17, execution=execution)
 
 
+def place(source, target):
+  """Saves a photograph again: its file's bytes, or its pixels in another format."""
+  target.parent.mkdir(parents=True, exist_ok=True)
+  if source.suffix == target.suffix:
+    target.write_bytes(source.read_bytes())
+  else:
+    Image.open(source).save(target)
+
+
+def load_folders(tmp_path, execution, tests=("one", "two")):
+  return sources.load(
+    f"folder:{tmp_path / 'train'}",
+    2,
+    17,
+    validation=f"folder:{tmp_path / 'val'}",
+    tests=[f"folder:{tmp_path / name}" for name in tests],
+    execution=execution,
+  )
+
+
+def test_a_photograph_leaves_the_sets_that_come_before_its_last_one(tmp_path, execution):
+  for name in ("train/a", "train/b", "train/c", "train/d", "val/e", "val/f", "one/g", "two/h"):
+    noise(tmp_path / f"{name}.png")
+  place(tmp_path / "one" / "g.png", tmp_path / "train" / "in_test.png")
+  place(tmp_path / "two" / "h.png", tmp_path / "train" / "in_further_test.bmp")
+  place(tmp_path / "val" / "e.png", tmp_path / "train" / "in_validation.png")
+  place(tmp_path / "two" / "h.png", tmp_path / "val" / "tested.png")
+  photos = load_folders(tmp_path, execution)
+  assert [photo.name for photo in photos.train] == list("abcd")
+  assert [photo.name for photo in photos.validation] == list("ef")
+  assert [len(some) for some in photos.tests.values()] == [1, 1]
+  assert photos.notes == [
+    "WARNING: train and validation share photographs: in_further_test = tested, in_validation = e.",
+    "WARNING: train and one share photographs: in_test = g.",
+    "WARNING: train and two share photographs: in_further_test = h.",
+    "WARNING: validation and two share photographs: tested = h.",
+    "Left out of training, since validation or a test set has them: in_further_test, in_test, "
+    "in_validation.",
+    "Left out of validation, since a test set has them: tested.",
+  ]
+
+
+def test_every_photograph_left_out_is_named(tmp_path, execution):
+  for i in range(9):
+    noise(tmp_path / "one" / f"t{i}.png")
+    place(tmp_path / "one" / f"t{i}.png", tmp_path / "train" / f"copy_{i}.png")
+  for name in ("train/a", "val/e"):
+    noise(tmp_path / f"{name}.png")
+  photos = load_folders(tmp_path, execution, tests=("one",))  # the test set lies within the other
+  assert [photo.name for photo in photos.train] == ["a"]
+  assert all(f"copy_{i}" in photos.notes[-1] for i in range(9))
+
+
+def test_equal_pixels_are_found_though_nothing_is_seen_from_afar(tmp_path, execution):
+  for name in ("train/a", "val/e", "one/g"):
+    noise(tmp_path / f"{name}.png")
+  board = np.tile(np.array([[0, 255], [255, 0]], np.uint8), (32, 32))  # gray, as a thumbnail
+  for name in ("train/board", "one/board"):
+    Image.fromarray(board).save(tmp_path / f"{name}.png")
+  photos = load_folders(tmp_path, execution, tests=("one",))
+  assert [photo.name for photo in photos.train] == ["a"]
+
+
+@pytest.mark.parametrize(
+  ("role", "says"),
+  [
+    ("train", "no photograph is left to train on: validation or a test set has all of them; name"),
+    ("val", "no photograph is left to choose rates by: a test set has all of them; name another"),
+  ],
+)
+def test_if_no_photograph_is_left_it_is_refused(tmp_path, execution, role, says):
+  for name in ("train/a", "val/e", "one/g", "one/h"):
+    noise(tmp_path / f"{name}.png", 80, 80)
+  (own,) = (tmp_path / role).iterdir()
+  smaller = Image.open(tmp_path / "one" / "g.png").resize((60, 60), Image.Resampling.BOX)
+  smaller.save(own)  # no pixel is equal
+  with pytest.raises(InputError, match=says):
+    load_folders(tmp_path, execution, tests=("one",))
+
+
 def test_more_memory_than_there_is_is_refused_before_it_is_taken(tmp_path, execution, monkeypatch):
   source = folder(tmp_path, train=(50, 50), validation=(50, 50), test=(50, 50))
   monkeypatch.setattr("os.sysconf", lambda name: 64)
@@ -117,7 +197,7 @@ def test_the_memory_of_a_big_set_is_said_first(tmp_path, execution, monkeypatch,
   assert "3 photographs: 2.0 GiB of memory, and 0.5 GiB on the device" in capsys.readouterr().out
 
 
-def test_the_known_leaks_are_warned_of_and_the_sets_are_genuine(shared_data, execution):
+def test_the_known_leaks_are_named_and_the_sets_are_genuine(shared_data, execution):
   photos = sources.load(
     f"folder:{shared_data / 'T91'}",
     3,
