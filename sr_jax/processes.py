@@ -7,6 +7,7 @@ told to all, so that none goes another way and leaves the others waiting.
 
 import json
 import os
+import platform
 import sys
 import traceback
 from collections import Counter
@@ -135,6 +136,12 @@ def index() -> int:
 def count() -> int:
   """How many processes there are."""
   return jax.process_count()
+
+
+def on_this_machine() -> int:
+  """How many of the processes share this machine's memory, this one included."""
+  names = together(platform.node)
+  return names.count(names[index()])
 
 
 def exchange_bytes(mine: bytes) -> list[bytes]:

@@ -17,6 +17,7 @@ from sr_jax.config import InputError
 from sr_jax.data.images import Photo
 
 HostOrDevice = Array | np.ndarray
+ALIGNMENT = 64  # bytes; devices of a CPU take arrays that begin at multiples of it as they are
 
 
 class Store(NamedTuple):
@@ -56,6 +57,9 @@ class Crops(NamedTuple):
 def make_store(photos: Sequence[Photo], patch: int) -> Store:
   """Lays images end to end, as NumPy arrays; `jax.device_put` moves them to a device or mesh.
 
+  The devices of a CPU share these very arrays, so that a process has one copy of them; any other
+  device gets its own.
+
   Args:
     photos: each at least `patch` LR pixels in both directions.
     patch: side of the patches to be cut, in LR pixels.
@@ -72,13 +76,22 @@ def make_store(photos: Sequence[Photo], patch: int) -> Store:
   columns = np.array([photo.lr.shape[1] - patch + 1 for photo in photos])
   rows = np.array([photo.lr.shape[0] - patch + 1 for photo in photos])
   return Store(
-    hr=np.concatenate([photo.hr.ravel() for photo in photos]),
-    lr=np.concatenate([photo.lr.ravel() for photo in photos]),
+    hr=_end_to_end([photo.hr for photo in photos]),
+    lr=_end_to_end([photo.lr for photo in photos]),
     lr_start=(np.cumsum(sizes) - sizes).astype(np.uint32),
     lr_width=np.array([photo.lr.shape[1] for photo in photos], np.int32),
     last_position=np.cumsum(rows * columns).astype(np.int32),
     columns=columns.astype(np.int32),
   )
+
+
+def _end_to_end(images: Sequence[np.ndarray]) -> np.ndarray:
+  """All pixels in one flat array; unless it is aligned, JAX copies it for every device of a CPU."""
+  size = sum(image.nbytes for image in images)
+  memory = np.empty(size + ALIGNMENT, np.uint8)
+  begin = -memory.ctypes.data % ALIGNMENT
+  flat = memory[begin : begin + size].view(images[0].dtype)
+  return np.concatenate([image.ravel() for image in images], out=flat)
 
 
 def device_memory(device: jax.Device) -> int:

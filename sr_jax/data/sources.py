@@ -137,22 +137,28 @@ def _decode(found: Found, scale: int, cache: Path) -> None:
     InputError: this machine has not as much.
   """
   pixels = {name: _fill(items, cache) for name, items in found.sets.items()}
-  processes.together(lambda: _check_memory(pixels, scale, sum(map(len, found.sets.values()))))
+  count, copies = sum(map(len, found.sets.values())), processes.on_this_machine()
+  processes.together(lambda: _check_memory(pixels, scale, count, copies))
 
 
-def _check_memory(pixels: dict[str, int], scale: int, count: int) -> None:
-  """Refuses more images than this machine can hold; says what many take."""
+def _check_memory(pixels: dict[str, int], scale: int, count: int, copies: int) -> None:
+  """Refuses more images than this machine can hold; says what many take.
+
+  Every process holds all images and, end to end, a copy of those to train on, which all devices of
+  a CPU share.
+  """
   a_pixel = 1 + 4 / scale**2  # bytes: HR as uint8 and LR as float32
   store = a_pixel * pixels["train"] / 2**30
-  needed = a_pixel * sum(pixels.values()) / 2**30 + store  # which is a copy, end to end
+  needed = copies * (a_pixel * sum(pixels.values()) / 2**30 + store)
   there = machine_memory() / 2**30
+  each = f" in {copies} processes" if copies > 1 else ""
   if needed > there:
     raise InputError(
-      f"{count} photographs need {needed:.1f} GiB of memory and this machine has {there:.1f} GiB; "
-      "use fewer"
+      f"{count} photographs{each} need {needed:.1f} GiB of memory and this machine has {there:.1f} "
+      f"GiB; use fewer{' photographs or processes' if each else ''}"
     )
   if needed > 0.5:
-    say(f"{count} photographs: {needed:.1f} GiB of memory, and {store:.1f} GiB on the device")
+    say(f"{count} photographs{each}: {needed:.1f} GiB of memory, and {store:.1f} GiB on the device")
 
 
 def _find_alike(data: str, validation: str, tests: Sequence[str], execution: Execution) -> Found:

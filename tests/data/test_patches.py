@@ -6,6 +6,7 @@ import pytest
 from sr_jax.config import InputError
 from sr_jax.data import patches
 from sr_jax.data.images import make_photo
+from sr_jax.training import sharding
 
 PATCH, SCALE = 5, 2
 RNG = np.random.default_rng(0)
@@ -73,6 +74,13 @@ def test_images_that_do_not_fit_are_refused_with_the_size_needed():
     patches.check_memory(STORE, needed)
   patches.check_memory(STORE, 2 * needed)
   assert patches.device_memory(jax.devices()[0]) > 2**28
+
+
+def test_the_devices_of_a_cpu_share_one_copy_of_the_images():
+  resident = sharding.replicate(sharding.make_mesh(4, 4), STORE)
+  for array, host in ((resident.hr, STORE.hr), (resident.lr, STORE.lr)):
+    copies = [shard.data.unsafe_buffer_pointer() for shard in array.addressable_shards]
+    assert copies == [host.ctypes.data] * 4
 
 
 def test_an_image_as_small_as_a_patch_has_one_position():

@@ -190,6 +190,17 @@ def test_more_memory_than_there_is_is_refused_before_it_is_taken(tmp_path, execu
     sources.load(source, 2, 17, execution=execution)
 
 
+def test_every_process_of_a_machine_takes_memory_for_all_photographs(
+  tmp_path, execution, monkeypatch
+):
+  source = folder(tmp_path, train=(50, 50), validation=(50, 50), test=(50, 50))
+  monkeypatch.setattr("os.sysconf", lambda name: 160)  # squared, a fifth more than is needed
+  sources.load(source, 2, 17, execution=execution)
+  monkeypatch.setattr(sources.processes, "on_this_machine", lambda: 8)
+  with pytest.raises(InputError, match=r"3 photographs in 8 processes need .* or processes"):
+    sources.load(source, 2, 17, execution=execution)
+
+
 def test_the_memory_of_a_big_set_is_said_first(tmp_path, execution, monkeypatch, capsys):
   source = folder(tmp_path, train=(50, 50), validation=(50, 50), test=(50, 50))
   monkeypatch.setattr(sources.luminance_cache, "fill", lambda items, cache: 2**28)
