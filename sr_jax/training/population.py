@@ -143,9 +143,9 @@ def make_train_steps(
   ) -> tuple[State, Array]:
     state, who, losses = member
     body = functools.partial(train_step, member=who, store=store, steps=steps)
-    if losses is None:
-      losses = who.learning_rate * 0  # rather than 0.0: sharded as the member is
-    return _repeat(body, start, stop, (state, losses), one_by_one(mesh))
+    nothing = who.learning_rate * 0  # rather than 0.0: sharded as the member is
+    before = nothing if losses is None else losses
+    return _repeat(body, start, stop, (state, before), one_by_one(mesh))
 
   def train_steps(
     state: State,
