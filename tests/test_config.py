@@ -47,11 +47,11 @@ def test_flags_are_quoted_for_the_shell_and_their_words_are_not():
 ODD = st.text("ab /'\"$*\\`!#~;&|<>()[]{}?=%\n\té-").map(lambda text: f"folder:{text}".rstrip())
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=25)
 @given(data=ODD, tests=st.lists(ODD, min_size=1, max_size=3, unique=True))
 def test_a_command_that_is_printed_gives_the_same_config(data, tests):
   config = smoke.Config(data=data, test_data=tuple(tests), bicubic_skip=False)
-  command = tables.command({"experiment": "smoke", "config": to_dict(config)})
+  command = tables.command({"experiment": "smoke", "config": to_dict(config), "choices": {}})
   python, program, experiment, *words = shlex.split(command)
   assert (python, program, experiment) == ("python", "launch.py", "--experiment=smoke")
   fields = {name: values[0] for name, values in launch._parse(["", *words], smoke).items()}
