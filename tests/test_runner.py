@@ -162,7 +162,7 @@ def test_a_folder_of_photographs_trains_and_every_test_set_is_reported(data, tmp
     assert [len(member["psnr"]) for member in two["arms"][arm]] == [5, 5]
   said = results["verdict"]["sentences"]
   assert said[0].startswith("On One, LR ")
-  assert said[1].startswith("On Two, LR ")
+  assert said[2].startswith("On Two, LR ")
   assert "| Two (5) PSNR (dB) |" in (run_dir / "report.md").read_text()
 
 

@@ -31,9 +31,11 @@ def titled(name: str) -> str:
 
 def sentences(results: Results) -> list[str]:
   """The verdict: test photographs, training patches, then what weakens or limits it."""
+  first, *further = answers(results)
   return [
-    *answers(results),
+    first,
     *other_estimates(results),
+    *further,
     *(also(one, results) for one in results["verdict"]["contrasts"] if one["kind"] in ALSO),
     *cautions(results),
     not_shown(results),
@@ -62,8 +64,8 @@ def other_estimates(results: Results) -> list[str]:
   if test["mean"] is None:
     return []
   return [
-    f"That is the mean of differences in dB, which was fixed to decide ({test['mean']:+.3f}); "
-    f"their median over photographs is {test['median']:+.3f} dB, and with squared errors pooled "
+    f"The mean of differences in dB, which was fixed to decide, is {test['mean']:+.3f}; their "
+    f"median over photographs is {test['median']:+.3f} dB, and with squared errors pooled "
     f"over photographs before they become dB the difference is {test['pooled']:+.3f} dB."
   ]
 

@@ -63,7 +63,8 @@ def test_every_further_test_set_is_judged_by_itself():
   assert (on_set14["mean"], on_set14["seeds"], on_set14["images"]) == (1.125, 2, 2)
   said = verdict.sentences(data)
   assert said[0].startswith("On Set5, LR is 0.000 dB")
-  assert said[1].startswith("On Set14, LR is 1.125 dB better than HR")
+  assert said[1].startswith("The mean of differences in dB")
+  assert said[2].startswith("On Set14, LR is 1.125 dB better than HR")
   assert [row[:1] + row[4:6] for row in tables.rows_by_set(data)] == [
     ["", "Set14 (2) PSNR (dB)", "seeds' sd"],
     ["bicubic", "30.50", "-"],
@@ -114,7 +115,7 @@ def test_the_other_estimates_stand_beside_the_mean():
   skewed = np.array([0.0, 0, 0, 0, 0, 1.2])
   data = results(BASE + skewed + WOBBLE, BASE)
   (sentence,) = verdict.other_estimates(data)
-  assert "(+0.200)" in sentence
+  assert "is +0.200; their" in sentence
   assert "median over photographs is +0.00" in sentence
   assert sentence in data["verdict"]["sentences"]
   row = tables.contrast_rows(data)[1]
