@@ -119,11 +119,11 @@ def covered(tables: Float[np.ndarray, "n s i"]) -> float:
 def measure(spreads: Sequence[Components], count: int, seeds: int, images: int) -> dict[str, float]:
   """Coverage of one design, and of the bootstrap where a table is small."""
   rng = np.random.default_rng(0)
-  most = max(len(spreads), CELLS // (seeds * images))
+  max_tables = max(len(spreads), CELLS // (seeds * images))
   shares: dict[str, float] = {}
   for skewed in (False, True):
     name = "skewed" if skewed else "gaussian"
-    sizes = [min(most, count - begin) for begin in range(0, count, most)]
+    sizes = [min(max_tables, count - begin) for begin in range(0, count, max_tables)]
     parts = [size * covered(simulate(rng, spreads, size, seeds, images, skewed)) for size in sizes]
     shares[name] = sum(parts) / count
     if seeds * images <= SMALL:

@@ -83,6 +83,10 @@ class Config(Recipe):
     choices=("valid", "same"),
   )
 
+  def arm_names(self) -> tuple[str, ...]:
+    """The networks."""
+    return self.networks
+
 
 def arms(config: Config) -> list[Arm]:
   """The networks asked for; what they cost is what their papers count."""

@@ -33,8 +33,7 @@ from sr_jax.data.finding import find
 from sr_jax.networks import EXECUTIONS, HRNetwork, LRNetwork, has_two_executions
 from sr_jax.run_folder import read_json
 from sr_jax.runner import compare
-from sr_jax.training import autotune
-from sr_jax.training.choices import Choices
+from sr_jax.training.choices import WIDTHS, Choices
 
 Shape = LRNetwork | HRNetwork
 TIMED = ("lr_timed", "hr_timed")
@@ -113,15 +112,19 @@ class Config(Recipe):
       raise InputError(f"--arms={self.arms[0]}: a comparison needs two arms, as lr,hr")
     check_budgets(arms(self))
 
+  def arm_names(self) -> tuple[str, ...]:
+    """The arms."""
+    return self.arms
+
   def choices(self) -> dict[str, tuple[str, ...]]:
     """The form of each population's convolutions, executions of HR networks, widths in time."""
     executions = [arm.name for arm in arms(self) if has_two_executions(arm.network)]
     timed = [name for name in TIMED if name in self.arms]
     names = dict.fromkeys([*executions, *(["hr"] if timed else [])])
     return {
-      rf"({'|'.join(self.arms)})/\d+": autotune.BATCHED_FORMS,
+      **super().choices(),
       **(dict.fromkeys(names, EXECUTIONS) if self.hr_execution == "auto" else {}),
-      **dict.fromkeys(timed, (r"[1-9]\d*",)),
+      **dict.fromkeys(timed, WIDTHS),
     }
 
 
@@ -176,7 +179,7 @@ def _equal_time_widths(config: Config, choices: Choices) -> dict[str, int]:
       {n: hr.clone(features=n) for n in range(1, 2 * hr.features + 1)},
     ),
   }
-  return {name: choices.widest(name, *candidates[name]) for name in TIMED if name in config.arms}
+  return {name: choices.max_width(name, *candidates[name]) for name in TIMED if name in config.arms}
 
 
 def _known_arms(config: Config, widths: Mapping[str, int]) -> dict[str, Arm]:

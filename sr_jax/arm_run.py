@@ -3,7 +3,7 @@
 import dataclasses
 import errno
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -82,9 +82,16 @@ class Recipe:
     object.__setattr__(self, "learning_rate", tuple(sorted(self.learning_rate)))
     self.given_choices()
 
+  def arm_names(self) -> tuple[str, ...]:
+    """The networks of a run, as far as its config names them."""
+    return ()
+
   def choices(self) -> dict[str, tuple[str, ...]]:
-    """What may be chosen by measuring, as regular expressions by name (also one)."""
-    return {r".+/\d+": autotune.BATCHED_FORMS}
+    """What is chosen by measuring, by name: on accelerators the form of each population."""
+    sizes = dict.fromkeys(
+      (self.seeds, self.search_seeds * len(self.learning_rate), self.search_seeds)
+    )
+    return {f"{arm}/{size}": autotune.BATCHED_FORMS for arm in self.arm_names() for size in sizes}
 
   def given_choices(self) -> dict[str, str]:
     """The choices that `measured` gives.
@@ -290,7 +297,12 @@ def to_score(state: State, count: int) -> tuple[Any, Mesh]:
 
 
 def score_arm(
-  arm: Arm, trained: Trained, bench: Bench, bicubic: dict[str, Any], margin: int
+  arm: Arm,
+  trained: Trained,
+  bench: Bench,
+  bicubic: dict[str, Any],
+  margin: int,
+  further: Mapping[str, list[scoring.Scores]],
 ) -> list[dict[str, Any]]:
   """Every member's status, and its scores on validation, test and training images.
 
@@ -300,6 +312,7 @@ def score_arm(
     bench: what the arms share.
     bicubic: from `score_bicubic`, with the same margin.
     margin: LR pixels left out around training patches, the largest of the run's networks.
+    further: from `score_further`.
   """
   recipe, photos = bench.recipe, bench.photos
   params, mesh = to_score(trained.state, recipe.seeds)
@@ -313,7 +326,12 @@ def score_arm(
     {
       "seed": seed,
       "learning_rate": trained.chosen["learning_rate"],
-      "status": _status(test[seed]["psnr"], training[seed], bicubic),
+      "status": _status(
+        test[seed]["psnr"],
+        training[seed],
+        [validation[seed], *(psnr for scores in further.values() for psnr in scores[seed]["psnr"])],
+        bicubic,
+      ),
       "validation_psnr": validation[seed],
       "test": test[seed],
       "training": {"psnr": training[seed]},
@@ -332,14 +350,14 @@ def score_further(arm: Arm, trained: Trained, bench: Bench) -> dict[str, list[sc
   }
 
 
-def _status(test: Sequence, training: Sequence, bicubic: dict[str, Any]) -> str:
-  """What became of a member, by its PSNR on test photographs and on training patches.
+def _status(test: Sequence, training: Sequence, others: Sequence, bicubic: dict[str, Any]) -> str:
+  """What became of a member, by its PSNR on test photographs, training patches and elsewhere.
 
   "diverged" where a score is not finite; "did not learn" where the training patches are fitted no
   better than by bicubic interpolation; "below bicubic" on the test photographs; else "ok". Only
   what diverged cannot be compared: to leave out what learned badly would be to choose by outcome.
   """
-  if None in (*test, *training):
+  if None in (*test, *training, *others):
     return "diverged"
   if np.mean(training) < np.mean(bicubic["training"]["psnr"]) + DEAD:
     return "did not learn"

@@ -41,7 +41,7 @@ from sr_jax.run_folder import (
 from sr_jax.training import interruption
 from sr_jax.training.choices import Choices, Stopwatch
 from sr_jax.training.metrics import MetricsLog
-from sr_jax.training.sharding import make_mesh
+from sr_jax.training.sharding import make_mesh, one_by_one
 from sr_jax.training.timing import Timed, in_both_executions, step_seconds
 
 
@@ -150,13 +150,12 @@ def train_and_score(
   seconds = {"load": time.monotonic() - began}
   began = time.monotonic()
   stopwatch = Stopwatch(recipe.batch, recipe.patch, recipe.seeds, recipe.precision, mesh, store)
-  choices = Choices(run_dir, recipe.given_choices(), stopwatch)
-  arms = plan(choices)
+  given = recipe.given_choices()
+  if one_by_one(mesh) and (forms := [name for name in given if "/" in name]):
+    raise InputError(f"--measured={forms[0]}:{given[forms[0]]}: on CPU no form is chosen")
+  choices = Choices(run_dir, given, stopwatch)
+  arms, described = _settle(plan, choices, run_dir)
   seconds["choose by time"] = time.monotonic() - began
-  budgets = budget.check_budgets(arms)
-  say(table(budget.rows(arms, budgets)))
-  described = _describe(arms, budgets)
-  processes.from_first(lambda: record(run_dir, {"arms": described}))
   if processes.from_first((run_dir / "results.json").exists):
     say(f"\nThis run is finished; nothing is trained again. {run_dir}")
     return photos
@@ -202,14 +201,27 @@ def train_and_score(
   for arm in arms:
     interruption.raise_if_requested()
     one = trained[arm.name]
-    members = score_arm(arm, one, bench, results["bicubic"], margin)
+    further = score_further(arm, one, bench)
+    members = score_arm(arm, one, bench, results["bicubic"], margin, further)
     results["arms"][arm.name] = {**described[arm.name], **one.chosen, "members": members}
-    for name, scores in score_further(arm, one, bench).items():
+    for name, scores in further.items():
       results["further_tests"][name]["arms"][arm.name] = scores
   seconds["evaluate"] = time.monotonic() - began
   processes.from_first(unsaved.check)
   results["choices"] = choices.taken
   return Outcome(results, arms, trained, bench, seconds)
+
+
+def _settle(
+  plan: Callable[[Choices], Sequence[Arm]], choices: Choices, run_dir: Path
+) -> tuple[Sequence[Arm], dict[str, Any]]:
+  """The arms of a run, and what its config.json now says of them."""
+  arms = plan(choices)
+  budgets = budget.check_budgets(arms)
+  say(table(budget.rows(arms, budgets)))
+  described = _describe(arms, budgets)
+  processes.from_first(lambda: record(run_dir, {"arms": described}))
+  return arms, described
 
 
 def _show(bench: Bench) -> None:

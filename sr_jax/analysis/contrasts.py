@@ -124,12 +124,10 @@ def contrast(results: Results, first: str, second: str) -> dict[str, Any]:
 
 
 def _effect_on(test_set: dict[str, Any], first: str, second: str, seeds: Sequence[int]) -> Effect:
-  """The paired effect on a test set after the first; a seed without a finite score is left out."""
-  ours, theirs = ([scores["psnr"] for scores in test_set["arms"][name]] for name in (first, second))
-  finite = [seed for seed in seeds if None not in ours[seed] + theirs[seed]]
-  shape = len(finite), len(test_set["images"])
-  tables = [np.array([psnr[seed] for seed in finite], float) for psnr in (ours, theirs)]
-  return paired_effect(*(table.reshape(shape) for table in tables))
+  """The paired effect on a test set after the first."""
+  shape = len(seeds), len(test_set["images"])
+  tables = ([test_set["arms"][name][seed]["psnr"] for seed in seeds] for name in (first, second))
+  return paired_effect(*(np.array(table, float).reshape(shape) for table in tables))
 
 
 def _diverged(members: Sequence[dict[str, Any]]) -> bool:

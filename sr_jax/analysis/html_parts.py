@@ -8,7 +8,7 @@ from html import escape
 from pathlib import Path
 
 # As "31.20", "+0.1 to +0.2", "30.12 (7 of 8)", "30.12, 1 of 2 diverged"; "-" where there is none.
-NUMBER = re.compile(r"([-+\d.,e() ]|to|of|diverged|dead)*")
+NUMBER = re.compile(r"([-+\d.,e() ]|to|of|diverged|did not learn)*")
 
 WIDTH = 88  # characters of a line of a command
 CONTINUED = " \\\n  "

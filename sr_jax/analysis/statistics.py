@@ -36,7 +36,7 @@ class Effect:
     low: lower end of the two-way random-effects interval; None for less than two seeds or images.
     high: its upper end.
     degrees_of_freedom: of its widest t distribution, that of seeds and images together.
-    p_supported: one-sided p-value of "the mean is at most +SESOI".
+    p_supported: one-sided p-value of "the mean is at most +SESOI"; None where nothing is decided.
     p_reversed: of "the mean is at least -SESOI".
     p_equivalent: of "the mean is at least SESOI from zero" (two one-sided tests).
     seed_low: lower end of the t interval over seeds alone: of these images, whatever others give.
@@ -92,8 +92,10 @@ def effect(differences: Float[np.ndarray, "s i"]) -> Effect:
   half_width = float(ci_half_width(errors, freedoms))
   seed_half_width = ci_half_width_over_seeds(differences.mean(axis=1)) or 0.0
   bootstrap_low, bootstrap_high = crossed_bootstrap(differences)
-  above, below = (_p_value(sign * mean - SESOI, errors, freedoms) for sign in (1, -1))
-  inside = max(_p_value(SESOI - sign * mean, errors, freedoms) for sign in (1, -1))
+  above = below = inside = None
+  if images >= MIN_IMAGES:
+    above, below = (_p_value(sign * mean - SESOI, errors, freedoms) for sign in (1, -1))
+    inside = max(_p_value(SESOI - sign * mean, errors, freedoms) for sign in (1, -1))
   return Effect(
     mean=mean,
     seeds=seeds,
@@ -153,8 +155,8 @@ def standard_errors(
   ms_images = seeds * differences.mean(axis=-2).var(axis=-1, ddof=1)
   both = ms_seeds + ms_images
   spread = ms_seeds**2 / (seeds - 1) + ms_images**2 / (images - 1)
-  fewest = float(min(seeds, images) - 1)  # where nothing varies, any number gives no width
-  freedom = np.divide(both**2, spread, out=np.full_like(both, fewest), where=spread > 0)
+  min_df = float(min(seeds, images) - 1)  # where nothing varies, any number gives no width
+  freedom = np.divide(both**2, spread, out=np.full_like(both, min_df), where=spread > 0)
   errors = np.sqrt(np.stack([both, ms_seeds, ms_images], axis=-1) / cells)
   alone = [np.full_like(both, count - 1) for count in (seeds, images)]
   return errors, np.stack([freedom, *alone], axis=-1)

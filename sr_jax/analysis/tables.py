@@ -180,7 +180,7 @@ def budget_rows(results: dict[str, Any], timing: dict[str, Any]) -> Rows:
 def search_rows(results: dict[str, Any]) -> Rows:
   """The search: mean validation PSNR of every arm at every rate; failed runs are counted.
 
-  A run that ends where bicubic interpolation is has lost all its ReLUs: it is called dead.
+  A run that ends no better than bicubic interpolation did not learn; most lost all their ReLUs.
   """
   arms = results["arms"]
   if not any(arm["search"] for arm in arms.values()):
@@ -197,8 +197,8 @@ def search_rows(results: dict[str, Any]) -> Rows:
       said = [f"{np.mean(finite):.3f}"] if finite else []
       if len(finite) < len(found):
         said.append(f"{len(found) - len(finite)} of {len(found)} diverged")
-      if dead := sum(abs(psnr - bicubic) < DEAD for psnr in finite):
-        said.append(f"{dead} of {len(found)} dead")
+      if unlearned := sum(psnr < bicubic + DEAD for psnr in finite):
+        said.append(f"{unlearned} of {len(found)} did not learn")
       row.append(", ".join(said))
     rows.append(row)
   return rows

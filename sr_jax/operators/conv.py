@@ -31,7 +31,8 @@ class Computation(NamedTuple):
   """How convolutions are computed: what they are stays the same, to rounding.
 
   Attributes:
-    form: "canonical" (gradients written out, for CPU), "plain" (XLA's own gradients), or
+    form: "canonical" (gradients written out, for CPU), "plain" (XLA's own gradients, or with
+      bfloat16 the same convolutions written out, whose results are not rounded), or
       "matrix_product" (of all windows with the kernel; under `vmap` a batched product instead of
       the grouped convolution that the other two become).
     precision: of products: "float32", "tf32" (as far as the device has it), or "bfloat16", whose

@@ -17,14 +17,16 @@ from sr_jax.config import InputError
 from sr_jax.console import say
 from sr_jax.data.patches import Store
 from sr_jax.networks import EXECUTIONS, Network
+from sr_jax.operators.conv import Computation
 from sr_jax.processes import from_first
 from sr_jax.run_folder import describe_devices, read_json, write_json
 from sr_jax.training import autotune, population
-from sr_jax.training.sharding import replicate, shard_members
+from sr_jax.training.sharding import one_by_one, replicate, shard_members
 from sr_jax.training.timing import Timed, step_seconds
 
 FILE = "choices.json"
-MEASURE = "auto"  # of --measured: what is not given is measured
+MEASURE = "auto"
+WIDTHS = ("a number of maps",)
 TARGET = "target"
 
 
@@ -32,24 +34,27 @@ def parse(measured: Sequence[str], allowed: Mapping[str, Collection[str]]) -> di
   """The choices given by `--measured`, by name.
 
   Args:
-    measured: each "auto" or "NAME:CHOICE".
-    allowed: what may be chosen, by names as regular expressions.
+    measured: "auto" alone, or each "NAME:CHOICE"; what is not given is measured.
+    allowed: the choices that a run makes, by name; `WIDTHS` stands for any width.
 
   Raises:
     InputError: an entry is not understood, or nothing of that name is chosen in this run.
   """
+  if tuple(measured) == (MEASURE,):
+    return {}
   given: dict[str, str] = {}
   for entry in measured:
-    if entry == MEASURE:
-      continue
     name, colon, choice = entry.partition(":")
     if not colon or name in given:
       raise InputError(f"--measured={entry} is not NAME:CHOICE, each name once, as hr:lr_space")
-    patterns = [pattern for pattern in allowed if re.fullmatch(pattern, name)]
-    if not patterns:
-      raise InputError(f"--measured={entry}: nothing of the name {name} is chosen in this run")
-    choices = allowed[patterns[0]]
-    if not any(re.fullmatch(pattern, choice) for pattern in choices):
+    if name not in allowed:
+      raise InputError(
+        f"--measured={entry}: nothing of the name {name} is chosen in this run; choose from "
+        f"{', '.join(allowed)}"
+      )
+    choices = allowed[name]
+    is_width = choices == WIDTHS and re.fullmatch(r"[1-9]\d*", choice)
+    if choice not in choices and not is_width:
       raise InputError(f"--measured={entry}: {name} may be {' or '.join(choices)}")
     given[name] = choice
   return given
@@ -75,17 +80,32 @@ class Stopwatch:
   mesh: Mesh
   store: Store
 
-  def seconds(self, networks: Mapping[str, Network]) -> dict[str, float]:
-    """Seconds a training step takes one member of each network, the networks taking turns."""
+  def seconds(
+    self, networks: Mapping[str, Network], form: str | None = None
+  ) -> tuple[dict[str, float], dict[str, str]]:
+    """Seconds a training step takes one member of each network, the networks taking turns.
+
+    Args:
+      networks: by name.
+      form: of their convolutions; the fastest of each if it is not given.
+
+    Returns:
+      the seconds, and the form of each network's convolutions.
+    """
     members = shard_members(self.mesh, population.make_members(range(self.members), [1e-4]))
     store = replicate(self.mesh, self.store)
     timed = {}
     for name, network in networks.items():
       state = population.initialise(network, name, members, self.mesh)
       shape = network, self.batch, self.patch
-      form = autotune.fastest_form(self.precision, *shape, state, members, store, self.mesh)
-      timed[name] = Timed(network, state, members, self.mesh, form)
-    return step_seconds(timed, self.store, self.batch, self.patch)
+      computation = (
+        Computation(form, self.precision)
+        if form
+        else autotune.fastest_form(self.precision, *shape, state, members, store, self.mesh)
+      )
+      timed[name] = Timed(network, state, members, self.mesh, computation)
+    seconds = step_seconds(timed, self.store, self.batch, self.patch)
+    return seconds, {name: program.computation.form for name, program in timed.items()}
 
 
 class Choices:
@@ -129,9 +149,9 @@ class Choices:
 
   def fastest(self, name: str, networks: Mapping[str, Network]) -> str:
     """Which of several networks, by name, trains fastest."""
-    return self.choose(name, lambda: self._stopwatch.seconds(networks), fastest)
+    return self._network(name, networks, fastest)
 
-  def widest(self, name: str, target: Network, candidates: Mapping[int, Network]) -> int:
+  def max_width(self, name: str, target: Network, candidates: Mapping[int, Network]) -> int:
     """The largest width whose training step takes no longer than that of `target`.
 
     A wider network can be the faster one, since some widths suit the device's registers.
@@ -141,8 +161,24 @@ class Choices:
       target: the network whose time is to be matched.
       candidates: networks by their width.
     """
-    networks = {TARGET: target, **{str(width): one for width, one in candidates.items()}}
-    return int(self.choose(name, lambda: self._stopwatch.seconds(networks), widest))
+    networks = {TARGET: target, **{str(width): network for width, network in candidates.items()}}
+    return int(self._network(name, networks, max_width))
+
+  def _network(self, name: str, networks: Mapping[str, Network], pick: Callable[..., str]) -> str:
+    """One of several networks; the form that it was timed in becomes its population's choice."""
+    population_name = f"{name}/{self._stopwatch.members}"
+    timed: dict[str, tuple[float, str]] = {}
+
+    def measure() -> dict[str, float]:
+      seconds, forms = self._stopwatch.seconds(networks, self._given.get(population_name))
+      timed.update({key: (seconds[key], forms[key]) for key in seconds})
+      return seconds
+
+    choice = self.choose(name, measure, pick)
+    if choice in timed and not one_by_one(self._stopwatch.mesh):
+      seconds, form = timed[choice]
+      self.choose(population_name, lambda: {form: seconds}, fastest)
+    return choice
 
 
 def reproducing(results: Mapping[str, Any]) -> dict[str, Any]:
@@ -164,7 +200,7 @@ def fastest(seconds: Mapping[str, float]) -> str:
   return min(seconds, key=lambda choice: seconds[choice])
 
 
-def widest(seconds: Mapping[str, float]) -> str:
+def max_width(seconds: Mapping[str, float]) -> str:
   """The largest of the widths that take no longer than the target; if none does, the fastest."""
   widths = {name: value for name, value in seconds.items() if name != TARGET}
   quick = [width for width, value in widths.items() if value <= seconds[TARGET]]

@@ -245,7 +245,7 @@ def test_many_arms(tmp_path):
 def test_runs_of_the_search_that_died_or_diverged_are_counted():
   rows = tables.search_rows(make_results(MANY, SIX, 1, ["a", "b"]))
   assert rows[1][2:] == ["30.005"] * 3
-  assert rows[2][2:] == ["30.000, 1 of 1 dead", "30.100", "1 of 1 diverged"]
+  assert rows[2][2:] == ["30.000, 1 of 1 did not learn", "30.100", "1 of 1 diverged"]
   assert rows[3][2:] == ["30.100", "30.200", "1 of 1 diverged"]
 
 

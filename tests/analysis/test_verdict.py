@@ -48,7 +48,7 @@ WOBBLE = 0.01 * np.array([[1.0, -1, 1, -1, 1, -1], [-1, 1, 1, -1, 1, -1], [1, 1,
 
 
 def test_every_further_test_set_is_judged_by_itself():
-  data = results(BASE + WOBBLE, BASE)
+  data = results([*(BASE + WOBBLE)[:2], None], BASE)
   lr = [{"psnr": row, "ssim": [0.9, 0.9]} for row in ([31.0, 32.0], [31.5, 32.0], [None, 32.0])]
   hr = [{"psnr": [30.0, 31.0], "ssim": [0.8, 0.8]}] * 3
   data |= {
@@ -132,6 +132,7 @@ def test_five_photographs_get_an_interval_and_no_decision():
   data["verdict"] = verdict.decide(data, PAIR)
   assert data["verdict"]["test"]["images"] == 5
   assert data["verdict"]["test"]["low"] > 0.05
+  assert data["verdict"]["test"]["p_supported"] is None
   assert "too few photographs to decide" in data["verdict"]["sentences"][0]
   assert verdict.headline(data)["decision"] == "too few photographs"
 

@@ -16,7 +16,7 @@ class Chosen:
     self.networks.setdefault(name, networks)
     return self.executions.get(name, "lr_space")
 
-  def widest(self, name, target, candidates):
+  def max_width(self, name, target, candidates):
     self.targets[name] = (target, candidates)
     return {"lr_timed": 36, "hr_timed": 6}[name]
 
@@ -102,6 +102,8 @@ def test_each_hr_network_is_trained_in_its_faster_execution():
     (("lr:lr_space",), "nothing of the name lr is chosen in this run"),
     (("lr_timed:36",), "nothing of the name lr_timed is chosen"),
     (("lr/3:canonical",), "lr/3 may be plain or matrix_product"),
+    (("lr/999:plain",), "nothing of the name lr/999 is chosen in this run; choose from lr/3"),
+    (("auto", "hr:lr_space"), "--measured=auto is not NAME:CHOICE"),
   ],
 )
 def test_choices_that_cannot_be_are_refused(given, says):

@@ -9,7 +9,7 @@ from sr_jax.data.images import make_photo
 from sr_jax.networks import HRNetwork, LRNetwork
 from sr_jax.operators.conv import Computation
 from sr_jax.training import choices, sharding, timing
-from sr_jax.training.choices import Choices, Stopwatch, reproducing, widest
+from sr_jax.training.choices import Choices, Stopwatch, max_width, reproducing
 
 NOISE = np.random.default_rng(0).integers(0, 256, (24, 24), np.uint8)
 
@@ -30,20 +30,20 @@ def stopwatch():
   ],
 )
 def test_the_widest_that_is_as_fast(seconds, width):
-  assert widest(seconds) == width
+  assert max_width(seconds) == width
 
 
 def test_a_choice_is_measured_once_and_then_kept(tmp_path, stopwatch, capsys):
   networks = {width: LRNetwork(features=width, depth=0) for width in (1, 2)}
   slow = LRNetwork(features=64, depth=2)
-  assert Choices(tmp_path, {}, stopwatch).widest("wide", slow, networks) == 2
+  assert Choices(tmp_path, {}, stopwatch).max_width("wide", slow, networks) == 2
   assert "wide: 2, by the time of a training step (target " in capsys.readouterr().out
   kept = json.loads((tmp_path / choices.FILE).read_text())
   assert kept["wide"]["seconds"].keys() == {"target", "1", "2"}
   kept["wide"]["choice"] = "1"
   (tmp_path / choices.FILE).write_text(json.dumps(kept))
   again = Choices(tmp_path, {}, stopwatch)
-  assert again.widest("wide", slow, networks) == 1
+  assert again.max_width("wide", slow, networks) == 1
   assert again.taken == {"wide": "1"}
 
 
@@ -58,7 +58,7 @@ def test_a_choice_that_is_given_is_not_measured(tmp_path, stopwatch, monkeypatch
 def test_what_is_timed_is_what_a_run_trains(stopwatch, monkeypatch):
   """The mesh, the precision, the images and the number of members are the run's."""
   timed = []
-  monkeypatch.setattr(choices, "step_seconds", lambda *given: timed.append(given) or {})
+  monkeypatch.setattr(choices, "step_seconds", lambda *given: timed.append(given) or {"a": 1.0})
   network = HRNetwork(features=1, depth=0, execution="lr_space")
   stopwatch.seconds({"a": network})
   ((programs, store, batch, patch),) = timed
@@ -86,6 +86,32 @@ def test_the_timed_program_is_the_one_that_is_trained(stopwatch, monkeypatch):
   assert made == [make_train_steps(network, 2, 6, stopwatch.mesh, computation)]
 
 
+def test_on_accelerators_the_form_that_was_timed_is_the_one_that_is_trained(
+  tmp_path, stopwatch, monkeypatch
+):
+  monkeypatch.setattr(choices, "one_by_one", lambda mesh: False)
+  seconds = {"hr_space": 1.0, "lr_space": 2.0}
+  forms = {"hr_space": "matrix_product", "lr_space": "plain"}
+  asked = []
+
+  def timed(self, networks, form=None):
+    asked.append(form)
+    return seconds, forms
+
+  monkeypatch.setattr(Stopwatch, "seconds", timed)
+  networks = dict.fromkeys(seconds, LRNetwork())
+  chosen = Choices(tmp_path, {}, stopwatch)
+  assert chosen.fastest("hr", networks) == "hr_space"
+  assert chosen.taken == {"hr": "hr_space", "hr/2": "matrix_product"}
+  again = Choices(tmp_path, {}, stopwatch)
+  assert again.choose("hr/2", lambda: pytest.fail("measured again"), min) == "matrix_product"
+  (tmp_path / "given").mkdir()
+  given = Choices(tmp_path / "given", {"hr/2": "plain"}, stopwatch)
+  given.fastest("hr", networks)
+  assert asked == [None, "plain"]
+  assert given.taken["hr/2"] == "plain"
+
+
 def test_the_configuration_that_makes_the_bits_again():
   results = {
     "config": {"hr_execution": "auto", "measured": ["auto"]},
@@ -101,7 +127,7 @@ def test_the_configuration_that_makes_the_bits_again():
   assert reproducing(nothing) == nothing["config"]
 
 
-@pytest.mark.parametrize("entry", ["hr", "hr:", ":lr_space", "other:1"])
+@pytest.mark.parametrize("entry", ["hr", "hr:", ":lr_space", "other:1", "auto", "wide:0"])
 def test_choices_that_are_not_understood_are_refused(entry):
   with pytest.raises(InputError, match=f"--measured={entry}"):
-    choices.parse([entry], {"hr": ("hr_space", "lr_space")})
+    choices.parse([entry, "x:1"], {"hr": ("hr_space", "lr_space"), "wide": choices.WIDTHS})
