@@ -7,6 +7,7 @@ import numpy as np
 
 from docs.kept_results import changed
 from sr_jax.analysis import capacity_report, tables, verdict
+from sr_jax.analysis.statistics import MIN_IMAGES
 from sr_jax.config import as_flags
 from sr_jax.console import markdown_table
 
@@ -126,24 +127,29 @@ def _capacity(data: Kept) -> str:
 def _revised(kept: dict[str, Kept]) -> str:
   """What today's rule says otherwise than the rule by which the kept runs were decided."""
   rows = [["run", "contrast", "on", "then", "now"]]
-  decisions = effects = 0
+  effects, few, wider = 0, 0, []
   for name, data in kept.items():
-    if "verdict_then" not in data:
-      continue
+    if "p_supported" in data.get("verdict_then", {"test": {"p_supported": None}})["test"]:
+      continue  # no comparison, or decided by today's rule when it was run
     run, seen = f"`{name}`", set()
     for contrast, where, then, now in _pairs(data):
       if (contrast, where) in seen:  # stands there twice, as its own subset and as a mechanism
         continue
       seen.add((contrast, where))
       effects += 1
-      decisions += then["decision"] != now["decision"]
+      if now["decision"] == "too few photographs":
+        few += 1
+      elif then["decision"] != now["decision"]:
+        wider.append(f"{contrast} on {where} ({then['decision']} to {now['decision']})")
       before, after = (f"{interval(each)}, {each['decision']}" for each in (then, now))
       if before != after:
         rows.append([run, contrast, where, before, after])
         run = ""
   return (
     f"Of {effects} effects, {len(rows) - 1} have another interval, where that is printed to 0.001 "
-    f"dB, or another decision, and {decisions} another decision.\n\n{markdown_table(rows)}"
+    f"dB, or another decision. {few} are no longer decided, since they rest on fewer than "
+    f"{MIN_IMAGES} photographs. Decided otherwise, since their interval is wider: "
+    f"{'; '.join(wider) or 'none'}.\n\n{markdown_table(rows)}"
   )
 
 

@@ -112,15 +112,25 @@ def _note_pair(results: dict[str, Any], kept: dict[str, Kept]) -> str:
 
 
 def _other_recipes(kept: dict[str, Kept]) -> str:
-  """The note's pair with one thing of the recipe changed, by decision."""
+  """The note's pair under other recipes, by decision and by where the interval lies."""
   groups: dict[str, list[str]] = {}
   for name, data in kept.items():
     flags = changed(data["results"])[1] if name.startswith("sensitivity") else {}
     if flags and "arms" not in flags:
       effect = _contrast(data["results"], ("lr", "hr"))["test"]
-      groups.setdefault(effect["decision"], []).append(f"`{as_flags(flags)}` {interval(effect)}")
-  listed = "; ".join(f"*{decision}* with {', '.join(runs)}" for decision, runs in groups.items())
-  return f"**That pair with one thing changed**: {listed}."
+      group = f"*{effect['decision']}*{_side_of_zero(effect)}"
+      groups.setdefault(group, []).append(f"`{as_flags(flags)}` {interval(effect)}")
+  listed = "; ".join(f"{group} with {', '.join(runs)}" for group, runs in groups.items())
+  return f"**That pair by other recipes**: {listed}."
+
+
+def _side_of_zero(effect: dict[str, Any]) -> str:
+  """Where an undecided interval lies, in words; "" for one that is decided."""
+  if effect["decision"] != "undecided":
+    return ""
+  if effect["low"] > 0:
+    return ", but above zero,"
+  return ", but below zero," if effect["high"] < 0 else ", on either side of zero,"
 
 
 def _skip(kept: dict[str, Kept]) -> str:
@@ -135,16 +145,19 @@ def _skip(kept: dict[str, Kept]) -> str:
   seeds = sorted(ours.keys() & theirs.keys())
   psnr = [np.array([scores[seed] for seed in seeds]) for scores in (ours, theirs)]
   effect = vars(paired_effect(*psnr))
-  if effect["low"] > 0:
-    sense = "so LR's lead is reached *with* an explicit bicubic interpolation"
+  leads = _contrast(with_skip, ("lr", "hr"))["test"]["decision"] == "supported"
+  if effect["low"] > 0 and leads:
+    sense = ", so LR's lead is reached *with* an explicit bicubic interpolation"
   elif effect["high"] < 0:
-    sense = "so LR does better without an explicit bicubic interpolation"
+    sense = ", so LR does better without an explicit bicubic interpolation"
   else:
-    sense = "so what an explicit bicubic interpolation brings LR is not told from nothing"
+    sense = ""
+  rates = [run["arms"]["lr"]["learning_rate"] for run in (with_skip, without)]
   lead = _contrast(without, ("lr", "hr"))["test"]
   return (
     f"**The skip**, which adds bicubic interpolation to each network's output, is worth "
-    f"{interval(effect)} dB to LR itself, {sense}. Without it LR - HR is {_in_short(lead)}."
+    f"{interval(effect)} dB to LR itself, each at its best rate ({rates[0]:g} with, {rates[1]:g} "
+    f"without){sense}. Without it LR - HR is {_in_short(lead)}."
   )
 
 
@@ -152,6 +165,7 @@ def _best_opponent(results: dict[str, Any]) -> str:
   best = _contrast(results, "best")
   test = best["test"]
   name = best["contrast"][1]
+  macs = [results["arms"][arm]["budget"]["macs"] for arm in best["contrast"]]
   estimates = {
     "mean": test["mean"],
     "median over photographs": test["median"],
@@ -160,26 +174,35 @@ def _best_opponent(results: dict[str, Any]) -> str:
   above = sum(value > SESOI for value in estimates.values())
   listed = ", ".join(f"{estimate} {value:+.3f}" for estimate, value in estimates.items())
   return (
-    f"**HR is a family.** At equal cost the best of it is {results['arms'][name]['note']}: "
+    f"**HR is a family.** The best of it on validation photographs is "
+    f"{results['arms'][name]['note']}, at {macs[1] / macs[0]:.3f} times the MACs of LR: "
     f"{tables.between(best['contrast'])} {_in_short(test)}. {above} of {len(estimates)} estimates "
     f"{'is' if above == 1 else 'are'} above {SESOI} dB: {listed}."
   )
 
 
 def _superset(results: dict[str, Any], kept: dict[str, Kept]) -> str:
-  """Contrasts of a network with its own strict superset, at equal MACs."""
-  untied = _contrast(results, ("hr_untied", "hr_learned"))
-  costs = [results["arms"][name]["budget"]["macs"] for name in untied["contrast"]]
-  equal = "at the same MACs" if costs[0] == costs[1] else "at other MACs"
+  """Contrasts of a network with itself, its phases tied."""
+  pair = ("hr_untied", "hr_learned")
+  untied = _contrast(results, pair)["test"]
+  arms = [results["arms"][name] for name in pair]
+  equal = arms[0]["budget"]["macs"] == arms[1]["budget"]["macs"]
+  same = arms[0]["note"].replace(", phases untied", "") == arms[1]["note"]
+  cost = "at equal MACs" if equal else "at unequal MACs"
+  what = "the same network, its phases untied or tied" if same else "of two networks"
+  head = {
+    "supported": "More power",
+    "reversed": "Less power",
+    "equivalent": "No more power",
+  }.get(untied["decision"], "Perhaps more power")
   untie = kept["capacity"]["results"]["parts"]["untie"]["after"]
   gains = np.subtract(untie["lr"]["training"], untie["lr_tied"]["training"])
   half_width = ci_half_width_over_seeds(gains)
   spread = f" +- {half_width:.3f}" if half_width is not None else ""
   return (
-    f"**More power, nothing else changed** ({equal}, one network a strict superset of the other): "
-    f"{_effect(results, ('hr_untied', 'hr_learned'))}. A trained tied network that is untied and "
-    f"trained on fits its training patches by {gains.mean():+.3f}{spread} dB over itself trained "
-    f"on tied (95 % interval over {len(gains)} seeds)."
+    f"**{head} {cost}**, {what}: {_effect(results, pair)}. A trained tied network that is untied "
+    f"and trained on fits its training patches by {gains.mean():+.3f}{spread} dB over itself "
+    f"trained on tied (95 % interval over {len(gains)} seeds)."
   )
 
 
@@ -187,38 +210,32 @@ def _parameters(results: dict[str, Any], kept: dict[str, Kept]) -> str:
   """Whether the number of parameters explains the scores."""
   wide = kept["confirmatory_arms=lr,hr,hr_wide,lr_narrow"]["results"]
 
-  def counts(run: dict[str, Any], first: str, second: str) -> str:
-    sizes = [run["arms"][name]["budget"]["parameters"] for name in (first, second)]
-    return f"{sizes[0]:,} and {sizes[1]:,} parameters"
+  def told(run: dict[str, Any], pair: tuple[str, str]) -> str:
+    sizes = [run["arms"][name]["budget"]["parameters"] for name in pair]
+    return (
+      f"{_effect(run, pair)}{_side_of_zero(_contrast(run, pair)['test']).rstrip(',')}, at "
+      f"{sizes[0] / sizes[1]:.2f} times the parameters"
+    )
 
-  narrow, equal = (
-    f"{_effect(wide, pair)} ({counts(wide, *pair)})"
-    for pair in (("lr_narrow", "hr"), ("lr", "hr_wide"))
-  )
-  far, four = (
-    f"{_effect(results, pair)} ({counts(results, *pair)})"
-    for pair in (("lr_far", "hr"), ("hr_k4", "hr"))
-  )
-  decisions = [
-    _contrast(run, pair)["test"]["decision"]
-    for run, pair in ((wide, ("lr_narrow", "hr")), (wide, ("lr", "hr_wide")))
-  ]
-  far_test = _contrast(results, ("lr_far", "hr"))["test"]
-  four_test = _contrast(results, ("hr_k4", "hr"))["test"]
-  explained = all(decision == "equivalent" for decision in decisions)
-  against = far_test["decision"] == "equivalent" or four_test["low"] > 0
-  if explained and against:
-    head = "Equal parameters, equal scores for the note's shapes, but not for all"
-  elif explained:
-    head = "Equal parameters, equal scores"
-  else:
-    head = "Equal parameters do not make equal scores"
+  equal = [("lr_narrow", "hr"), ("lr", "hr_wide")]
+  decisions = {_contrast(wide, pair)["test"]["decision"] for pair in equal}
+  head = " and ".join(sorted(decisions))
+  listed = "; ".join(told(wide, pair) for pair in equal)
+  others = "; ".join(told(results, pair) for pair in (("lr_far", "hr"), ("hr_k4", "hr")))
+  fit = _in_short(_contrast(results, ("lr_far", "hr"))["training"])
   return (
-    f"**{head}.** {narrow}; {equal}. But {far}, on training patches "
-    f"{_in_short(_contrast(results, ('lr_far', 'hr'))['training'])}; and {four}."
-    if against
-    else f"**{head}.** {narrow}; {equal}. {far}; {four}."
+    f"**At about equal parameters, the note's two shapes are {head}**: {listed}. Parameters alone "
+    f"do not say it: {others}. (LR far - HR on training patches: {fit}.)"
+    if not _follow_parameters(results)
+    else f"**At about equal parameters, the note's two shapes are {head}**: {listed}. Likewise "
+    f"{others}. (LR far - HR on training patches: {fit}.)"
   )
+
+
+def _follow_parameters(results: dict[str, Any]) -> bool:
+  """Whether more parameters are better, and as many are as good, in two further contrasts."""
+  far, four = (_contrast(results, pair)["test"] for pair in (("lr_far", "hr"), ("hr_k4", "hr")))
+  return far["decision"] == "supported" and four["low"] <= 0 <= four["high"]
 
 
 def _tanh(results: dict[str, Any], kept: dict[str, Kept]) -> str:
@@ -247,6 +264,6 @@ def _tanh(results: dict[str, Any], kept: dict[str, Kept]) -> str:
 
 
 def _search_psnr(results: dict[str, Any], arm: str) -> float:
-  """The best mean validation PSNR of an arm's search over its rates, over the first seed's runs."""
+  """The best validation PSNR of an arm's search over its rates, of the first seed."""
   search = [each for each in results["arms"][arm]["search"] if each["seed"] == 0]
   return max(each["validation_psnr"] for each in search if each["validation_psnr"] is not None)

@@ -116,10 +116,11 @@ def sentence(part: str, results: dict[str, Any]) -> str:
       "learned"
       for key in ("rank", "effective_rank")
     )
+    full = sum(one["rank"] == one["parameters"] for one in found["tanh"].values())
     return (
-      "With tanh the rank is the number of parameters, for every network. At equal cost, the rank "
-      f"of LR is {ranks}; the effective rank {effective}. ReLU loses {', '.join(map(str, lost))}: "
-      "one for each hidden map, whose scale two layers share."
+      f"With tanh the rank is the number of parameters for {full} of {len(found['tanh'])} "
+      f"networks. At equal cost, the rank of LR is {ranks}; the effective rank {effective}. With "
+      f"ReLU the rank is below the number of parameters by {', '.join(map(str, lost))}."
     )
   if part == "linear":
     test = list(found["LR 3"])[-1]
@@ -134,16 +135,18 @@ def sentence(part: str, results: dict[str, Any]) -> str:
     )
   if part == "fit":
     longest = list(found["lr"])[-1]
-    level = {name: np.mean(one[longest]) for name, one in found.items()}
     gains = [
-      f"{level['lr'] - level[name]:+.3f} dB over {titled(name)}" for name in found if name != "lr"
+      f"{_interval(np.subtract(found['lr'][longest], one[longest]), 3)} dB over {titled(name)}"
+      for name, one in found.items()
+      if name != "lr"
     ]
     return f"After {int(longest):,} steps LR fits its training patches by {', '.join(gains)}."
   if part == "memorise":
     counts = [f"{titled(name)} {one['largest']}" for name, one in found.items()]
+    values = [one["values_a_parameter"] for one in found.values()]
     return (
       f"Patches fitted: {', '.join(counts)}; as this optimiser finds them, so that each is a lower "
-      "bound. What is fitted goes with the number of parameters, about one target value each."
+      f"bound. That is {min(values):.2f} to {max(values):.2f} target values a parameter."
     )
   if part == "imitate":
     behind = [
