@@ -195,11 +195,11 @@ def crossed_bootstrap(differences: Float[np.ndarray, "s i"]) -> tuple[float, flo
   """
   rng = np.random.default_rng(0)
   seeds, images = differences.shape
-  pick_seed = rng.integers(0, seeds, (RESAMPLES, seeds))
-  pick_image = rng.integers(0, images, (RESAMPLES, images))
-  count_seed = np.stack([np.bincount(pick, minlength=seeds) for pick in pick_seed]) / seeds
-  count_image = np.stack([np.bincount(pick, minlength=images) for pick in pick_image]) / images
-  means = np.einsum("bs,si,bi->b", count_seed, differences, count_image)
+  of_seeds, of_images = (
+    rng.multinomial(count, np.full(count, 1 / count), RESAMPLES) / count
+    for count in (seeds, images)
+  )
+  means = (of_seeds @ differences * of_images).sum(axis=1)
   low, high = np.quantile(means, [0.5 - LEVEL / 2, 0.5 + LEVEL / 2])
   return float(low), float(high)
 

@@ -25,7 +25,7 @@ def test_the_verdict_is_that_of_the_scores_and_the_means_are_those_the_run_wrote
       (effect["further_tests"][name], kept) for name, kept in other["further_tests"].items()
     ]
     for computed, written in pairs:
-      assert computed["mean"] == pytest.approx(written["mean"], abs=1e-5)
+      assert computed["mean"] == pytest.approx(written["mean"], abs=5e-5)  # scores are rounded
       assert f"{computed['mean']:+.3f}" == f"{written['mean']:+.3f}"
 
 
