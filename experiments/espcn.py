@@ -6,8 +6,8 @@ trained on T91 alone.
   python launch.py --experiment=espcn --manual_dir=FOLDER
 
 FOLDER holds the folders T91, BSD200, Set5, Set14 and BSD100. `--networks=espcn` alone takes the
-least, SRCNN the most of the time; `--scale=2,3,4` is one run a scale. The number reached is in
-docs/PROTOCOL.md, from this command.
+least, SRCNN more time than all others; `--scale=2,3,4` is one run a scale. The numbers reached are
+in docs/PROTOCOL.md, beside their commands.
 
 As published: the layers and activations, T91 alone to train on, luminance, mean squared error, the
 last layer at a tenth of the rate, ESPCN's and SRCNN's layers without padding (whole images are
