@@ -20,7 +20,6 @@ from typing import TYPE_CHECKING, Any
 
 from absl import flags
 
-from sr_jax import run_lock
 from sr_jax.config import (
   Execution,
   InputError,
@@ -33,12 +32,12 @@ from sr_jax.config import (
   is_tuple,
   scalar_type,
 )
-from sr_jax.console import complain, say, table, warn
-from sr_jax.training import interruption
+from sr_jax.runtime import console, lock, preemption
+from sr_jax.runtime.console import log, table, warn
 
 if TYPE_CHECKING:
-  from sr_jax.points import Point, Sweep
-  from sr_jax.training.profiling import CompileClock
+  from sr_jax.runtime.profiling import CompileClock
+  from sr_jax.sweep.points import Point, Sweep
 
 BEGAN = time.monotonic()
 EXPERIMENTS = Path(__file__).parent / "experiments"
@@ -71,22 +70,22 @@ class ValuesOf(flags.ArgumentParser):
 def main(argv: Sequence[str]) -> int:
   """Runs what the command line asks for and returns the exit code."""
   try:
-    with interruption.installed():
+    with preemption.installed():
       return _launch(argv)
-  except interruption.Interrupted as stop:
+  except preemption.Interrupted as stop:
     warn("\nStopped; the same command goes on from here.")
     return stop.exit_code
   except flags.Error as error:
     warn(f"launch.py: {' '.join(str(error).split())}")
     return 2
   except (InputError, NotSavedError, OSError) as error:
-    from sr_jax.processes import is_said  # noqa: PLC0415
-    from sr_jax.sweep import explained  # noqa: PLC0415
+    from sr_jax.runtime.processes import is_reported  # noqa: PLC0415
+    from sr_jax.sweep.run import explained  # noqa: PLC0415
 
-    code, said = explained(error)
-    if not is_said(error):
-      complain(f"launch.py: {said}")
-    return code
+    failure = explained(error)
+    if not is_reported(error):
+      console.error(f"launch.py: {failure.said}")
+    return failure.code
 
 
 def _launch(argv: Sequence[str]) -> int:
@@ -97,18 +96,19 @@ def _launch(argv: Sequence[str]) -> int:
   flags.DEFINE_boolean("help", False, "explain the flags of the experiment", asked, short_name="h")
   rest = asked(list(argv), known_only=True)
   if asked.list or not asked.experiment:
-    say("\n".join(_list_experiments()))
+    log("\n".join(_list_experiments()))
     return 0 if asked.list or asked.help else 2
 
   experiment = _import(asked.experiment)
   if asked.help:
-    say(_help(asked.experiment, experiment))
+    log(_help(asked.experiment, experiment))
     return 0
   given = _parse(rest, experiment)
   _refuse_unused(asked.experiment, experiment, given)
   execution, how = _take(Execution, given), _take(Launch, given)
   check(execution)
-  from sr_jax import dry_run, launching, points, tensorboard  # noqa: PLC0415
+  from sr_jax.report import tensorboard  # noqa: PLC0415
+  from sr_jax.sweep import dry_run, points, submit  # noqa: PLC0415
 
   base = _preset(asked, experiment)
   runs = points.plan(asked.experiment, experiment, base, given, execution, asked.preset)
@@ -117,12 +117,12 @@ def _launch(argv: Sequence[str]) -> int:
     tensorboard.check_installed()
   if how.dry_run:
     rows, below = dry_run.lines(runs, mine)
-    say(f"{table(rows)}\n\n{below}")
+    log(f"{table(rows)}\n\n{below}")
     return 0
   if len(runs.points) > 1 or how.launcher != "here":
     points.check_data(runs, mine)
   if how.launcher != "here":
-    return launching.launch(runs, mine, how)
+    return submit.launch(runs, mine, how)
   return _run(runs, mine, alone=len(runs.points) == 1 and not how.shard)
 
 
@@ -138,7 +138,7 @@ def _import(name: str) -> ModuleType:
   if name not in names:
     near = difflib.get_close_matches(name, names, cutoff=0.3) or sorted(names)
     raise InputError(f"there is no experiment {name!r}; did you mean {' or '.join(near)}?")
-  with interruption.deferred():  # an exception in the middle of JAX's import aborts the process
+  with preemption.deferred():  # an exception in the middle of JAX's import aborts the process
     return importlib.import_module(f"experiments.{name}")
 
 
@@ -230,39 +230,39 @@ def _help(name: str, experiment: ModuleType) -> str:
 
 def _run(runs: "Sweep", points: Sequence["Point"], alone: bool) -> int:
   """Runs points in this process; one alone, not of a sweep, fails by itself."""
-  from sr_jax import last_words, processes, sweep  # noqa: PLC0415
-  from sr_jax.training import profiling  # noqa: PLC0415
+  from sr_jax.runtime import processes, profiling, watchdog  # noqa: PLC0415
+  from sr_jax.sweep import run as sweep  # noqa: PLC0415
 
   try:
-    with interruption.deferred():  # an exception in the middle of JAX's start aborts the process
+    with preemption.deferred():  # an exception in the middle of JAX's start aborts the process
       _start_jax(runs.execution)
     _check_processes(runs, points)
     clock = profiling.CompileClock()
     if not alone:
       return sweep.run(runs, points, lambda point: _run_one(runs, point, clock))
     _run_one(runs, points[0], clock)
-    processes.together(lambda: None)  # none leaves while another is at work
-  except (*processes.TOLD, interruption.Interrupted):
+    processes.all_gather(lambda: None)  # none leaves while another is at work
+  except (*processes.USER_ERRORS, preemption.Interrupted):
     raise
   except BaseException as error:
-    processes.give_up(error)
+    processes.abort(error)
     raise
   finally:
-    last_words.cancel()
+    watchdog.stop()
     for point in points:
-      run_lock.release(point.run_dir)
+      lock.release(point.run_dir)
   return 0
 
 
 def _check_processes(runs: "Sweep", points: Sequence["Point"]) -> None:
   """Refuses several processes that are not alike, or an experiment that is not made for them."""
-  from sr_jax import processes  # noqa: PLC0415
-  from sr_jax.run_folder import provenance  # noqa: PLC0415
+  from sr_jax.runtime import processes  # noqa: PLC0415
+  from sr_jax.runtime.run_folder import provenance  # noqa: PLC0415
 
-  if processes.several() and getattr(runs.module, "ONE_PROCESS", False):
+  if processes.is_multiprocess() and getattr(runs.module, "ONE_PROCESS", False):
     raise InputError(f"--experiment={runs.experiment} runs in one process; use --distributed=off")
   asked = [runs.experiment, runs.execution.mesh, [point.run_dir.name for point in points]]
-  processes.agree(
+  processes.assert_equal_across_processes(
     [asked, provenance()],
     "the processes were not started by the same command, code and versions; where each is to run a "
     "--shard of its own, use --distributed=off",
@@ -271,14 +271,18 @@ def _check_processes(runs: "Sweep", points: Sequence["Point"]) -> None:
 
 def _run_one(runs: "Sweep", point: "Point", clock: "CompileClock") -> None:
   """Runs a point and says where the time went, if that is asked for."""
-  from sr_jax import processes, run_folder, tensorboard  # noqa: PLC0415
-  from sr_jax.training import profiling  # noqa: PLC0415
+  from sr_jax.report import tensorboard  # noqa: PLC0415
+  from sr_jax.runtime import (  # noqa: PLC0415
+    processes,
+    profiling,
+    run_folder,
+  )
 
   execution, run_dir = runs.execution, point.run_dir
-  finished = processes.from_first(lambda: point.is_done)
+  finished = processes.broadcast_from_primary(lambda: point.is_done)
   began, compiled = time.monotonic(), (clock.seconds, clock.programs)
   runs.module.main(point.config, execution, run_dir)
-  if not processes.first():
+  if not processes.is_primary():
     return
   if execution.tensorboard:
     tensorboard.write(run_dir)
@@ -296,21 +300,21 @@ def _run_one(runs: "Sweep", point: "Point", clock: "CompileClock") -> None:
       "programs": clock.programs - compiled[1],
     }
     run_folder.write_json(run_dir / "profile.json", profile)
-    say("\n" + table(profiling.rows(profile)))
+    log("\n" + table(profiling.rows(profile)))
 
 
 def _start_jax(execution: Execution) -> None:
   """Sets the compile cache up and says what JAX runs on."""
   import jax  # noqa: PLC0415
 
-  from sr_jax import processes  # noqa: PLC0415
-  from sr_jax.run_folder import PACKAGES, provenance  # noqa: PLC0415
-  from sr_jax.training.checkpoints import hush  # noqa: PLC0415
+  from sr_jax.runtime import processes  # noqa: PLC0415
+  from sr_jax.runtime.run_folder import PACKAGES, provenance  # noqa: PLC0415
+  from sr_jax.training.checkpoints import silence_orbax  # noqa: PLC0415
   from sr_jax.training.sharding import use_all_cores  # noqa: PLC0415
 
   use_all_cores()
   processes.start(execution.distributed, execution.heartbeat_seconds)
-  hush()
+  silence_orbax()
 
   if execution.compile_cache:
     try:
@@ -319,16 +323,16 @@ def _start_jax(execution: Execution) -> None:
       jax.config.update("jax_compilation_cache_dir", str(folder))
       jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
     except OSError as error:
-      say(f"WARNING: no compile cache, {execution.compile_cache} cannot be written ({error})")
+      log(f"WARNING: no compile cache, {execution.compile_cache} cannot be written ({error})")
   now = provenance()
   versions = ", ".join(f"{name} {now[name]}" for name in ("python", *PACKAGES))
-  say(f"{now['device']}\n{versions}, revision {now['revision']}")
+  log(f"{now['device']}\n{versions}, revision {now['revision']}")
   if execution.require_accelerator and jax.default_backend() == "cpu":
     raise InputError("--require_accelerator: JAX found no GPU or TPU; install jax[cuda13] or so")
 
 
 if __name__ == "__main__":
   code = main(sys.argv)
-  for number in interruption.SIGNALS:  # all is done and saved: Python's own end is not a run's
+  for number in preemption.SIGNALS:  # all is done and saved: Python's own end is not a run's
     signal.signal(number, signal.SIG_IGN)
   sys.exit(code)

@@ -21,9 +21,9 @@ import jax
 import numpy as np
 from PIL import Image
 
-from sr_jax.console import say, table
 from sr_jax.data.finding import SAMPLE_PHOTOS
-from sr_jax.run_folder import describe_devices, write_json
+from sr_jax.runtime.console import log, table
+from sr_jax.runtime.run_folder import describe_devices, write_json
 from sr_jax.training.checkpoints import load_arrays
 from sr_jax.training.metrics import read
 
@@ -215,20 +215,20 @@ def main(kills: int, seed: int, out: Path | None) -> int:
     for one in storm(Path(folder), reference, whole, kills, seed):
       if isinstance(one, Kill):
         made.append(one)
-        say(f"{len(made)}: {one['signal']} while {one['doing']} {one['wrong']}")
+        log(f"{len(made)}: {one['signal']} while {one['doing']} {one['wrong']}")
       else:
         finished.append(one)
-        say(f"finished: {'the same bits' if not one else 'DIFFERENT: ' + ', '.join(one)}")
+        log(f"finished: {'the same bits' if not one else 'DIFFERENT: ' + ', '.join(one)}")
   wrong = [one for one in made if one["wrong"]] + [one for one in finished if one]
   signals = sorted({one["signal"] for one in made})
   rows = [["while", *signals]]
   for what in sorted({one["doing"] for one in made}):
     counts = collections.Counter(one["signal"] for one in made if one["doing"] == what)
     rows.append([what, *(str(counts[name]) for name in signals)])
-  say("\n" + table(rows))
+  log("\n" + table(rows))
   stops = [float(one["seconds"]) for one in made if one["signal"] != "SIGKILL"]
   good = sum(not one["wrong"] for one in made)
-  say(
+  log(
     f"\n{good} of {len(made)} kills as they should be; {sum(not one for one in finished)} of "
     f"{len(finished)} runs finished with the same bits; longest stop {max(stops, default=0):.1f} s"
   )

@@ -16,9 +16,9 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from sr_jax.analysis.statistics import ci_half_width, crossed_bootstrap, standard_errors
-from sr_jax.console import say, table
-from sr_jax.run_folder import write_json
+from sr_jax.comparison.statistics import ci_half_width, crossed_bootstrap, standard_errors
+from sr_jax.runtime.console import log, table
+from sr_jax.runtime.run_folder import write_json
 
 RESULTS = Path(__file__).parents[1] / "results" / "confirmatory.json"
 DESIGNS = ((2, 6), (3, 6), (4, 100), (8, 5), (8, 14), (8, 100), (24, 287))  # seeds, photographs
@@ -143,8 +143,8 @@ def main(count: int, out: Path | None) -> None:
   ]
   data = {"benchmark": "coverage", "tables": count, "resampled": RESAMPLED, "rows": rows}
   columns = ("seeds", "images", "gaussian", "skewed", "bootstrap_gaussian", "bootstrap_skewed")
-  say(table([list(columns), *([f"{row.get(name, '-'):}" for name in columns] for row in rows)]))
-  say(f"{time.monotonic() - began:.0f} s")
+  log(table([list(columns), *([f"{row.get(name, '-'):}" for name in columns] for row in rows)]))
+  log(f"{time.monotonic() - began:.0f} s")
   if out:
     write_json(out, data)
 

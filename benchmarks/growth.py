@@ -15,13 +15,13 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.figure import Figure
 
-from sr_jax.analysis import figures
-from sr_jax.console import say, table
 from sr_jax.data import patches
 from sr_jax.data.images import make_photo
 from sr_jax.evaluation import scoring
 from sr_jax.networks import LRNetwork
-from sr_jax.run_folder import describe_devices, write_json
+from sr_jax.report import figures
+from sr_jax.runtime.console import log, table
+from sr_jax.runtime.run_folder import describe_devices, write_json
 from sr_jax.training import population
 from sr_jax.training.sharding import make_mesh, replicate, shard_members, use_all_cores
 from sr_jax.training.timing import seconds_a_step, training_call
@@ -117,17 +117,17 @@ def main(out: Path | None, figure: Path | None) -> None:
     "images": [{"images": n, **train(1, [picture(256)] * n)} for n in IMAGES],
     "sides": [{"side": side, "seconds": score(side)} for side in SIDES],
   }
-  say(describe_devices())
+  log(describe_devices())
   member = found["members"][0]
-  say(
+  log(
     f"A member is {member['bytes_a_member'] / 2**20:.2f} MiB (parameters and Adam's moments); an "
     f"image of 256x256, {found['images'][0]['bytes_of_images'] / 2**10:.0f} KiB"
   )
   for key, rows in found.items():
     names = list(rows[0])
     cells = [[f"{row[name]:.6g}" for name in names] for row in rows]
-    say(f"\nagainst {key}")
-    say(table([names, *cells]))
+    log(f"\nagainst {key}")
+    log(table([names, *cells]))
   costs = unit_costs(found)
   if figure:
     draw(costs, figure)

@@ -23,10 +23,10 @@ import numpy as np
 
 from benchmarks.collectives import collectives
 from experiments import matched_flops
-from sr_jax.budget import Arm, budget
-from sr_jax.console import say, table
 from sr_jax.data import patches, sources
-from sr_jax.run_folder import describe_devices, write_json
+from sr_jax.networks.budget import Arm, budget
+from sr_jax.runtime.console import log, table
+from sr_jax.runtime.run_folder import describe_devices, write_json
 from sr_jax.training import population, sharding
 from sr_jax.training.timing import seconds_a_step, training_call
 
@@ -159,7 +159,7 @@ def show(rows: list[dict[str, Any]]) -> None:
   names = list(dict.fromkeys(name for row in rows for name in row if name not in HIDDEN))
   found = [[row.get(name, "-") for name in names] for row in rows]
   cells = [[f"{x:.3g}" if isinstance(x, float) else str(x) for x in line] for line in found]
-  say("\n" + table([names, *cells]))
+  log("\n" + table([names, *cells]))
 
 
 def main(out: Path | None, assumed: Assumed) -> None:

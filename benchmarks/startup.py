@@ -11,8 +11,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from sr_jax.console import say
-from sr_jax.run_folder import describe_devices, write_json
+from sr_jax.runtime.console import log
+from sr_jax.runtime.run_folder import describe_devices, write_json
 
 LAUNCH = Path(__file__).parents[1] / "launch.py"
 
@@ -38,7 +38,7 @@ def main(out: Path | None) -> None:
     runs = ("cold", "warm", "warm again")
     found = {run: seconds_to_first_steps(Path(folder), run) for run in runs}
   for run, seconds in found.items():
-    say(f"{run}: {seconds:.1f} s from the command to 20 steps done")
+    log(f"{run}: {seconds:.1f} s from the command to 20 steps done")
   if out:
     about = {"benchmark": "startup", "device": describe_devices(), "seconds": found}
     write_json(out, about)

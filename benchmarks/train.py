@@ -28,12 +28,12 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from sr_jax.budget import budget
-from sr_jax.console import say, table
 from sr_jax.data import patches, sources
 from sr_jax.networks import HRNetwork, LRNetwork, Network
+from sr_jax.networks.budget import budget
 from sr_jax.networks.published import ESPCN
-from sr_jax.run_folder import describe_devices, write_json
+from sr_jax.runtime.console import log, table
+from sr_jax.runtime.run_folder import describe_devices, write_json
 from sr_jax.training import autotune, population
 from sr_jax.training.sharding import cores, make_mesh, replicate, shard_members, use_all_cores
 from sr_jax.training.timing import seconds_a_step, training_call
@@ -195,21 +195,21 @@ def main(out: Path | None, quick: bool) -> None:
   if accelerator:
     peaks |= {"tf32": peak(precision="high"), "bfloat16": peak(jnp.bfloat16)}
   malloc = "set" if "malloc" in os.environ.get("GLIBC_TUNABLES", "") else "default"
-  say(f"{describe_devices()}; glibc's malloc: {malloc}")
-  say(", ".join(f"{name} peak {value / 1e9:.0f} GFLOP/s" for name, value in peaks.items()))
+  log(f"{describe_devices()}; glibc's malloc: {malloc}")
+  log(", ".join(f"{name} peak {value / 1e9:.0f} GFLOP/s" for name, value in peaks.items()))
   found = []
   for case in cases(accelerator):
     if quick and (case.patch, case.batch, case.network.scale) != (17, 16, 2):
       continue
     photos = sources.load("sample_photos", case.network.scale, case.patch).train
     found.append(run(case, photos, with_torch, peaks[case.precision]))
-    say(" | ".join(rows(found[-1:])[1]))
+    log(" | ".join(rows(found[-1:])[1]))
     if out:
       about: dict[str, Any] = {"benchmark": "train", "device": describe_devices(), "malloc": malloc}
       about |= {"minutes": (time.monotonic() - began) / 60, "peak_flops": peaks, "rows": found}
       write_json(out, about)
-  say("\n" + table(rows(found)))
-  say(f"({(time.monotonic() - began) / 60:.1f} minutes)")
+  log("\n" + table(rows(found)))
+  log(f"({(time.monotonic() - began) / 60:.1f} minutes)")
 
 
 if __name__ == "__main__":

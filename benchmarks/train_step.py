@@ -11,10 +11,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from sr_jax.arm_run import Recipe
-from sr_jax.console import say, table
+from sr_jax.comparison.arm_run import Recipe
 from sr_jax.data import patches, sources
 from sr_jax.networks import HRNetwork, LRNetwork, Network, upscale
+from sr_jax.runtime.console import log, table
 from sr_jax.training import population
 from sr_jax.training.sharding import make_mesh, replicate
 
@@ -66,7 +66,7 @@ def main() -> None:
   for name, network in (("LR 32 maps 3x3", LRNetwork()), ("HR 8 maps 6x6", HRNetwork())):
     loop, bare = compare(network, recipe, store)
     rows.append([name, f"{1e3 * loop:.2f}", f"{1e3 * bare:.2f}", f"{bare / loop:.3f} x bare"])
-  say(table(rows))
+  log(table(rows))
 
 
 if __name__ == "__main__":

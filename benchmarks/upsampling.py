@@ -17,9 +17,9 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from sr_jax.console import say, table
 from sr_jax.operators.upsampling import sub_pixel_conv, transposed_conv, zero_insertion_conv
-from sr_jax.run_folder import describe_devices, write_json
+from sr_jax.runtime.console import log, table
+from sr_jax.runtime.run_folder import describe_devices, write_json
 from sr_jax.training.timing import seconds_a_step
 
 SIDE, MAPS, KERNEL, ROUNDS = 512, 32, 3, 5
@@ -112,8 +112,8 @@ def main(out: Path | None) -> None:
         ratio = seconds / found["sub-pixel (JAX)"]
         rows.append([str(scale), name, form, f"{1e3 * seconds:.1f}", f"{ratio:.2f}"])
         records.append({"scale": scale, "dtype": name, "form": form, "seconds": seconds})
-  say(f"{describe_devices()}, input {SIDE}x{SIDE}x{MAPS}, one output channel")
-  say(table(rows))
+  log(f"{describe_devices()}, input {SIDE}x{SIDE}x{MAPS}, one output channel")
+  log(table(rows))
   if out:
     about = {"benchmark": "upsampling", "device": describe_devices(), "rows": records}
     write_json(out, about)

@@ -16,9 +16,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from sr_jax.console import say
 from sr_jax.networks import HRNetwork, LRNetwork, Network, describe
-from sr_jax.run_folder import describe_devices, write_json
+from sr_jax.runtime.console import log
+from sr_jax.runtime.run_folder import describe_devices, write_json
 from sr_jax.training import population, sharding
 from sr_jax.training.checkpoints import Checkpoints
 
@@ -66,7 +66,7 @@ def main(out: Path | None) -> None:
     for arm in NETWORKS:
       flags = [f"--checkpoint={run_dir}", f"--output={folder}/{arm}", f"--arm={arm}"]
       gigabytes, seconds = measure([sys.executable, "-m", "sr_jax.upscale", str(photo), *flags])
-      say(f"{arm}: {gigabytes:.2f} GB at most, {seconds:.0f} s")
+      log(f"{arm}: {gigabytes:.2f} GB at most, {seconds:.0f} s")
       found[arm] = {"peak_gigabytes": gigabytes, "seconds": seconds}
   if out:
     about = {"benchmark": "upscale_memory", "device": describe_devices(), "networks": found}

@@ -3,8 +3,8 @@
 from typing import Any
 
 from docs import scaling_blocks
-from sr_jax.console import markdown_table
-from sr_jax.training import profiling
+from sr_jax.runtime import profiling
+from sr_jax.runtime.console import markdown_table
 
 
 def blocks(kept: dict[str, dict[str, Any]]) -> dict[str, str]:

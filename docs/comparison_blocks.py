@@ -6,10 +6,12 @@ from typing import Any
 import numpy as np
 
 from docs.kept_results import changed
-from sr_jax.analysis import capacity_report, tables, verdict
-from sr_jax.analysis.statistics import MIN_IMAGES
+from sr_jax.capacity import report as capacity_report
+from sr_jax.comparison import verdict
+from sr_jax.comparison.statistics import MIN_IMAGES
 from sr_jax.config import as_flags
-from sr_jax.console import markdown_table
+from sr_jax.report import tables
+from sr_jax.runtime.console import markdown_table
 
 Kept = dict[str, Any]
 

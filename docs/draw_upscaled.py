@@ -12,11 +12,11 @@ import numpy as np
 from matplotlib.figure import Figure
 from PIL import Image
 
-from sr_jax import trained
-from sr_jax.analysis.figures import STYLE, save
 from sr_jax.data.finding import SAMPLE_PHOTOS
 from sr_jax.operators.resize import imresize
-from sr_jax.upscale import upscale_image
+from sr_jax.report.figures import STYLE, save
+from sr_jax.training import restore as trained
+from sr_jax.upscale.__main__ import upscale_image
 
 PHOTO, TOP, LEFT, SIDE = "chelsea", 80, 150, 120
 FILE = Path(__file__).parent / "figures" / "upscaled.png"

@@ -9,11 +9,12 @@ import numpy as np
 
 from docs.comparison_blocks import Kept, about, interval
 from docs.kept_results import changed
-from sr_jax.analysis import tables, verdict
-from sr_jax.analysis.contrasts import contrast
-from sr_jax.analysis.statistics import SESOI, ci_half_width_over_seeds, paired_effect
+from sr_jax.comparison import verdict
+from sr_jax.comparison.contrasts import contrast
+from sr_jax.comparison.statistics import SESOI, ci_half_width_over_seeds, paired_effect
 from sr_jax.config import as_flags
-from sr_jax.console import markdown_table
+from sr_jax.report import tables
+from sr_jax.runtime.console import markdown_table
 
 SHOWN: dict[str | tuple[str, str], str] = {
   ("lr", "hr"): "the note's own pair",

@@ -2,8 +2,9 @@
 
 from typing import Any
 
-from sr_jax.analysis import reproduction, tables, verdict
-from sr_jax.console import markdown_table
+from sr_jax.comparison import verdict
+from sr_jax.report import reproduction, tables
+from sr_jax.runtime.console import markdown_table
 
 
 def blocks(kept: dict[str, dict[str, Any]]) -> dict[str, str]:

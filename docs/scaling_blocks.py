@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sr_jax.console import markdown_table
+from sr_jax.runtime.console import markdown_table
 
 
 def blocks(data: dict[str, Any]) -> dict[str, str]:

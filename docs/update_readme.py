@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from docs import benchmark_blocks, comparison_blocks, findings, kept_results, run_blocks
-from sr_jax.analysis import effect_figures, figures
+from sr_jax.report import effect_figures, figures
 
 DOCS = Path(__file__).parent
 PAGES = (

@@ -25,19 +25,20 @@ from typing import Any
 import jax
 import numpy as np
 
-from sr_jax.analysis import capacity_report
-from sr_jax.budget import budget
 from sr_jax.capacity import fitting, jacobian, noise
+from sr_jax.capacity import report as capacity_report
 from sr_jax.capacity.fitting import Photographs, Shape
 from sr_jax.capacity.linear import LinearModel, mean_psnr
 from sr_jax.config import Execution, check, setting, to_dict
-from sr_jax.console import say, table
 from sr_jax.data import patches, sources
 from sr_jax.data.finding import find
 from sr_jax.data.sources import Photos
 from sr_jax.networks import HRNetwork, LRNetwork, lift_network
-from sr_jax.run_folder import describe_devices, open_run, read_json, write_json
-from sr_jax.training import interruption, population
+from sr_jax.networks.budget import budget
+from sr_jax.runtime import preemption
+from sr_jax.runtime.console import log, table
+from sr_jax.runtime.run_folder import describe_devices, open_run, read_json, write_json
+from sr_jax.training import population
 
 PARTS = ("jacobian", "linear", "fit", "memorise", "imitate", "untie")
 LINEAR = (("lr", 3), ("lr", 5), ("hr", 5), ("hr", 6))
@@ -127,7 +128,7 @@ def measure_fit(config: Config, photos: Photos) -> dict[str, Any]:
       psnr = fitting.training_psnr(network, params, data)
       best = np.reshape(psnr, (config.seeds, -1)).max(axis=1)
       found.setdefault(name, {})[str(steps)] = best.tolist()
-      say(f"fit: {name}, {steps} steps: {best.mean():.3f} dB")
+      log(f"fit: {name}, {steps} steps: {best.mean():.3f} dB")
   return found
 
 
@@ -147,7 +148,7 @@ def measure_memorise(config: Config, photos: Photos) -> dict[str, Any]:
       "parameters": parameters,
       "values_a_parameter": values / parameters,
     }
-    say(f"memorise: {name} fits {count} patches, {values / parameters:.2f} values a parameter")
+    log(f"memorise: {name} fits {count} patches, {values / parameters:.2f} values a parameter")
   return found
 
 
@@ -162,7 +163,7 @@ def measure_imitate(config: Config, photos: Photos) -> dict[str, Any]:
       pair = small[teacher], small[student]
       psnr = noise.imitate(*pair, config.seeds, rates, config.noise_steps)
       found.setdefault(teacher, {})[student] = psnr
-      say(f"imitate: {student} learns {teacher} to {np.mean(psnr):.1f} dB below its variance")
+      log(f"imitate: {student} learns {teacher} to {np.mean(psnr):.1f} dB below its variance")
   return found
 
 
@@ -187,7 +188,7 @@ def measure_untie(config: Config, photos: Photos) -> dict[str, Any]:
       "training": fitting.training_psnr(network, best, data),
       "test": fitting.test_psnr(network, best, photos.test),
     }
-    say(f"untie: {name} goes on to {np.mean(after[name]['test']):.3f} dB")
+    log(f"untie: {name} goes on to {np.mean(after[name]['test']):.3f} dB")
   # The lift is checked against the network in HR space, whose convolutions are not lifted ones.
   in_hr_space = tied.clone(execution="hr_space")
   return {
@@ -237,16 +238,16 @@ def main(config: Config, execution: Execution, run_dir: Path) -> dict[str, str]:
   photos = sources.load(config.data, SCALE, PATCH, "held_out", config.test_data, execution)
   photos = dataclasses.replace(photos, train=[*photos.train, *photos.validation])  # none chooses
   for change in open_run(run_dir, "capacity", config, {"pixels": photos.fingerprint()}):
-    say(f"WARNING: since this run was begun, {change}; its bits may differ")
-  say(f"Run folder: {run_dir}\n")
+    log(f"WARNING: since this run was begun, {change}; its bits may differ")
+  log(f"Run folder: {run_dir}\n")
   folder = run_dir / "parts"
   folder.mkdir(exist_ok=True)
   for part in config.parts:
     file = folder / f"{part}.json"
     if file.exists():
       continue
-    interruption.raise_if_requested()
-    say(f"Measuring {part}")
+    preemption.raise_if_requested()
+    log(f"Measuring {part}")
     began = time.monotonic()
     found = MEASURE[part](config, photos)
     write_json(file, {"found": found, "seconds": time.monotonic() - began})
@@ -262,6 +263,6 @@ def main(config: Config, execution: Execution, run_dir: Path) -> dict[str, str]:
   write_json(run_dir / "results.json", results)
   capacity_report.write(run_dir)
   for part, rows in capacity_report.tables(results).items():
-    say(f"\n{table(rows)}\n\n{capacity_report.sentence(part, results)}")
-  say(f"\nReport: {run_dir / 'report.html'}, and report.md beside it")
+    log(f"\n{table(rows)}\n\n{capacity_report.sentence(part, results)}")
+  log(f"\nReport: {run_dir / 'report.html'}, and report.md beside it")
   return headline(run_dir)

@@ -19,16 +19,20 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from sr_jax.analysis import claims, figures, identities_report, kernel_figures
 from sr_jax.config import Execution, InputError, check, setting
-from sr_jax.console import say, table
 from sr_jax.data import patches, sources
+from sr_jax.identities import claims
+from sr_jax.identities import figures as kernel_figures
+from sr_jax.identities import report as identities_report
 from sr_jax.networks import LRNetwork
 from sr_jax.operators.conversion import deconv_to_lr, lr_to_deconv
 from sr_jax.operators.lifting import fits, lift_conv
 from sr_jax.operators.upsampling import sub_pixel_conv, transposed_conv
-from sr_jax.run_folder import describe_devices, open_run, read_json, run_name, write_json
-from sr_jax.training import interruption, population
+from sr_jax.report import figures
+from sr_jax.runtime import preemption
+from sr_jax.runtime.console import log, table
+from sr_jax.runtime.run_folder import describe_devices, open_run, read_json, run_name, write_json
+from sr_jax.training import population
 from sr_jax.training.checkpoints import load_arrays
 from sr_jax.training.sharding import make_mesh, replicate
 from sr_jax.training.timing import Timed, in_both_executions, step_seconds
@@ -93,7 +97,7 @@ def main(config: Config, execution: Execution, run_dir: Path) -> dict[str, str]:
     about = {"layer": f"{layer.source}, {digest}"}
   open_run(run_dir, "equivalence", config, about)
   if (run_dir / "results.json").exists():
-    say(f"This run is finished; nothing is computed again. {run_dir}")
+    log(f"This run is finished; nothing is computed again. {run_dir}")
     return _tell(read_json(run_dir / "results.json"), read_json(run_dir / "timing.json"), run_dir)
   layer = layer or _train_layer(config)
   (run_dir / "figures").mkdir(exist_ok=True)
@@ -101,19 +105,19 @@ def main(config: Config, execution: Execution, run_dir: Path) -> dict[str, str]:
   def draw(name: str, figure: Any) -> None:
     figures.save(figure, run_dir / "figures" / f"{name}.png")
 
-  say("Section 1: one dimension")
+  log("Section 1: one dimension")
   one = one_dimension(draw)
-  say("Section 2: two dimensions, a trained layer, one to three axes")
+  log("Section 2: two dimensions, a trained layer, one to three axes")
   two = two_dimensions(draw)
   trained = trained_layer(layer, draw)
   axes = [
     {"axes": d, "difference": claims.deviation_of_three_implementations(d, 2, 4, 2)}
     for d in (1, 2, 3)
   ]
-  say("Section 3: the lift, and a verdict on sentences of all three sections")
+  log("Section 3: the lift, and a verdict on sentences of all three sections")
   draw_lift(draw)
   found = claims.findings()
-  interruption.raise_if_requested()
+  preemption.raise_if_requested()
   seconds = _time_pair()
   device = describe_devices()
   results = {
@@ -243,7 +247,7 @@ def _read_layer(run: Path) -> Layer:
 
 def _train_layer(config: Config) -> Layer:
   """The last layer of an LR network of one hidden layer, trained here."""
-  say(f"Training an LR network at scale {config.scale} for {config.steps} steps")
+  log(f"Training an LR network at scale {config.scale} for {config.steps} steps")
   network = LRNetwork(scale=config.scale, features=config.features, depth=1)
   photos = sources.load("sample_photos", config.scale, PATCH)
   mesh = make_mesh(1, BATCH)
@@ -271,8 +275,8 @@ def _time_pair() -> dict[str, float]:
 
 def _tell(results: dict[str, Any], timing: dict[str, Any], run_dir: Path) -> dict[str, str]:
   rows = identities_report.rows(results, timing)
-  say("\n" + table([row[:3] for row in rows]))
+  log("\n" + table([row[:3] for row in rows]))
   for row in rows[1:]:
-    say(f"\n{row[1]}: {row[2]}.\n  {row[3]}")
-  say(f"\nReport: {run_dir / 'report.md'}")
+    log(f"\n{row[1]}: {row[2]}.\n  {row[3]}")
+  log(f"\nReport: {run_dir / 'report.md'}")
   return headline(run_dir)

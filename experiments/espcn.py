@@ -39,18 +39,18 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from sr_jax.analysis import reproduction
-from sr_jax.arm_run import Recipe
-from sr_jax.budget import Arm
+from sr_jax.comparison.arm_run import Recipe
 from sr_jax.config import Execution, setting
-from sr_jax.console import say, table
 from sr_jax.data.finding import find
 from sr_jax.data.sources import Photos
 from sr_jax.networks import ESPCN, FSRCNN, SRCNN, Network
-from sr_jax.processes import from_first
-from sr_jax.run_folder import describe_devices, read_json, write_json
+from sr_jax.networks.budget import Arm
+from sr_jax.report import reproduction
 from sr_jax.runner import train_and_score
-from sr_jax.training import interruption
+from sr_jax.runtime import preemption
+from sr_jax.runtime.console import log, table
+from sr_jax.runtime.processes import broadcast_from_primary
+from sr_jax.runtime.run_folder import describe_devices, read_json, write_json
 
 # PSNR in dB at x3 of networks trained on T91: ESPCN's paper, Table 1, whose BSD300 is BSD100 here.
 PAPER = {
@@ -127,19 +127,19 @@ def main(config: Config, execution: Execution, run_dir: Path) -> dict[str, str]:
   """Trains and scores the networks; returns the headline."""
   done = train_and_score("espcn", lambda _: arms(config), config, execution, run_dir)
   if isinstance(done, Photos):
-    return from_first(lambda: _tell(read_json(run_dir / "results.json"), run_dir))
+    return broadcast_from_primary(lambda: _tell(read_json(run_dir / "results.json"), run_dir))
   results = done.results | {"paper": _paper(done.results)}
   timing = {"device": describe_devices(), "phase_seconds": done.seconds}
 
   def finish() -> dict[str, str]:
     about = read_json(run_dir / "config.json")
     (run_dir / "report.md").write_text(reproduction.markdown(results, timing, about))
-    interruption.raise_if_requested()
+    preemption.raise_if_requested()
     write_json(run_dir / "timing.json", timing)
     write_json(run_dir / "results.json", results)  # last: it says that the run is finished
     return _tell(results, run_dir)
 
-  return from_first(finish)
+  return broadcast_from_primary(finish)
 
 
 def _paper(results: dict[str, Any]) -> dict[str, dict[str, float]]:
@@ -156,8 +156,8 @@ def _paper(results: dict[str, Any]) -> dict[str, dict[str, float]]:
 
 def _tell(results: dict[str, Any], run_dir: Path) -> dict[str, str]:
   """Prints the table and the comparison with the paper; returns the headline."""
-  say("\n" + table(reproduction.rows(results)) + "\n")
+  log("\n" + table(reproduction.rows(results)) + "\n")
   for sentence in reproduction.sentences(results):
-    say(sentence)
-  say(f"\nReport: {run_dir / 'report.md'}")
+    log(sentence)
+  log(f"\nReport: {run_dir / 'report.md'}")
   return headline(run_dir)

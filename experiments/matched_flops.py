@@ -24,15 +24,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from sr_jax.analysis import verdict
-from sr_jax.analysis.contrasts import Comparison, Contrast
-from sr_jax.arm_run import Recipe
-from sr_jax.budget import Arm, budget, check_budgets, note_pair
+from sr_jax.comparison import verdict
+from sr_jax.comparison.arm_run import Recipe
+from sr_jax.comparison.contrasts import Comparison, Contrast
 from sr_jax.config import Execution, InputError, setting
 from sr_jax.data.finding import find
 from sr_jax.networks import EXECUTIONS, HRNetwork, LRNetwork, has_two_executions
-from sr_jax.run_folder import read_json
+from sr_jax.networks.budget import Arm, budget, check_budgets, note_pair
 from sr_jax.runner import compare
+from sr_jax.runtime.run_folder import read_json
 from sr_jax.training.choices import WIDTHS, Choices
 
 Shape = LRNetwork | HRNetwork

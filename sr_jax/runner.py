@@ -8,28 +8,30 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from sr_jax import budget, processes, run_lock, tensorboard
-from sr_jax.analysis import report, tables, verdict
-from sr_jax.analysis.contrasts import Comparison
-from sr_jax.arm_run import (
+from sr_jax.comparison import verdict
+from sr_jax.comparison.arm_run import (
   Bench,
   Recipe,
   Trained,
+  eval_params,
   score_arm,
   score_bicubic,
   score_further,
   search_rates,
-  to_score,
   train_arm,
 )
-from sr_jax.budget import Arm, Budget
+from sr_jax.comparison.contrasts import Comparison
 from sr_jax.config import Execution, InputError, to_dict
-from sr_jax.console import say, table
 from sr_jax.data import patches, sources
 from sr_jax.data.images import Photo
 from sr_jax.data.sources import Photos
 from sr_jax.evaluation import scoring
-from sr_jax.run_folder import (
+from sr_jax.networks import budget
+from sr_jax.networks.budget import Arm, Budget
+from sr_jax.report import report, tables, tensorboard
+from sr_jax.runtime import lock, preemption, processes
+from sr_jax.runtime.console import log, table
+from sr_jax.runtime.run_folder import (
   Unsaved,
   await_sight_of,
   describe_devices,
@@ -38,7 +40,6 @@ from sr_jax.run_folder import (
   record,
   write_json,
 )
-from sr_jax.training import interruption
 from sr_jax.training.choices import Choices, Stopwatch
 from sr_jax.training.metrics import MetricsLog
 from sr_jax.training.sharding import make_mesh, one_by_one
@@ -92,7 +93,7 @@ def compare(
   """
   done = train_and_score(experiment, plan, recipe, execution, run_dir)
   if isinstance(done, Photos):
-    return processes.from_first(lambda: _tell_again(run_dir, done))
+    return processes.broadcast_from_primary(lambda: _tell_again(run_dir, done))
   results, arms, trained, bench, seconds = done
   results["verdict"] = verdict.decide(results, comparison)
 
@@ -111,13 +112,13 @@ def compare(
   def finish() -> dict[str, str]:
     report.draw_photographs(results, test, upscaled, run_dir)
     seconds["draw photographs"] = time.monotonic() - began
-    interruption.raise_if_requested()
-    run_lock.check(run_dir)
+    preemption.raise_if_requested()
+    lock.check(run_dir)
     write_json(run_dir / "timing.json", timing)
     write_json(run_dir / "results.json", results)  # last: it says that the run is finished
     return _tell(run_dir)
 
-  return processes.from_first(finish)
+  return processes.broadcast_from_primary(finish)
 
 
 def train_and_score(
@@ -142,11 +143,13 @@ def train_and_score(
   photos = sources.select(photos, recipe.distinct, recipe.data_fraction, recipe.validation_images)
   store = patches.make_store(photos.train, recipe.patch)
   there = patches.device_memory(jax.local_devices()[0])
-  processes.together(lambda: patches.check_memory(store, there))
+  processes.all_gather(lambda: patches.check_memory(store, there))
   pixels = {"pixels": photos.fingerprint()}
-  for change in processes.from_first(lambda: open_run(run_dir, experiment, recipe, pixels)):
-    say(f"WARNING: since this run was begun, {change}; its bits may differ")
-  processes.together(lambda: await_sight_of(run_dir / "config.json"))
+  for change in processes.broadcast_from_primary(
+    lambda: open_run(run_dir, experiment, recipe, pixels)
+  ):
+    log(f"WARNING: since this run was begun, {change}; its bits may differ")
+  processes.all_gather(lambda: await_sight_of(run_dir / "config.json"))
   seconds = {"load": time.monotonic() - began}
   began = time.monotonic()
   stopwatch = Stopwatch(recipe.batch, recipe.patch, recipe.seeds, recipe.precision, mesh, store)
@@ -156,13 +159,13 @@ def train_and_score(
   choices = Choices(run_dir, given, stopwatch)
   arms, described = _settle(plan, choices, run_dir)
   seconds["choose by time"] = time.monotonic() - began
-  if processes.from_first((run_dir / "results.json").exists):
-    say(f"\nThis run is finished; nothing is trained again. {run_dir}")
+  if processes.broadcast_from_primary((run_dir / "results.json").exists):
+    log(f"\nThis run is finished; nothing is trained again. {run_dir}")
     return photos
-  say("\n" + "\n".join([_describe_photos(photos), *photos.notes, f"Run folder: {run_dir}\n"]))
+  log("\n" + "\n".join([_describe_photos(photos), *photos.notes, f"Run folder: {run_dir}\n"]))
   unsaved = Unsaved()
-  log = MetricsLog(run_dir / "metrics.jsonl", unsaved)
-  bench = Bench(recipe, execution, run_dir, photos, store, log, unsaved, choices)
+  metrics = MetricsLog(run_dir / "metrics.jsonl", unsaved)
+  bench = Bench(recipe, execution, run_dir, photos, store, metrics, unsaved, choices)
 
   trained: dict[str, Trained] = {}
   with unsaved.ending():
@@ -171,14 +174,14 @@ def train_and_score(
     seconds["search rates"] = time.monotonic() - began
     _show(bench)
     for arm in arms:
-      interruption.raise_if_requested()
+      preemption.raise_if_requested()
       began = time.monotonic()
       trained[arm.name] = train_arm(arm, searches[arm.name], rates, bench)
       seconds[f"train {arm.name}"] = time.monotonic() - began
       _show(bench)
 
   began = time.monotonic()
-  say("Scoring the test photographs")
+  log("Scoring the test photographs")
   margin = max(arm.network.margin for arm in arms)
   results: dict[str, Any] = {
     "experiment": experiment,
@@ -199,7 +202,7 @@ def train_and_score(
     "notes": photos.notes,
   }
   for arm in arms:
-    interruption.raise_if_requested()
+    preemption.raise_if_requested()
     one = trained[arm.name]
     further = score_further(arm, one, bench)
     members = score_arm(arm, one, bench, results["bicubic"], margin, further)
@@ -207,7 +210,7 @@ def train_and_score(
     for name, scores in further.items():
       results["further_tests"][name]["arms"][arm.name] = scores
   seconds["evaluate"] = time.monotonic() - began
-  processes.from_first(unsaved.check)
+  processes.broadcast_from_primary(unsaved.check)
   results["choices"] = choices.taken
   return Outcome(results, arms, trained, bench, seconds)
 
@@ -218,15 +221,15 @@ def _settle(
   """The arms of a run, and what its config.json now says of them."""
   arms = plan(choices)
   budgets = budget.check_budgets(arms)
-  say(table(budget.rows(arms, budgets)))
+  log(table(budget.rows(arms, budgets)))
   described = _describe(arms, budgets)
-  processes.from_first(lambda: record(run_dir, {"arms": described}))
+  processes.broadcast_from_primary(lambda: record(run_dir, {"arms": described}))
   return arms, described
 
 
 def _show(bench: Bench) -> None:
   """Shows TensorBoard what was trained so far, if that is asked for."""
-  if bench.execution.tensorboard and processes.first():
+  if bench.execution.tensorboard and processes.is_primary():
     with bench.unsaved.noting("events for TensorBoard"):
       tensorboard.write(bench.run_dir)
 
@@ -266,7 +269,7 @@ def _upscale(
   pictures = {}
   for arm in arms:
     if arm.name in shown:
-      params, mesh = to_score(trained[arm.name].state, seeds)
+      params, mesh = eval_params(trained[arm.name].state, seeds)
       members = processes.to_host(scoring.make_upscale(arm.network, mesh)(params, photo.lr))
       finite = next((sr for sr in members if np.isfinite(sr).all()), None)
       if finite is not None:
@@ -294,13 +297,13 @@ def _tell(run_dir: Path) -> dict[str, str]:
   """Writes the report, prints the scores and the verdict, and returns the headline."""
   results, timing = read_json(run_dir / "results.json"), read_json(run_dir / "timing.json")
   report.write(run_dir)
-  say()
-  say(table(tables.score_rows(results)))
-  say()
+  log()
+  log(table(tables.score_rows(results)))
+  log()
   if results["further_tests"]:
-    say(table(tables.rows_by_set(results)) + "\n")
+    log(table(tables.rows_by_set(results)) + "\n")
   spoken = verdict.time_sentence(timing, results["verdict"]["contrast"])
   for sentence in [*results["verdict"]["sentences"], spoken]:
-    say(sentence)
-  say(f"\nReport: {run_dir / 'report.html'}, and report.md beside it")
+    log(sentence)
+  log(f"\nReport: {run_dir / 'report.html'}, and report.md beside it")
   return verdict.headline(results)

@@ -13,8 +13,8 @@ import jax
 import pytest
 from PIL import Image
 
-from sr_jax import run_lock
 from sr_jax.networks import ESPCN, LRNetwork, describe
+from sr_jax.runtime import lock
 from sr_jax.training import population, sharding
 from sr_jax.training.checkpoints import Checkpoints
 
@@ -40,8 +40,8 @@ def pytest_collection_modifyitems(items):
 def _locks_end_with_the_test():
   """A lock is the process's, and experiments are called in one process here."""
   yield
-  for path in list(run_lock._held):
-    run_lock.release(path.parent)
+  for path in list(lock._held):
+    lock.release(path.parent)
 
 
 @pytest.fixture

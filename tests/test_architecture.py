@@ -17,16 +17,18 @@ CODE = [ROOT / "launch.py", *ROOT.glob("sr_jax/**/*.py"), *ROOT.glob("experiment
 
 # A module imports only from its own row and the rows above it.
 LAYERS = [
-  {"config", "console", "last_words", "processes", "run_lock"},
+  {"config"},
+  {"runtime"},
   {"operators"},
-  {"networks"},
-  {"budget", "data", "run_folder", "tiling"},
+  {"data", "networks"},
   {"training"},
-  {"evaluation", "trained"},
-  {"analysis", "arm_run", "capacity", "tensorboard"},
-  {"runner", "inspect_checkpoint", "upscale", "points", "sweep"},
-  {"dry_run", "launching"},
+  {"evaluation"},
+  {"comparison"},
+  {"report"},
+  {"capacity", "identities"},
+  {"inspect_checkpoint", "runner", "upscale"},
   {"experiments"},
+  {"flags", "sweep"},
   {"launch"},
 ]
 

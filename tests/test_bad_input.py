@@ -16,7 +16,7 @@ import pytest
 from PIL import Image
 
 import launch
-from sr_jax import run_lock
+from sr_jax.runtime import lock
 
 ROOT = Path(__file__).parents[1]
 
@@ -153,7 +153,7 @@ def test_a_run_that_another_process_works_on(small_run, tmp_path, capsys):
   run = tmp_path / small_run.folder.name
   shutil.copytree(small_run.folder, run)
   code = (
-    "import pathlib, sys\nfrom sr_jax import run_lock\nrun_lock.acquire(pathlib.Path(sys.argv[1]))"
+    "import pathlib, sys\nfrom sr_jax.runtime import lock\nlock.acquire(pathlib.Path(sys.argv[1]))"
   )
   command = [sys.executable, "-c", f"{code}\nprint('held', flush=True)\nsys.stdin.readline()"]
   pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
@@ -163,7 +163,7 @@ def test_a_run_that_another_process_works_on(small_run, tmp_path, capsys):
     assert f"is being worked on by process {process.pid} on " in capsys.readouterr().err
     process.communicate("\n")
   assert launch.main(small_run.command(workdir=tmp_path)) == 0
-  assert not (run / run_lock.FILE).exists()
+  assert not (run / lock.FILE).exists()
 
 
 def noise(side=40):
@@ -244,7 +244,10 @@ COMMANDS = [
   (["launch.py", "--experiment=smoke", "--steps=ten"], "'ten' is not a whole number"),
   (["launch.py", "--experiment=smoke", "--data=folder:nowhere"], "there is no folder"),
   (["-m", "sr_jax.inspect_checkpoint", "nowhere"], "there is no folder nowhere"),
-  (["-m", "sr_jax.upscale", "a.png", "--checkpoint=no", "--output=out"], "there is no file a.png"),
+  (
+    ["-m", "sr_jax.upscale", "a.png", "--checkpoint=no", "--output=out"],
+    "there is no file a.png",
+  ),
   (["-m", "sr_jax.evaluation", "--scale=2"], "--reference is missing"),
 ]
 

@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 
 import launch
 from experiments import matched_flops, smoke
-from sr_jax.analysis import tables
 from sr_jax.config import (
   Execution,
   InputError,
@@ -21,6 +20,7 @@ from sr_jax.config import (
   setting,
   to_dict,
 )
+from sr_jax.report import tables
 
 
 @dataclasses.dataclass(frozen=True)

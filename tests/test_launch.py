@@ -12,9 +12,9 @@ from PIL import Image
 import launch
 from experiments import smoke
 from experiments.matched_flops import PRESETS, Config
-from sr_jax import points
 from sr_jax.config import Execution
-from sr_jax.run_folder import open_run, path_of
+from sr_jax.runtime.run_folder import open_run, path_of
+from sr_jax.sweep import points
 
 ROOT = Path(__file__).parents[1]
 

@@ -10,10 +10,10 @@ from benchmarks import scaling
 from benchmarks.collectives import Collective, collectives
 from docs import scaling_blocks, update_readme
 from experiments import matched_flops
-from sr_jax.budget import budget
 from sr_jax.data import patches
 from sr_jax.data.images import make_photo
 from sr_jax.networks import HRNetwork, LRNetwork
+from sr_jax.networks.budget import budget
 from sr_jax.training import population, sharding
 
 BATCH, PATCH = 4, 6

@@ -13,7 +13,8 @@ from sr_jax.data.images import Photo
 from sr_jax.data.patches import Store
 from sr_jax.evaluation import scoring
 from sr_jax.networks import HRNetwork, LRNetwork
-from sr_jax.training import interruption, population
+from sr_jax.runtime import preemption
+from sr_jax.training import population
 from sr_jax.training.population import ADAM, Members, State, learning_rate
 from sr_jax.training.sharding import (
   MEMBER,
@@ -61,7 +62,7 @@ def train(
   store = replicate(mesh, data.store)
   train_steps = population.make_train_steps(network, data.batch, data.patch, mesh)
   for start in range(0, steps, DISPATCH):
-    interruption.raise_if_requested()
+    preemption.raise_if_requested()
     stop = min(steps, start + DISPATCH)
     state, loss = train_steps(state, members, store, start, stop, steps)
     jax.block_until_ready(loss)
@@ -128,7 +129,7 @@ def fit(
   some_steps = jax.jit(each_member(advance, mesh))
   values = None
   for start in range(0, steps, DISPATCH):
-    interruption.raise_if_requested()
+    preemption.raise_if_requested()
     state, values = some_steps((who, state), start, min(steps, start + DISPATCH), *shared)
     jax.block_until_ready(values)
   return [float(value) for value in np.asarray(values)[: len(rates)]]

@@ -10,7 +10,7 @@ from jaxtyping import Float32, UInt8
 from PIL import Image, ImageOps
 
 from sr_jax.config import InputError
-from sr_jax.operators.colour import luminance
+from sr_jax.data.colour import luminance
 from sr_jax.operators.resize import imresize
 
 SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")

@@ -16,7 +16,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 from sr_jax.config import InputError
-from sr_jax.console import counted
+from sr_jax.runtime.console import with_progress
 
 Given = TypeVar("Given")
 Made = TypeVar("Made")
@@ -57,7 +57,7 @@ def in_parallel(
   blocks = (items[i : i + AT_ONCE] for i in range(0, len(items), AT_ONCE))
   try:
     made = (one for block in blocks for one in pool.map(work, block))
-    yield from counted(made, len(items), title)
+    yield from with_progress(made, len(items), title)
   finally:  # also when a signal stops it
     pool.shutdown(cancel_futures=True)
 

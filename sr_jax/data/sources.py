@@ -10,15 +10,15 @@ from typing import Any
 
 import numpy as np
 
-from sr_jax import processes
 from sr_jax.config import Execution, InputError
-from sr_jax.console import say
 from sr_jax.data import luminance_cache
 from sr_jax.data.finding import HELD_OUT, SPLITS, Found, find, same_set
 from sr_jax.data.images import Photo, make_photo
 from sr_jax.data.luminance_cache import Item, in_parallel
 from sr_jax.data.patches import machine_memory
 from sr_jax.data.recognition import copies, describe, recognise
+from sr_jax.runtime import processes
+from sr_jax.runtime.console import log
 
 SHARE = 4  # photographs that a process reads before all tell one another: no chip holds many
 
@@ -137,8 +137,8 @@ def _decode(found: Found, scale: int, cache: Path) -> None:
     InputError: this machine has not as much.
   """
   pixels = {name: _fill(items, cache) for name, items in found.sets.items()}
-  count, copies = sum(map(len, found.sets.values())), processes.on_this_machine()
-  processes.together(lambda: _check_memory(pixels, scale, count, copies))
+  count, copies = sum(map(len, found.sets.values())), processes.count_on_this_machine()
+  processes.all_gather(lambda: _check_memory(pixels, scale, count, copies))
 
 
 def _check_memory(pixels: dict[str, int], scale: int, count: int, copies: int) -> None:
@@ -158,7 +158,7 @@ def _check_memory(pixels: dict[str, int], scale: int, count: int, copies: int) -
       f"GiB; use fewer{' photographs or processes' if each else ''}"
     )
   if needed > 0.5:
-    say(f"{count} photographs{each}: {needed:.1f} GiB of memory, and {store:.1f} GiB on the device")
+    log(f"{count} photographs{each}: {needed:.1f} GiB of memory, and {store:.1f} GiB on the device")
 
 
 def _find_alike(data: str, validation: str, tests: Sequence[str], execution: Execution) -> Found:
@@ -174,9 +174,9 @@ def _find_alike(data: str, validation: str, tests: Sequence[str], execution: Exe
       found.append(find(data, validation, tests, execution))
     return {name: [item.name for item in items] for name, items in found[0].sets.items()}
 
-  processes.from_first(look)
-  processes.agree(
-    processes.together(look)[processes.index()],
+  processes.broadcast_from_primary(look)
+  processes.assert_equal_across_processes(
+    processes.all_gather(look)[processes.index()],
     "the processes do not find the same photographs; put them into one folder that all share",
   )
   return found[0]
@@ -185,7 +185,7 @@ def _find_alike(data: str, validation: str, tests: Sequence[str], execution: Exe
 def _fill(items: Sequence[Item], cache: Path) -> int:
   """Decodes images, each process its share; the pixels of all of them."""
   mine = items[processes.index() :: processes.count()]
-  return sum(processes.together(lambda: luminance_cache.fill(mine, cache)))
+  return sum(processes.all_gather(lambda: luminance_cache.fill(mine, cache)))
 
 
 def _read_share_alike(
@@ -204,7 +204,7 @@ def _read_share_alike(
       mine += in_parallel(read, block[processes.index() :: every], title)
       return [[one.name, one.digest, one.hr.shape, one.lr.shape] for one in mine]
 
-    about = processes.together(read_mine)
+    about = processes.all_gather(read_mine)
     pixels = processes.exchange_bytes(b"".join(p.hr.tobytes() + p.lr.tobytes() for p in mine))
     shares = [list(_unpacked(*one)) for one in zip(about, pixels, strict=True)]
     yield from (shares[i % every][i // every] for i in range(len(block)))

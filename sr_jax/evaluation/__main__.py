@@ -22,12 +22,12 @@ import numpy as np
 from absl import flags
 
 from sr_jax.config import InputError
-from sr_jax.console import say, table
 from sr_jax.evaluation.folders import Score, pair, score_folder
 from sr_jax.evaluation.habits import hints, of_folder
 from sr_jax.evaluation.metrics import HIGHEST_PSNR, to_db
 from sr_jax.evaluation.variants import EDSR_SHAVED, PROTOCOL, RGB, explain
-from sr_jax.run_folder import write_json
+from sr_jax.runtime.console import log, table
+from sr_jax.runtime.run_folder import write_json
 
 
 def main(argv: Sequence[str]) -> int:
@@ -54,9 +54,9 @@ def _main(argv: Sequence[str]) -> int:
   except ValueError as error:  # how absl says that --nohelp takes no value
     raise InputError(str(error)) from error
   if asked.help:
-    say(f"{__doc__}\nFlags:")
+    log(f"{__doc__}\nFlags:")
     for name in ("reference", "restored", "scale", "expected", "json"):
-      say(f"  --{name}\n      {asked[name].help}")
+      log(f"  --{name}\n      {asked[name].help}")
     return 0
   if extra:
     raise InputError(f"flags look like --name=value; found {' '.join(extra)!r}")
@@ -83,33 +83,33 @@ def _score(
 ) -> int:
   pairs = pair(reference.expanduser(), restored.expanduser())
   width = max(len("mean of 1000"), *(len(path.name) for path, _ in pairs))
-  say(f"{'image':<{width}}  PSNR (dB)    SSIM  luminance\n" + "-" * (width + 31))
+  log(f"{'image':<{width}}  PSNR (dB)    SSIM  luminance\n" + "-" * (width + 31))
   scores = []
   for score in score_folder(pairs, scale):  # said one by one, since large images take seconds
-    say(f"{score.name:<{width}}  {score.psnr:9.2f}  {score.ssim:.4f}  {score.luminance}")
+    log(f"{score.name:<{width}}  {score.psnr:9.2f}  {score.ssim:.4f}  {score.luminance}")
     scores.append(score)
   psnr, ssim = (float(np.mean([getattr(s, name) for s in scores])) for name in ("psnr", "ssim"))
-  say(f"{f'mean of {len(scores)}':<{width}}  {psnr:9.2f}  {ssim:.4f}")
+  log(f"{f'mean of {len(scores)}':<{width}}  {psnr:9.2f}  {ssim:.4f}")
   if any(score.psnr == HIGHEST_PSNR for score in scores):
-    say(f"\nEqual images count as {HIGHEST_PSNR:g} dB.")
+    log(f"\nEqual images count as {HIGHEST_PSNR:g} dB.")
   variants = dict(_variants(scores))
   rows = [
     [name, *(("-", "-") if db is None else (f"{db:.2f}", f"{round(db - psnr, 2) + 0.0:+.2f}"))]
     for name, db in variants.items()
   ]
-  say("\nThe same images as others measure them:\n")
-  say(table([["mean PSNR", "dB", "change"], *rows]))
+  log("\nThe same images as others measure them:\n")
+  log(table([["mean PSNR", "dB", "change"], *rows]))
   if variants[RGB] is None:
-    say("(- takes restored images in colour)")
+    log("(- takes restored images in colour)")
   if variants[EDSR_SHAVED] is None:
-    say("(- takes larger images)")
+    log("(- takes larger images)")
   scored = [(score.name, score.psnr, score.undone) for score in scores]
   if expected is not None:
     whole = of_folder(scored)
-    say(f"\n{explain(expected, variants | ({whole[0].what: whole[1]} if whole else {}))}")
+    log(f"\n{explain(expected, variants | ({whole[0].what: whole[1]} if whole else {}))}")
   sentences = hints(scored)
   for sentence in sentences:
-    say(f"\nHint: {sentence}")
+    log(f"\nHint: {sentence}")
   if file is not None:
     images = {s.name: {"psnr": s.psnr, "ssim": s.ssim, "luminance": s.luminance} for s in scores}
     write_json(

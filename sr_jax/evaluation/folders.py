@@ -10,11 +10,11 @@ from jaxtyping import UInt8
 from PIL import Image
 
 from sr_jax.config import InputError
+from sr_jax.data.colour import luminance
 from sr_jax.data.images import decode, images_in
 from sr_jax.evaluation.habits import Habit, Undone, best_offset, undone
 from sr_jax.evaluation.metrics import SSIM_WINDOW, score_image
 from sr_jax.evaluation.variants import errors
-from sr_jax.operators.colour import luminance
 
 Pixels = UInt8[np.ndarray, "h w *c"]  # gray, or RGB
 

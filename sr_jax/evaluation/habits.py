@@ -16,8 +16,8 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import UInt8
 
+from sr_jax.data.colour import luminance
 from sr_jax.evaluation.metrics import mse, shave, to_db
-from sr_jax.operators.colour import luminance
 
 # In dB, more than what is nothing but noise gains by being compressed from 255 levels to 219: 1.32.
 LEAST_GAIN = 1.5

@@ -10,13 +10,13 @@ import numpy as np
 from jax.sharding import Mesh
 from jaxtyping import Array, Float32, UInt8
 
-from sr_jax import processes
 from sr_jax.data.images import Photo
 from sr_jax.data.patches import Crops, Store, cut
 from sr_jax.evaluation.metrics import mse, score_image, shave, to_db
 from sr_jax.networks import Network, squared_error, upscale
 from sr_jax.networks.layers import without_border
 from sr_jax.operators.resize import imresize, upscale_bicubic
+from sr_jax.runtime import processes
 from sr_jax.training.sharding import each_member
 
 Scores = dict[str, list[float | None]]  # "psnr" and "ssim" of one member, image by image
@@ -57,14 +57,14 @@ def upscale_all(
     output = ahead
     if i + 1 < len(photos):  # the device works on the next one while the host scores this one
       ahead = upscale_one(params, photos[i + 1].lr)
-    members = processes.rows_here(output).items()
+    members = processes.local_rows(output).items()
     yield photo, {i: to_uint8(sr) if np.isfinite(sr).all() else None for i, sr in members}
 
 
 def _by_member(measured: Sequence[dict[int, Any]]) -> list[list[Any]]:
   """What every process measured of its members, image by image, as a list for each member."""
   found: dict[int, list[Any]] = {}
-  for mine in processes.together(lambda: [list(image.items()) for image in measured]):
+  for mine in processes.all_gather(lambda: [list(image.items()) for image in measured]):
     for image in mine:
       for member, value in image:
         found.setdefault(member, []).append(value)

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 import numpy as np
 from jaxtyping import Num, UInt8
 
+from sr_jax.data.colour import luminance, unrounded_luminance
 from sr_jax.evaluation.metrics import shave
-from sr_jax.operators.colour import luminance, unrounded_luminance
 
 PROTOCOL = "as the protocol says"
 NOT_SHAVED = "no pixels shaved off"

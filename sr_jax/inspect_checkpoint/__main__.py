@@ -20,13 +20,13 @@ from pathlib import Path
 import jax
 from absl import flags
 
-from sr_jax.analysis.verdict import titled
+from sr_jax.comparison.verdict import titled
 from sr_jax.config import InputError
-from sr_jax.console import say
 from sr_jax.inspect_checkpoint import detail, diff, overview
 from sr_jax.inspect_checkpoint.run import Run, open_run
-from sr_jax.trained import FINAL, Trained, load
-from sr_jax.training.checkpoints import hush
+from sr_jax.runtime.console import log
+from sr_jax.training.checkpoints import silence_orbax
+from sr_jax.training.restore import FINAL, Trained, load
 
 TEXTS = {
   "arm": "the arm to describe",
@@ -60,9 +60,9 @@ def _main(argv: Sequence[str]) -> int:
   except ValueError as error:  # how absl says that --nohelp takes no value
     raise InputError(str(error)) from error
   if asked.help:
-    say(f"{__doc__}\nFlags:")
+    log(f"{__doc__}\nFlags:")
     for name in (*TEXTS, "overwrite", "diff"):
-      say(f"  --{name}\n      {asked[name].help}")
+      log(f"  --{name}\n      {asked[name].help}")
     return 0
   _check_together(asked, folders)
   runs = [open_run(folder) for folder in folders]
@@ -101,7 +101,7 @@ def _describe_arm(run: Run, asked: flags.FlagValues) -> None:
 
 def _say(paragraphs: Iterator[str]) -> None:
   """Prints paragraphs, all or, should a file turn out damaged, none."""
-  say("\n\n".join(list(paragraphs)))
+  log("\n\n".join(list(paragraphs)))
 
 
 def _whole(name: str, text: str) -> int:
@@ -128,15 +128,16 @@ def _to_write(file: Path, run: Path, overwrite: bool) -> Path:
 
 
 def _draw(run: Run, trained: Trained, file: Path) -> None:
-  from sr_jax.analysis import figures, trained_kernels  # noqa: PLC0415  # Matplotlib takes long
+  from sr_jax.inspect_checkpoint import kernel_figures as trained_kernels  # noqa: PLC0415  # Matplotlib takes long
+  from sr_jax.report import figures  # noqa: PLC0415  # Matplotlib takes long
 
   title = f"{titled(trained.arm)}: kernels of member {trained.member} after {trained.step} steps"
   figures.save(trained_kernels.draw(trained.params, trained.network.scale, title), file)
-  say(f"\nKernels: {file}")
+  log(f"\nKernels: {file}")
 
 
 if __name__ == "__main__":
   # Accelerators are left to those who train: this needs none, and JAX would take most of a GPU.
   jax.config.update("jax_platforms", "cpu")
-  hush()
+  silence_orbax()
   sys.exit(main(sys.argv))

@@ -5,12 +5,12 @@ from typing import Any
 
 import numpy as np
 
-from sr_jax.console import table
 from sr_jax.inspect_checkpoint import dead
 from sr_jax.inspect_checkpoint.overview import header
 from sr_jax.inspect_checkpoint.run import Run
-from sr_jax.trained import FINAL, Trained
+from sr_jax.runtime.console import table
 from sr_jax.training import metrics
+from sr_jax.training.restore import FINAL, Trained
 
 
 def detail(run: Run, trained: Trained) -> Iterator[str]:

@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from sr_jax.analysis.reproduction import mean, scores_on
-from sr_jax.console import table
 from sr_jax.inspect_checkpoint.run import Run
-from sr_jax.trained import FINAL
+from sr_jax.report.reproduction import mean, scores_on
+from sr_jax.runtime.console import table
 from sr_jax.training import checkpoints
+from sr_jax.training.restore import FINAL
 
 ABSENT = "absent"  # what a run has in place of a field of the other's
 

@@ -2,10 +2,10 @@
 
 from collections.abc import Iterator
 
-from sr_jax.analysis import tables
 from sr_jax.config import as_flags
-from sr_jax.console import table
 from sr_jax.inspect_checkpoint.run import Run
+from sr_jax.report import tables
+from sr_jax.runtime.console import table
 
 
 def overview(run: Run) -> Iterator[str]:

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from sr_jax.config import InputError
-from sr_jax.run_folder import read_json, run_name
-from sr_jax.trained import FINAL
+from sr_jax.runtime.run_folder import read_json, run_name
 from sr_jax.training import checkpoints
+from sr_jax.training.restore import FINAL
 
 
 @dataclasses.dataclass(frozen=True)

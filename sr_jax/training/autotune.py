@@ -11,7 +11,7 @@ from jax.sharding import Mesh
 from sr_jax.data.patches import Store
 from sr_jax.networks import Network
 from sr_jax.operators.conv import Computation
-from sr_jax.processes import several
+from sr_jax.runtime.processes import is_multiprocess
 from sr_jax.training.population import Members, State, make_train_steps
 from sr_jax.training.sharding import one_by_one
 from sr_jax.training.timing import seconds_a_step, training_call
@@ -70,7 +70,7 @@ def form_seconds(
     try:
       seconds |= seconds_a_step({form: call}, SECONDS, rounds=1)
     except jax.errors.JaxRuntimeError as error:
-      if several():  # others may not have failed
+      if is_multiprocess():  # others may not have failed
         raise
       failed = error  # say, windows that do not fit the memory
   if not seconds:

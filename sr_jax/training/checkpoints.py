@@ -25,9 +25,9 @@ from flax import serialization
 from flax.traverse_util import flatten_dict
 from orbax.checkpoint import v1 as ocp
 
-from sr_jax import processes
 from sr_jax.config import InputError
-from sr_jax.run_lock import is_still
+from sr_jax.runtime import processes
+from sr_jax.runtime.lock import is_still
 from sr_jax.training.population import Members, State
 from sr_jax.training.sharding import members_of, shard_members
 
@@ -51,7 +51,7 @@ class Checkpoints:
 
   def __init__(self, folder: Path, count: int) -> None:
     self._folder, self._count = folder.absolute(), count
-    self._latest = processes.from_first(self._open)
+    self._latest = processes.broadcast_from_primary(self._open)
     self._writing: int | None = None
     self._checkpointer: Any = None  # Orbax's, opened when there is something to save
 
@@ -80,8 +80,8 @@ class Checkpoints:
     self.wait()
     if self._latest != step:
       arrays = members_of(processes.to_host(_tree(state, members)), self._count)
-      processes.from_first(self._check_there)
-      processes.together(lambda: self._begin(step, arrays, about))
+      processes.broadcast_from_primary(self._check_there)
+      processes.all_gather(lambda: self._begin(step, arrays, about))
       self._writing = step
 
   def _check_there(self) -> None:
@@ -99,7 +99,7 @@ class Checkpoints:
 
   def _open_checkpointer(self) -> Any:
     context = ocp.Context()
-    if processes.several():
+    if processes.is_multiprocess():
       context.asynchronous.timeout_secs = ORBAX_SECONDS
     return ocp.training.Checkpointer(
       self._folder,
@@ -118,7 +118,7 @@ class Checkpoints:
     if self._writing is None:
       return
     step, self._writing = self._writing, None
-    processes.together(lambda: self._finish(step))
+    processes.all_gather(lambda: self._finish(step))
     self._latest = step
 
   def _finish(self, step: int) -> None:
@@ -129,7 +129,7 @@ class Checkpoints:
 
   def _given_up(self, step: int, error: Exception) -> OSError:
     """Removes what was half written, lest failed attempts fill the disk; says why, in short."""
-    if processes.first():
+    if processes.is_primary():
       for half in self._folder.glob(f"{step}.orbax-checkpoint-tmp*"):
         shutil.rmtree(half, ignore_errors=True)
     full = "No space left on device"
@@ -154,7 +154,7 @@ class Checkpoints:
       InputError: the checkpoint is damaged, or of another network or population.
     """
     target = members_of(processes.to_host(_tree(like, members)), self._count)
-    while there := processes.from_first(lambda: steps(self._folder)):
+    while there := processes.broadcast_from_primary(lambda: steps(self._folder)):
       *before, newest = there
       found, problem = self._read_together(target, newest)
       if problem is None:
@@ -165,7 +165,7 @@ class Checkpoints:
       if on_corrupt != "previous":
         step = before[-1] if before else 0
         raise InputError(f"{problem}; --on_corrupt=previous goes on from step {step}")
-      processes.from_first(functools.partial(self._put_aside, newest))
+      processes.broadcast_from_primary(functools.partial(self._put_aside, newest))
     self._latest = None
     return 0, like, {}
 
@@ -184,7 +184,7 @@ class Checkpoints:
       lambda: _about(self._folder / str(step)),
       lambda: found.update(self._read(target, step)),
     ):
-      if problem := next(filter(None, processes.together(functools.partial(damage, read))), None):
+      if problem := next(filter(None, processes.all_gather(functools.partial(damage, read))), None):
         return found, problem
     return found, None
 
@@ -217,7 +217,7 @@ class Checkpoints:
         self._checkpointer.close()
 
 
-def hush() -> None:
+def silence_orbax() -> None:
   """Silences what Orbax and TensorStore say of failures, on pages and from threads of their own.
 
   For programs: each failure is raised as well, and told in a sentence. Of several arrays that

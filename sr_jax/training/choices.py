@@ -14,12 +14,12 @@ from typing import Any
 from jax.sharding import Mesh
 
 from sr_jax.config import InputError
-from sr_jax.console import say
 from sr_jax.data.patches import Store
 from sr_jax.networks import EXECUTIONS, Network
 from sr_jax.operators.conv import Computation
-from sr_jax.processes import from_first
-from sr_jax.run_folder import describe_devices, read_json, write_json
+from sr_jax.runtime.console import log
+from sr_jax.runtime.processes import broadcast_from_primary
+from sr_jax.runtime.run_folder import describe_devices, read_json, write_json
 from sr_jax.training import autotune, population
 from sr_jax.training.sharding import one_by_one, replicate, shard_members
 from sr_jax.training.timing import Timed, step_seconds
@@ -130,7 +130,7 @@ class Choices:
   ) -> str:
     """The choice of this name: as it is given or kept, else picked from seconds and kept."""
     if name not in self._given:
-      kept = from_first(self._read)
+      kept = broadcast_from_primary(self._read)
       if name not in kept:
         seconds = measure()
         kept[name] = {
@@ -138,9 +138,9 @@ class Choices:
           "seconds": seconds,
           "device": describe_devices(),
         }
-        from_first(lambda: write_json(self._file, kept))
+        broadcast_from_primary(lambda: write_json(self._file, kept))
         times = ", ".join(f"{key} {1e3 * value:.2f} ms" for key, value in seconds.items())
-        say(f"{name}: {kept[name]['choice']}, by the time of a training step ({times})")
+        log(f"{name}: {kept[name]['choice']}, by the time of a training step ({times})")
     self.taken[name] = self._given.get(name) or kept[name]["choice"]
     return self.taken[name]
 

@@ -12,11 +12,10 @@ from typing import Any
 import jax
 import numpy as np
 
-from sr_jax import processes
-from sr_jax.console import TrainingProgress
 from sr_jax.data.patches import Store
-from sr_jax.run_folder import Unsaved
-from sr_jax.training import interruption
+from sr_jax.runtime import preemption, processes
+from sr_jax.runtime.console import TrainingProgress
+from sr_jax.runtime.run_folder import Unsaved
 from sr_jax.training.checkpoints import Checkpoints
 from sr_jax.training.metrics import MetricsLog
 from sr_jax.training.population import Members, State, no_losses
@@ -104,7 +103,7 @@ class Saver:
         self._unsaved.saved(self._what)
     self._saved_at = time.monotonic()  # only now: where it fails, it may have taken long
     if last:
-      interruption.must_save(False)
+      preemption.must_save(False)
 
 
 class Losses:
@@ -266,7 +265,7 @@ def train(
   progress = TrainingProgress(f"{training.arm} {training.stage}", step, training.steps)
   losses = Losses(training, metrics, progress, step, state, about.get(LINE, {}))
   sizer = DispatchSizer()
-  votes = processes.Votes(lambda: (interruption.requested(), saver.due(), sizer.step_seconds))
+  votes = processes.AllReduceMax(lambda: (preemption.requested(), saver.due(), sizer.step_seconds))
 
   def save(last: bool = False) -> None:
     losses.read(sizer.end)
@@ -275,14 +274,14 @@ def train(
   def validate_once() -> None:
     if step in training.validate_at and step not in validated:
       save(last=True)  # for this may take long, and a signal not wait
-      with interruption.at_once() if not processes.several() else contextlib.nullcontext():
+      with preemption.at_once() if not processes.is_multiprocess() else contextlib.nullcontext():
         metrics.append(step=step, **name, validation_psnr=validate(state))
 
   try:
-    with interruption.deferred():
+    with preemption.deferred():
       try:
         validate_once()  # a run may have been stopped in the middle of it
-        signal: float = 0 if processes.several() else interruption.requested()
+        signal: float = 0 if processes.is_multiprocess() else preemption.requested()
         while step < training.steps and not signal:
           stop = min(step + sizer.steps, losses.next_line(step))
           votes.cast()
@@ -293,7 +292,7 @@ def train(
               state, members, store, step, stop, training.steps, losses.total
             )
             wait_for(total)
-          interruption.must_save(True)
+          preemption.must_save(True)
           step = stop
           losses.add(step, total)
           losses.read(sizer.end, but_the_last=sizer.dispatches > 2)  # the first two are timed
@@ -303,13 +302,13 @@ def train(
           if due:
             save()
         if signal:
-          interruption.request(int(signal))
-      except interruption.Interrupted:  # in a validation: what was trained is saved all the same
+          preemption.request(int(signal))
+      except preemption.Interrupted:  # in a validation: what was trained is saved all the same
         pass
       save(last=True)
   finally:
     progress.close()
-    interruption.must_save(False)
+    preemption.must_save(False)
   return state
 
 

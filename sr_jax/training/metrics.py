@@ -4,8 +4,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from sr_jax import processes, run_lock
-from sr_jax.run_folder import Unsaved, replace_text
+from sr_jax.runtime import lock, processes
+from sr_jax.runtime.run_folder import Unsaved, replace_text
 
 
 def read(path: Path) -> list[dict[str, Any]]:
@@ -38,11 +38,11 @@ class MetricsLog:
 
   def append(self, **line: Any) -> None:
     """Writes one line. Numbers must be finite or None: the file is strict JSON."""
-    if not processes.first():
+    if not processes.is_primary():
       return
     text = json.dumps(line, allow_nan=False) + "\n"
     with self._unsaved.noting(f"lines of {self._path.name}"):
-      run_lock.check(self._path.parent)
+      lock.check(self._path.parent)
       if self._after:
         self._before += text
         replace_text(self._path, self._before + self._after)
@@ -60,7 +60,7 @@ class MetricsLog:
     Returns:
       the lines of this training that are left.
     """
-    return processes.from_first(lambda: self._rewind(step, training))
+    return processes.broadcast_from_primary(lambda: self._rewind(step, training))
 
   def _rewind(self, step: int, training: dict[str, str]) -> list[dict[str, Any]]:
     lines = read(self._path)

@@ -13,8 +13,8 @@ import numpy as np
 from jax.sharding import AxisType, Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
-from sr_jax import processes
 from sr_jax.config import InputError
+from sr_jax.runtime import processes
 
 MEMBER, DATA = "member", "data"
 
@@ -48,7 +48,7 @@ def _quickest(members: int, batch: int) -> tuple[int, int]:
   """Devices along members and along data."""
   devices = jax.device_count()
   splits = [d for d in range(1, devices + 1) if d == 1 or _splits(batch, d)]
-  if processes.several():  # a process whose devices were left out could not take part
+  if processes.is_multiprocess():  # a process whose devices were left out could not take part
     shapes = [(devices // d, d) for d in splits if devices % d == 0]
   else:
     shapes = [(min(members, devices // d), d) for d in splits]
@@ -59,7 +59,7 @@ def _quickest(members: int, batch: int) -> tuple[int, int]:
     return rounds / along_data * (SPLITTING if along_data > 1 else 1), along_data
 
   along_members, along_data = min(shapes, key=cost)
-  if processes.several():
+  if processes.is_multiprocess():
     return along_members, along_data
   rounds = -(-members // along_members)
   return -(-members // rounds), along_data  # no more devices than the rounds need
@@ -98,7 +98,7 @@ def _asked_for(asked: str, batch: int) -> tuple[int, int]:
       f"--mesh={asked} takes {wanted} devices; there {'is' if jax.device_count() == 1 else 'are'} "
       f"{jax.device_count()}"
     )
-  if processes.several() and wanted < jax.device_count():
+  if processes.is_multiprocess() and wanted < jax.device_count():
     raise InputError(
       f"--mesh={asked} takes {wanted} of {jax.device_count()} devices; several processes share all"
     )
@@ -130,7 +130,7 @@ def replicate(mesh: Mesh, tree: Any) -> Any:
 
 def _put(tree: Any, sharding: NamedSharding) -> Any:
   """Puts arrays on devices, of which each process puts what is for its own."""
-  if not processes.several():
+  if not processes.is_multiprocess():
     return jax.device_put(tree, sharding)
 
   def put(array: Any) -> jax.Array:

@@ -12,7 +12,7 @@ from jax.sharding import Mesh
 from sr_jax.data.patches import Store
 from sr_jax.networks import EXECUTIONS, HRNetwork, Network, has_two_executions
 from sr_jax.operators.conv import DEFAULT, Computation
-from sr_jax.processes import from_first
+from sr_jax.runtime.processes import broadcast_from_primary
 from sr_jax.training.population import Members, State, make_train_steps, no_losses
 from sr_jax.training.sharding import replicate
 
@@ -75,14 +75,16 @@ def seconds_a_step(
     began = time.perf_counter()
     call(2)
     steps[name] = max(2, int(2 * seconds / (time.perf_counter() - began)))
-  steps = from_first(lambda: steps)
+  steps = broadcast_from_primary(lambda: steps)
   found: dict[str, list[float]] = {name: [] for name in calls}
   for _ in range(rounds):
     for name, call in calls.items():
       began = time.perf_counter()
       call(steps[name])
       found[name].append((time.perf_counter() - began) / steps[name])
-  return from_first(lambda: {name: float(np.median(each)) for name, each in found.items()})
+  return broadcast_from_primary(
+    lambda: {name: float(np.median(each)) for name, each in found.items()}
+  )
 
 
 def step_seconds(timed: dict[str, Timed], store: Store, batch: int, patch: int) -> dict[str, float]:

@@ -3,8 +3,8 @@ import pytest
 from PIL import Image
 
 from sr_jax.config import InputError
+from sr_jax.data.colour import luminance
 from sr_jax.data.images import make_photo, read_luminance
-from sr_jax.operators.colour import luminance
 
 RGB = np.random.default_rng(0).integers(0, 256, (6, 9, 3), np.uint8)
 

@@ -196,7 +196,7 @@ def test_every_process_of_a_machine_takes_memory_for_all_photographs(
   source = folder(tmp_path, train=(50, 50), validation=(50, 50), test=(50, 50))
   monkeypatch.setattr("os.sysconf", lambda name: 160)  # squared, a fifth more than is needed
   sources.load(source, 2, 17, execution=execution)
-  monkeypatch.setattr(sources.processes, "on_this_machine", lambda: 8)
+  monkeypatch.setattr(sources.processes, "count_on_this_machine", lambda: 8)
   with pytest.raises(InputError, match=r"3 photographs in 8 processes need .* or processes"):
     sources.load(source, 2, 17, execution=execution)
 

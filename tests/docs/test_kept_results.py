@@ -7,7 +7,7 @@ import pytest
 
 from docs import findings, kept_results, update_readme
 from experiments.matched_flops import MECHANISMS, PRESETS, Config
-from sr_jax.analysis.contrasts import contrast, smallest_p
+from sr_jax.comparison.contrasts import contrast, smallest_p
 from sr_jax.config import to_dict
 
 KEPT = kept_results.everything()

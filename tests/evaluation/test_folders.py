@@ -6,10 +6,10 @@ import pytest
 from PIL import Image
 
 from sr_jax.config import InputError
+from sr_jax.data.colour import luminance
 from sr_jax.evaluation import habits
 from sr_jax.evaluation.folders import pair, read_8_bit, score_folder
 from sr_jax.evaluation.metrics import score_image
-from sr_jax.operators.colour import luminance
 
 RNG = np.random.default_rng(0)
 RGB = RNG.integers(0, 256, (20, 23, 3), np.uint8)

@@ -5,11 +5,11 @@ import functools
 import numpy as np
 import pytest
 
+from sr_jax.data.colour import luminance
 from sr_jax.data.finding import SAMPLE_PHOTOS
 from sr_jax.data.images import images_in, read_pixels
 from sr_jax.evaluation import habits
 from sr_jax.evaluation.metrics import score_image
-from sr_jax.operators.colour import luminance
 from sr_jax.operators.resize import imresize
 
 PHOTOS = {path.stem: path for path in images_in(SAMPLE_PHOTOS)}

@@ -8,8 +8,8 @@ from PIL import Image
 
 import launch
 from experiments import equivalence
-from sr_jax.analysis import claims
 from sr_jax.config import InputError, digest
+from sr_jax.identities import claims
 from sr_jax.training import population
 from sr_jax.training.checkpoints import Checkpoints
 

@@ -6,8 +6,8 @@ from PIL import Image
 
 import launch
 from experiments import espcn
-from sr_jax.budget import check_budgets
 from sr_jax.config import InputError
+from sr_jax.networks.budget import check_budgets
 
 SAMPLE_PHOTOS = Path(__file__).parents[2] / "sr_jax" / "data" / "sample_photos"
 

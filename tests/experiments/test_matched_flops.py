@@ -1,9 +1,9 @@
 import pytest
 
 from experiments.matched_flops import FAMILY, MECHANISMS, PRESETS, Config, arms, comparison
-from sr_jax.budget import budget
 from sr_jax.config import InputError
 from sr_jax.networks import HRNetwork
+from sr_jax.networks.budget import budget
 
 
 class Chosen:

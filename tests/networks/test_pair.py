@@ -6,8 +6,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from sr_jax.budget import budget
 from sr_jax.networks import HRNetwork, LiftedNetwork, LRNetwork, lift_network, upscale
+from sr_jax.networks.budget import budget
 from sr_jax.operators.resize import upscale_bicubic
 
 PLAIN = {"bicubic_skip": False}

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from scipy.signal import correlate
 
-from sr_jax.budget import budget
 from sr_jax.networks import ESPCN, FSRCNN, SRCNN, upscale
+from sr_jax.networks.budget import budget
 from sr_jax.operators.conversion import deconv_to_lr, lr_to_deconv
 from sr_jax.operators.resize import imresize
 from sr_jax.operators.upsampling import transposed_conv

@@ -9,8 +9,9 @@ import pytest
 from sr_jax.data import patches
 from sr_jax.data.images import make_photo
 from sr_jax.networks import LRNetwork
-from sr_jax.run_folder import Unsaved
-from sr_jax.training import interruption, loop, metrics, population, sharding
+from sr_jax.runtime import preemption
+from sr_jax.runtime.run_folder import Unsaved
+from sr_jax.training import loop, metrics, population, sharding
 from sr_jax.training.checkpoints import Checkpoints
 from sr_jax.training.loop import DispatchSizer, Saver, Training, steps_per_dispatch, train
 
@@ -68,7 +69,7 @@ def stop_in_a_line(folder, monkeypatch, stop_at):
   """Begins a training, which a signal stops after so many dispatches."""
   with monkeypatch.context() as patch:
     dispatch(patch, 3, stop_at)
-    with pytest.raises(interruption.Interrupted), interruption.installed():
+    with pytest.raises(preemption.Interrupted), preemption.installed():
       run(folder)
 
 
@@ -82,7 +83,7 @@ def test_a_training_stopped_in_a_validation_goes_on_to_the_same_bits_and_metrics
     os.kill(os.getpid(), signal.SIGTERM)  # arrives in the middle of the loop
     return [1.0, 2.0]
 
-  with pytest.raises(interruption.Interrupted) as stop, interruption.installed():
+  with pytest.raises(preemption.Interrupted) as stop, preemption.installed():
     run(tmp_path, interrupt)
   assert stop.value.exit_code == 143
   stopped = metrics.read(tmp_path / "metrics.jsonl")

@@ -1,1 +1,0 @@
-"""From scores to a verdict, its figures and its report."""

@@ -1,0 +1,134 @@
+"""Which arms are compared with which, and the paired effect of each comparison."""
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from sr_jax.comparison.statistics import Effect, holm, paired_effect
+
+Results = dict[str, Any]
+
+
+@dataclasses.dataclass(frozen=True)
+class Contrast:
+  """A comparison of two arms: the first minus the second.
+
+  Attributes:
+    first: name of an arm.
+    second: name of another.
+    question: what their difference answers.
+  """
+
+  first: str
+  second: str
+  question: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Comparison:
+  """What a run is to decide, fixed before it starts.
+
+  Attributes:
+    primary: the contrast of the verdict.
+    opponents: arms of the same cost, the best of which (on validation photographs) also meets the
+      first arm.
+    subset: the first arm's own subset, which it also meets.
+    mechanisms: contrasts that take the verdict apart; their p-values are adjusted together (Holm),
+      those of all that stand here, whether or not a run has the arms of each.
+  """
+
+  primary: Contrast
+  opponents: tuple[str, ...] = ()
+  subset: str | None = None
+  mechanisms: tuple[Contrast, ...] = ()
+
+
+def all_contrasts(results: Results, comparison: Comparison) -> list[dict[str, Any]]:
+  """The effects of a run, the primary one first, then by what they are for.
+
+  Contrasts with arms that the run has not are left out. The first arm is compared with every arm
+  it has not yet met under the kind "exploratory": no adjustment covers those.
+  """
+  arms, first = results["arms"], comparison.primary.first
+  found = [("primary", comparison.primary)]
+  if len(family := [name for name in comparison.opponents if name in arms]) > 1:
+    best = best_of(results, family)
+    found.append(("best", Contrast(first, best, "against the best HR network of the family")))
+  if comparison.subset is not None and comparison.subset in arms:
+    found.append(("subset", Contrast(first, comparison.subset, "against its own tied subset")))
+  asked = [one for one in comparison.mechanisms if {one.first, one.second} <= arms.keys()]
+  found += [("mechanism", one) for one in asked]
+  met = {frozenset((one.first, one.second)) for _, one in found}
+  found += [
+    ("exploratory", Contrast(first, name, "the rest"))
+    for name in arms
+    if name != first and frozenset((first, name)) not in met
+  ]
+  effects = [
+    {"kind": kind, "question": one.question, **contrast(results, one.first, one.second)}
+    for kind, one in found
+  ]
+  mechanisms = [each for each in effects if each["kind"] == "mechanism"]
+  tested = [each for each in mechanisms if each["test"]["p_supported"] is not None]
+  adjusted = holm([smallest_p(each["test"]) for each in tested], len(comparison.mechanisms))
+  for each, p in zip(tested, adjusted, strict=True):
+    each["p_holm"] = p
+  return effects
+
+
+def smallest_p(test: dict[str, Any]) -> float:
+  """Twice the smallest of the one-sided p-values of the three hypotheses that decide."""
+  return min(1.0, 2 * min(test[f"p_{name}"] for name in ("supported", "reversed", "equivalent")))
+
+
+def best_of(results: Results, names: Sequence[str]) -> str:
+  """The arm with the best mean validation PSNR over its members that did not diverge."""
+
+  def mean(name: str) -> float:
+    members = results["arms"][name]["members"]
+    alive = [one["validation_psnr"] for one in members if one["status"] != "diverged"]
+    return float(np.mean(alive)) if alive else -np.inf
+
+  return max(names, key=mean)
+
+
+def contrast(results: Results, first: str, second: str) -> dict[str, Any]:
+  """The paired effect, first arm minus second, on test photographs and on training patches.
+
+  Seeds on which a member of either arm diverged cannot be paired; they are left out and listed.
+  """
+  members = [results["arms"][name]["members"] for name in (first, second)]
+  pairs = list(zip(*members, strict=True))
+  usable = [pair for pair in pairs if not _diverged(pair)]
+
+  def psnr(scores: str) -> list[np.ndarray]:
+    shape = len(usable), len(members[0][0][scores]["psnr"])
+    columns = ([pair[i][scores]["psnr"] for pair in usable] for i in (0, 1))
+    return [np.array(column, float).reshape(shape) for column in columns]
+
+  first_psnr, second_psnr = psnr("test")
+  seeds = [pair[0]["seed"] for pair in usable]
+  return {
+    "contrast": [first, second],
+    "left_out_seeds": [pair[0]["seed"] for pair in pairs if _diverged(pair)],
+    "test": dataclasses.asdict(paired_effect(first_psnr, second_psnr)),
+    "training": dataclasses.asdict(paired_effect(*psnr("training"))),
+    "test_difference_by_image": (first_psnr - second_psnr).mean(axis=0).tolist() if seeds else [],
+    "further_tests": {
+      name: dataclasses.asdict(_effect_on(scores, first, second, seeds))
+      for name, scores in results.get("further_tests", {}).items()
+    },
+  }
+
+
+def _effect_on(test_set: dict[str, Any], first: str, second: str, seeds: Sequence[int]) -> Effect:
+  """The paired effect on a test set after the first."""
+  shape = len(seeds), len(test_set["images"])
+  tables = ([test_set["arms"][name][seed]["psnr"] for seed in seeds] for name in (first, second))
+  return paired_effect(*(np.array(table, float).reshape(shape) for table in tables))
+
+
+def _diverged(members: Sequence[dict[str, Any]]) -> bool:
+  return any(member["status"] == "diverged" for member in members)

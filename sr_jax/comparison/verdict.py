@@ -1,0 +1,206 @@
+"""What a comparison says, as data and as sentences that a person understands."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from sr_jax.comparison.contrasts import Comparison, Results, all_contrasts
+from sr_jax.comparison.statistics import SESOI, Effect
+
+MEANING = {
+  "supported": f"better by more than {SESOI} dB",
+  "reversed": f"worse by more than {SESOI} dB",
+  "equivalent": f"equivalent, within {SESOI} dB",
+  "undecided": f"undecided, since the interval crosses +{SESOI} or -{SESOI} dB",
+  "too few photographs": "too few photographs to decide",
+}
+ALSO = {"best": "the best opponent on validation photographs", "subset": "its subset"}
+
+
+def decide(results: Results, comparison: Comparison) -> dict[str, Any]:
+  """The verdict of a run: its primary contrast, all contrasts, and what they say in sentences."""
+  contrasts = all_contrasts(results, comparison)
+  verdict = {"sesoi": SESOI, **contrasts[0], "contrasts": contrasts[1:]}
+  return {**verdict, "sentences": sentences({**results, "verdict": verdict})}
+
+
+def titled(name: str) -> str:
+  """An arm's name for readers: "hr_k3_learned" is HR k3 learned."""
+  first, *rest = name.split("_")
+  return " ".join([first.upper(), *rest])
+
+
+def sentences(results: Results) -> list[str]:
+  """The verdict: test photographs, training patches, then what weakens or limits it."""
+  first, *further = answers(results)
+  return [
+    first,
+    *other_estimates(results),
+    *further,
+    *(also(one, results) for one in results["verdict"]["contrasts"] if one["kind"] in ALSO),
+    *cautions(results),
+    not_shown(results),
+  ]
+
+
+def answers(results: Results) -> list[str]:
+  """What the primary contrast says on every test set, and on the patches of the training."""
+  verdict = results["verdict"]
+  first, second = (titled(name) for name in verdict["contrast"])
+  test_set = results.get("tests", ["test"])[0]
+  return [
+    f"On {'test photographs' if test_set == 'test' else test_set}, {first} "
+    f"{describe(verdict['test'], second)}.",
+    *(
+      f"On {name}, {first} {describe(one, second)}."
+      for name, one in verdict["further_tests"].items()
+    ),
+    f"On the patches it was trained on, {first} {describe(verdict['training'], second)}.",
+  ]
+
+
+def other_estimates(results: Results) -> list[str]:
+  """Two more estimates of the verdict's effect, beside the mean of differences in dB."""
+  test = results["verdict"]["test"]
+  if test["mean"] is None:
+    return []
+  return [
+    f"The mean of differences in dB, which was fixed to decide, is {test['mean']:+.3f}; their "
+    f"median over photographs is {test['median']:+.3f} dB, and with squared errors pooled "
+    f"over photographs before they become dB the difference is {test['pooled']:+.3f} dB."
+  ]
+
+
+def also(one: dict[str, Any], results: Results) -> str:
+  """The sentence on the best opponent, or on the subset."""
+  first, second = one["contrast"]
+  note = results["arms"][second]["note"]
+  which = f"{titled(second)}, {ALSO[one['kind']]} ({note})"
+  return f"{titled(first)} {describe(one['test'], which)}."
+
+
+def cautions(results: Results) -> list[str]:
+  """What weakens the verdict: members that failed, and rates at the edge of the grid."""
+  said = []
+  for name, arm in results["arms"].items():
+    seeds = {
+      status: [m["seed"] for m in arm["members"] if m["status"] == status]
+      for status in ("diverged", "did not learn", "below bicubic")
+    }
+    if seeds["diverged"]:
+      said.append(
+        f"{titled(name)} diverged for seeds {seeds['diverged']}, which are left out of the "
+        "comparison for both networks."
+      )
+    if seeds["did not learn"]:
+      said.append(
+        f"{titled(name)} did not learn for seeds {seeds['did not learn']}: these fit their "
+        "training patches no better than bicubic interpolation does, and stay in the comparison."
+      )
+    if seeds["below bicubic"]:
+      said.append(
+        f"{titled(name)} ends below bicubic on the test photographs for seeds "
+        f"{seeds['below bicubic']}."
+      )
+    if arm["search"] and all(one["validation_psnr"] is None for one in arm["search"]):
+      said.append(f"Every learning rate of {titled(name)} diverged in the search.")
+    elif arm["rate_at_edge"]:
+      said.append(
+        f"The best learning rate of {titled(name)}, {arm['learning_rate']:g}, is the "
+        f"{arm['rate_at_edge']} of the grid: a wider --learning_rate may change the result."
+      )
+  return said
+
+
+def not_shown(results: Results) -> str:
+  """What the run cannot say."""
+  second = titled(results["verdict"]["contrast"][1])
+  shapes = any(one["kind"] == "best" for one in results["verdict"]["contrasts"])
+  others = "" if shapes else f", or {second} networks of other shapes at the same MACs"
+  return (
+    "Not shown: other data, depths, widths or scales, training beyond "
+    f"{results['config']['steps']} steps{others}; and the interval takes the learning rates as "
+    "given."
+  )
+
+
+def at_equal_time(results: Results, timing: dict[str, Any]) -> list[str]:
+  """What the verdict becomes when time is equal, not MACs, where the run has arms for that."""
+  seconds = fastest(timing)
+  verdict = results["verdict"]
+  first, second = verdict["contrast"]
+  said = []
+  for one in verdict["contrasts"]:
+    if one["contrast"] in ([first, f"{second}_timed"], [f"{first}_timed", second]):
+      ours, theirs = (
+        f"{titled(name)} ({results['arms'][name]['note']})" for name in one["contrast"]
+      )
+      now, before = one["test"]["decision"], verdict["test"]["decision"]
+      change = "the same decision as" if now == before else f'where it was "{before}"'
+      ratio = seconds[one["contrast"][1]] / seconds[one["contrast"][0]]
+      said.append(
+        f"At equal time, {ours} {describe(one['test'], theirs)}; {change} at equal MACs. Widths "
+        f"being whole, a step of the latter takes {ratio:.2f} times as long."
+      )
+  return said
+
+
+def fastest(timing: dict[str, Any]) -> dict[str, float]:
+  """Seconds of a training step of every arm, in whichever execution is faster."""
+  found: dict[str, float] = {}
+  for name, seconds in timing["step_seconds"].items():
+    arm = name.partition(" ")[0]
+    found[arm] = min(seconds, found.get(arm, seconds))
+  return found
+
+
+def describe(data: dict[str, Any], other: str) -> str:
+  """One effect in words, as what is said of the first arm."""
+  one: Effect = Effect(**data)
+  if one.mean is None:
+    return f"cannot be compared with {other}: no seed finished in both"
+  sample = f"{one.seeds} seed{'s' * (one.seeds != 1)} x {one.images} images"
+  lead = f"is {abs(one.mean):.3f} dB {'better' if one.mean >= 0 else 'worse'} than {other}"
+  if one.low is None and one.decision == "too few photographs":
+    return f"{lead} ({sample}): {MEANING[one.decision]}"
+  if one.low is None:
+    return f"{lead} ({sample}): undecided, since an interval needs two of each"
+  interval = f"95 % interval of the difference {one.low:+.3f} to {one.high:+.3f} dB"
+  return f"{lead} ({interval}, {sample}): {MEANING[one.decision]}"
+
+
+def time_sentence(timing: dict[str, Any], arms: Sequence[str]) -> str:
+  """What the arms cost in measured time, each form at the MACs that it executes."""
+  macs = timing["executed_macs"]
+  (first, base), *others = (
+    (name, seconds)
+    for name, seconds in timing["step_seconds"].items()
+    if name.partition(" ")[0] in arms
+  )
+  said = [
+    f"{seconds / base:.2f} times as long for {_with_execution(name)} ({1e3 * seconds:.2f} ms), at "
+    f"{macs[name] / macs[first]:.2f} times the MACs"
+    for name, seconds in others
+  ]
+  return (
+    f"A training step takes {1e3 * base:.2f} ms for {_with_execution(first)} on "
+    f"{timing['device']}, {'; '.join(said)}."
+  )
+
+
+def _with_execution(name: str) -> str:
+  """An arm's name with its execution: "hr (lr_space)" is HR computed in LR space."""
+  arm, _, execution = name.partition(" ")
+  computed = {"": "", "(hr_space)": "", "(lr_space)": " computed in LR space"}
+  return titled(arm) + computed[execution]
+
+
+def headline(results: Results) -> dict[str, str]:
+  """The effect on test photographs as the columns of a table."""
+  test = results["verdict"]["test"]
+  first, second = (titled(name) for name in results["verdict"]["contrast"])
+  interval = "-" if test["low"] is None else f"{test['low']:+.3f} to {test['high']:+.3f}"
+  return {
+    f"{first} - {second} (dB)": "-" if test["mean"] is None else f"{test['mean']:+.3f}",
+    "95 % interval": interval,
+    "decision": test["decision"],
+  }

@@ -1,0 +1,299 @@
+"""Sentences of the note (arXiv 1609.07009), and what computations find of them.
+
+Each check measures in float64; its verdict and its words are chosen by what it measured. What it
+does not decide is said to be open. `CHECKS` lists the sentences that are judged, not all of the
+note's.
+"""
+
+import dataclasses
+import itertools
+from collections.abc import Callable
+from typing import Literal
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+
+from sr_jax.identities.layer_overlap import (
+  EXACT_LIFT,
+  compare_layers,
+  deviation_of_lift,
+  tied_share,
+)
+from sr_jax.networks import HRNetwork, LiftedNetwork, LRNetwork
+from sr_jax.networks.budget import budget, note_pair
+from sr_jax.operators.conv import conv
+from sr_jax.operators.conversion import deconv_to_lr, lr_to_deconv
+from sr_jax.operators.shuffle import depth_to_space
+from sr_jax.operators.upsampling import sub_pixel_conv, transposed_conv, zero_insertion_conv
+
+Verdict = Literal["right", "right when", "loose", "wrong"]
+EXACT = 1e-12  # of float64 sums in another order
+LARGEST = 12  # kernel whose correspondence is looked at for every crop
+# (spatial axes, scale, kernel size, samples cropped at the start)
+LAYERS = list(itertools.product((1, 2, 3), (2, 3), (2, 3, 4), (0, 1)))
+OTHER_SIZES = [(1, r, K, 0) for r in (2, 3, 4) for K in range(1, 10) if K % r]
+
+LR_PAIR, HR_PAIR = LRNetwork(), HRNetwork()  # the note's Section 3: 32 maps 3x3, 8 maps 6x6
+
+
+@dataclasses.dataclass(frozen=True)
+class Finding:
+  """A sentence of the note and what was found of it."""
+
+  where: str
+  sentence: str
+  verdict: Verdict
+  evidence: str
+
+
+def deviation_of_three_implementations(axes: int, scale: int, size: int, low: int) -> float:
+  """Largest difference between the three forms of one random layer, in float64."""
+  with jax.enable_x64():
+    rng = np.random.default_rng(0)
+    x = jnp.asarray(rng.standard_normal((2, *(5,) * axes, 3)))
+    kernel = jnp.asarray(rng.standard_normal((*(size,) * axes, 3, 2)))
+    padding = ((low, size - 1 - low),) * axes
+
+    def deviations(x: jax.Array, kernel: jax.Array) -> list[jax.Array]:
+      forms = [f(x, kernel, scale, padding) for f in (zero_insertion_conv, sub_pixel_conv)]
+      exact = transposed_conv(x, kernel, scale, padding)
+      return [jnp.abs(form - exact).max() for form in forms]
+
+    return float(np.max(jax.jit(deviations)(x, kernel)))
+
+
+def deviations_of_sub_pixel(axes: int, scale: int, size: int, low: int) -> tuple[float, float]:
+  """How far a sub-pixel convolution is from the transposed convolution of a random filter.
+
+  The sub-pixel convolution is written out as the note draws it (Fig. 3): zeros between the samples,
+  q = K - 1 - p around them, and a correlation.
+
+  Returns:
+    the largest difference in float64 if its filter is the other's reversed, and if it is the same.
+  """
+  with jax.enable_x64():
+    rng = np.random.default_rng(0)
+    x = jnp.asarray(rng.standard_normal((2, *(5,) * axes, 3)))
+    kernel = jnp.asarray(rng.standard_normal((*(size,) * axes, 3, 2)))
+    reversed_kernel = lax.rev(kernel, tuple(range(axes)))
+    p = (low, size - 1 - low)
+    q = tuple(size - 1 - crop for crop in p)
+
+    def deviations(x: jax.Array, kernels: list[jax.Array]) -> list[jax.Array]:
+      exact = transposed_conv(x, kernels[1], scale, (p,) * axes)
+      edges = ((0, 0, 0), *((0, 0, scale - 1),) * axes, (0, 0, 0))
+      between = lax.pad(x, jnp.zeros((), x.dtype), edges)
+      return [jnp.abs(conv(between, f, (q,) * axes) - exact).max() for f in kernels]
+
+    first, second = jax.jit(deviations)(x, [reversed_kernel, kernel])
+    return float(first), float(second)
+
+
+def reversed_filter() -> tuple[Verdict, str]:
+  """Transposed convolution against sub-pixel convolution, its filter reversed and not."""
+  reversed_, unreversed = zip(*(deviations_of_sub_pixel(*layer) for layer in LAYERS), strict=True)
+  forms = [deviation_of_three_implementations(*layer) for layer in LAYERS]
+  worst, control = float(np.max([*reversed_, *forms])), float(np.min(unreversed))
+  evidence = (
+    f"with padding q = K - 1 - p; largest difference over {len(LAYERS)} layers of "
+    f"{min(LAYERS)[0]} to {max(LAYERS)[0]} axes: {worst:.0e}, smallest with the filter not "
+    f"reversed: {control:.1g}"
+  )
+  if not worst < EXACT:
+    return "wrong", evidence
+  if not control > EXACT:
+    return "loose", f"the filter need not be reversed: {evidence}"
+  return "right", evidence
+
+
+def deviation_of_lr_form(axes: int, scale: int, size: int, low: int) -> float:
+  """Largest difference between a random layer and the shuffled LR convolution of its kernel."""
+  with jax.enable_x64():
+    rng = np.random.default_rng(0)
+    x = jnp.asarray(rng.standard_normal((1, *(4,) * axes, 2)))
+    kernel = jnp.asarray(rng.standard_normal((*(size,) * axes, 2, 3)))
+    padding = ((low, low),) * axes
+
+    def deviation(x: jax.Array, kernel: jax.Array) -> jax.Array:
+      lr_kernel, lr_padding, _ = deconv_to_lr(kernel, scale, padding)
+      y = transposed_conv(x, kernel, scale, padding)
+      form = depth_to_space(conv(x, lr_kernel, lr_padding), scale)
+      return jnp.abs(form[tuple(slice(length) for length in y.shape)] - y).max()
+
+    return float(jax.jit(deviation)(x, kernel))
+
+
+def one_to_one() -> tuple[Verdict, str]:
+  """For which kernels and crops is the correspondence one to one, without structural zeros?"""
+  cases = [(r, K, p) for r in (2, 3, 4) for K in range(r, LARGEST + 1) for p in range(K)]
+  dense, with_zeros = set(), set()
+  for scale, size, low in cases:
+    kernel = np.arange(1.0, size + 1, dtype=np.float32)[:, None, None]
+    form = deconv_to_lr(kernel, scale, ((low, 0),))
+    back, _ = lr_to_deconv(form[0], scale, *form[1:])
+    if form[0].size == kernel.size and np.array_equal(back, kernel):
+      dense.add((scale, size, low))
+    elif (np.asarray(form[0]) == 0).any():
+      with_zeros.add((scale, size, low))
+  checked = [
+    (axes, r, k * r, p) for axes in (1, 2, 3) for r in (2, 3) for k in (2, 3) for p in (0, r)
+  ]
+  worst = float(np.max([deviation_of_lr_form(*layer) for layer in checked]))
+  if not worst < EXACT:
+    return "wrong", f"the two differ, in 1 to 3 axes, by up to {worst:.0e}"
+  aligned = {(r, K, p) for r, K, p in cases if K % r == 0 and p % r == 0}
+  rule = "exactly those" if dense == aligned else f"not those ({len(dense & aligned)} of them)"
+  evidence = (
+    f"the one always is the other, in 1 to 3 axes to {worst:.0e}; one to one, bit for bit, in "
+    f"{len(dense)} of {len(cases)} (r, K, p0), {rule} with K = k r and p0 = 0 mod r"
+  )
+  rest = len(cases) - len(dense)
+  if rest:
+    where = "elsewhere" if len(with_zeros) == rest else f"in {len(with_zeros)} of the {rest} others"
+    evidence += f"; {where} the LR kernel has taps that must stay zero"
+  if not dense:
+    return "wrong", evidence
+  return ("right when" if rest else "right"), evidence
+
+
+def _filled_taps(scale: int, size: int) -> tuple[int, int, bool]:
+  """How many LR taps a filter fills and of how many, and whether each of its own is there once."""
+  kernel = np.arange(1.0, size + 1, dtype=np.float32)
+  lr_kernel = np.asarray(deconv_to_lr(kernel[:, None, None], scale, ((0, 0),))[0])
+  filled = np.sort(lr_kernel[lr_kernel != 0])
+  return filled.size, lr_kernel.size, np.array_equal(filled, kernel)
+
+
+def other_sizes() -> tuple[Verdict, str]:
+  """Kernels whose size is not a multiple of the scale, as the note's f = (1, 2, 3)."""
+  worst = float(np.max([deviation_of_three_implementations(*layer) for layer in OTHER_SIZES]))
+  taps = [_filled_taps(scale, size) for _, scale, size, _ in OTHER_SIZES]
+  onto = sum(filled == room for filled, room, _ in taps)
+  injective = all(once for _, _, once in taps)
+  kind = "an injection" if injective else "not an injection"
+  if onto < len(taps):
+    kind += f", {f'onto for {onto} sizes only' if onto else 'not onto'}"
+  else:
+    kind += ", and onto"
+  filled, room, _ = _filled_taps(2, 3)
+  return ("right" if worst < EXACT else "wrong"), (
+    f"largest difference over {len(OTHER_SIZES)} sizes: {worst:.0e}; {kind}: f = (1, 2, 3) fills "
+    f"{filled} of {room} taps"
+  )
+
+
+def equal_cost() -> tuple[Verdict, str]:
+  """MACs, activations and parameters of the note's pair of networks, at three scales."""
+  holds, said = True, []
+  for scale, features in ((LR_PAIR.scale, LR_PAIR.features), (3, 36), (4, 64)):
+    network = LR_PAIR.clone(scale=scale, features=features)
+    if scale == LR_PAIR.scale:
+      partner = HR_PAIR
+    else:
+      maps, kernel_size = note_pair(network, 0.0)
+      partner = HR_PAIR.clone(scale=scale, features=maps, kernel_size=kernel_size)
+    lr, hr = budget(network), budget(partner)
+    ratio = lr.parameters / hr.parameters
+    holds &= lr.macs == hr.macs and lr.activations == hr.activations
+    holds &= abs(ratio / scale**2 - 1) < 0.01
+    said.append(
+      f"r = {scale}: {float(lr.macs):g} and {float(hr.macs):g} MACs, {float(lr.activations):g} and "
+      f"{float(hr.activations):g} activations a HR pixel, {ratio:.4g} times the parameters"
+    )
+  return ("right" if holds else "wrong"), "; ".join(said)
+
+
+def equal_receptive_fields() -> tuple[Verdict, str]:
+  """One layer, then stacks of them."""
+  sides = {}
+  for depth in (1, 2, 4):
+    lr = LR_PAIR.scale * (1 + depth * (LR_PAIR.kernel_size - 1))
+    sides[depth] = (lr, 1 + depth * (HR_PAIR.kernel_size - 1))
+  whole = (budget(LR_PAIR).receptive_field, budget(HR_PAIR).receptive_field)
+  evidence = "; ".join(f"depth {d}: {a} and {b} HR pixels" for d, (a, b) in sides.items())
+  evidence += f"; whole networks, bicubic included: {whole[0]} and {whole[1]}"
+  if sides[1][0] != sides[1][1]:
+    return "wrong", evidence
+  if all(a == b for a, b in sides.values()):
+    return "right", evidence
+  return "right when", f"it is one layer, not a stack: {evidence}"
+
+
+def more_representation_power() -> tuple[Verdict, str]:
+  """Does the LR family contain the HR family?
+
+  Layers that contain one another one by one make networks that do. The reverse is not so: what a
+  layer cannot compute, several may. So a network is found to be contained, or it is open.
+  """
+  scale, k = LR_PAIR.scale, LR_PAIR.kernel_size
+  size, lr_size = (f"{n.kernel_size}x{n.kernel_size}" for n in (HR_PAIR, LR_PAIR))
+  if _is_subset(HR_PAIR):
+    worst = deviation_of_lift(HR_PAIR)
+    if worst < EXACT_LIFT:
+      return "right", (
+        f"HR {size} lifts into the LR family (exact to {worst:.0e}), so LR has all of its "
+        "representation power"
+      )
+    return "loose", f"open: HR {size} differs from its lift into the LR family by {worst:.0e}"
+  side, missing = tied_share(HR_PAIR.kernel_size, scale, k)
+  layers = compare_layers(size, lr_size, f"{side}x{side}" if side > k else None, missing)
+  tied = HR_PAIR.clone(kernel_size=scale * (k - 1) + 1, upsampling="transposed_conv")
+  worst = deviation_of_lift(tied)
+  contained = _is_subset(tied) and worst < EXACT_LIFT
+  return "loose", (
+    f"{layers}; whether one of the whole networks contains the other is open, and which is better "
+    f"an empirical question; HR {tied.kernel_size}x{tied.kernel_size} with a learned front is "
+    f"{'' if contained else 'not shown to be '}a subset of LR (its lift deviates by {worst:.0e})"
+  )
+
+
+def _is_subset(network: HRNetwork) -> bool:
+  """Whether the layers of a lifted HR network are those of the LR network."""
+  return LiftedNetwork(network).layers == LR_PAIR.layers
+
+
+CHECKS: tuple[tuple[str, str, Callable[[], tuple[Verdict, str]]], ...] = (
+  (
+    "Section 1, Fig. 2 and 3",
+    "A transposed convolution is a sub-pixel convolution with the filter reversed",
+    reversed_filter,
+  ),
+  (
+    "Section 2, Fig. 4 to 7",
+    "LR convolutions (o r^2, i, k, k), shuffled, and deconvolutions (o, i, k r, k r) are one",
+    one_to_one,
+  ),
+  ("Section 1", "It holds for filters of other sizes, as f = (1, 2, 3)", other_sizes),
+  (
+    "Section 3",
+    "At equal complexity the LR network holds r^2 times the parameters on equal information",
+    equal_cost,
+  ),
+  ("Section 3", "The receptive fields are equal", equal_receptive_fields),
+  ("Section 3", "The LR network has more representation power", more_representation_power),
+)
+
+
+def findings() -> list[Finding]:
+  """The sentences of `CHECKS`; `same_speed` judges one more, of which the time was measured."""
+  return [Finding(where, sentence, *check()) for where, sentence, check in CHECKS]
+
+
+def same_speed(step_seconds: dict[str, float], device: str) -> Finding:
+  """Whether equal MACs took equal time.
+
+  Args:
+    step_seconds: measured time of "lr", "hr (hr_space)" and "hr (lr_space)".
+    device: on which it was measured.
+  """
+  lr, hr, lifted = (step_seconds[name] for name in ("lr", "hr (hr_space)", "hr (lr_space)"))
+  more = budget(HR_PAIR.clone(execution="lr_space")).executed_macs / budget(HR_PAIR).macs
+  evidence = (
+    f"a training step of HR takes {hr / lr:.2f} times that of LR; lifted to LR space, with "
+    f"{float(more):.2f} times the MACs, {lifted / lr:.2f} times that of LR (17x17 patches, batch "
+    f"16, {device})"
+  )
+  verdict: Verdict = "right" if 0.9 < hr / lr < 1.1 else "wrong"
+  return Finding("Section 3", "Both run at the same speed", verdict, evidence)

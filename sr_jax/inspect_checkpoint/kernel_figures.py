@@ -1,0 +1,155 @@
+"""Trained kernels as a picture: LR kernels, and beside them the equal deconvolution kernels."""
+
+from typing import NamedTuple
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from sr_jax.operators.conv import same_padding
+from sr_jax.operators.conversion import deconv_to_lr, lr_to_deconv
+from sr_jax.report.figures import STYLE
+
+WIDTH = 11.0  # inches, of which a tenth and a half is for the colour scale
+BEYOND = 0.5  # per cent of weights too large for the colour scale, which one outlier would set
+COLUMNS = 8  # kernels in a row of one of two panels; twice as many where there is one
+ZOOM = 8  # pixels of the sheet on a weight's side
+GAP, PHASE_GAP = 10, 2  # such pixels between kernels, and between the phases of one
+GROUND = "0.8"  # between kernels: zero is nearly white
+
+Params = dict[str, dict[str, np.ndarray]]
+
+
+class Panel(NamedTuple):
+  """Kernels to draw side by side.
+
+  Attributes:
+    title: what they are.
+    kernels: `(kernels, r, r, k, k)`, each of them a grid of phases; r is 1 where it has none.
+  """
+
+  title: str
+  kernels: np.ndarray
+
+
+def draw(params: Params, scale: int, title: str) -> Figure:
+  """The first and the last layer, a row each, all panels of a row on one colour scale.
+
+  A layer that upscales is drawn twice: as the LR convolution to `scale**2` phases, and as the equal
+  deconvolution (arXiv 1609.07009, Section 2).
+
+  Args:
+    params: of one member; its hidden layers are not drawn.
+    scale: upscaling factor r.
+    title: of the figure.
+  """
+  names = [name for name in ("first", "transposed", "last") if name in params]
+  rows = [_panels(name, params, scale) for name in names]
+  sheets = [[_sheet(one, row) for one in row] for row in rows]
+  heights = [
+    0.85 * WIDTH * some[0].shape[0] / sum(one.shape[1] for one in some) + 0.9 for some in sheets
+  ]
+  with mpl.rc_context(STYLE | {"font.size": 10, "axes.titlesize": 10, "axes.grid": False}):
+    figure = Figure(figsize=(WIDTH, sum(heights) + 0.4), layout="constrained")
+    figure.suptitle(title, fontsize=13, parse_math=False)
+    for part, row, some in zip(
+      figure.subfigures(len(rows), 1, height_ratios=heights, squeeze=False)[:, 0],
+      rows,
+      sheets,
+      strict=True,
+    ):
+      axes = part.subplots(1, len(row), squeeze=False)[0]
+      finite = np.abs(some[0][np.isfinite(some[0])])  # none of a member that diverged
+      most = (np.percentile(finite, 100 - BEYOND) if finite.size else 0.0) or 1.0
+      for cell, panel, sheet in zip(axes, row, some, strict=True):
+        drawn = cell.imshow(sheet, cmap="RdBu_r", vmin=-most, vmax=most, interpolation="nearest")
+        _dress(cell, panel, sheet, row)
+      part.colorbar(drawn, ax=axes, aspect=25, pad=0.01, extend="both", label="weight")
+  return figure
+
+
+def _panels(name: str, params: Params, scale: int) -> list[Panel]:
+  """The panels of a layer, which its name and the shapes tell apart."""
+  kernel = params[name]["kernel"]
+  size, _, inputs, outputs = kernel.shape
+  if name == "transposed" and inputs > 1:  # FSRCNN's: held as a deconvolution
+    deconv, padding = kernel, ((size - scale) // 2, (size - scale + 1) // 2)
+    kernel = np.asarray(deconv_to_lr(kernel, scale, (padding, padding))[0])
+  elif name == "transposed" or (name == "last" and _is_sub_pixel(params, scale)):
+    padding = same_padding(size)
+    deconv = np.asarray(lr_to_deconv(kernel, scale, (padding, padding), (0, 0))[0])
+  elif name == "last" and outputs == scale**2:
+    title = (
+      f"last layer, HR: for each of {inputs} maps, {scale**2} kernels {size}x{size}, one a phase"
+    )
+    return [Panel(title, _by_map(kernel, scale))]
+  else:
+    title = (
+      f"{name} layer: {inputs * outputs} kernels {size}x{size}, {inputs} -> {outputs} channels"
+    )
+    return [Panel(title, _by_map(kernel, 1))]
+  size, maps = len(kernel), inputs * deconv.shape[-1]
+  here = f"{scale**2} kernels {size}x{size} for each of {maps} maps, one a phase"
+  there = f"one kernel {len(deconv)}x{len(deconv)} for each map, each phase read backwards"
+  return [
+    Panel(f"{name} layer, as LR convolution:\n{here}", _by_map(kernel, scale)),
+    Panel(f"{name} layer, as the equal deconvolution:\n{there}", _by_map(deconv, 1)),
+  ]
+
+
+def _is_sub_pixel(params: Params, scale: int) -> bool:
+  """Whether the last layer is an LR convolution before `depth_to_space`.
+
+  An HR one may have `scale**2` outputs, too: kernels to take turns. Then every bias before it is
+  one of a phase, and no layer has as many as the last one has inputs.
+  """
+  *_, inputs, outputs = params["last"]["kernel"].shape
+  before = [len(layer["bias"]) for name, layer in params.items() if name != "last"]
+  return outputs == scale**2 and inputs in before
+
+
+def _by_map(kernel: np.ndarray, phases: int) -> np.ndarray:
+  """`(k, k, in, phases**2 * out)` as `(in * out, phases, phases, k, k)`."""
+  size, _, inputs, _ = kernel.shape
+  apart = kernel.reshape(size, size, inputs, phases, phases, -1).transpose(2, 5, 3, 4, 0, 1)
+  return apart.reshape(-1, phases, phases, size, size)
+
+
+def _layout(row: list[Panel]) -> tuple[int, int]:
+  """Columns of kernels in each panel of a row, and pixels from one kernel to the next."""
+  sides = []
+  for panel in row:
+    _, phases, _, size, _ = panel.kernels.shape
+    sides.append(phases * size * ZOOM + (phases - 1) * PHASE_GAP)
+  return min(len(row[0].kernels), COLUMNS * (3 - len(row))), max(sides) + GAP
+
+
+def _sheet(panel: Panel, row: list[Panel]) -> np.ndarray:
+  """A panel's kernels in rows, enlarged, NaN between them."""
+  columns, pitch = _layout(row)
+  count, phases, _, size, _ = panel.kernels.shape
+  sheet = np.full((-(-count // columns) * pitch + GAP, columns * pitch + GAP), np.nan)
+  for i, phase_row, phase_column in np.ndindex(count, phases, phases):
+    step = size * ZOOM + PHASE_GAP
+    top = GAP + i // columns * pitch + phase_row * step
+    left = GAP + i % columns * pitch + phase_column * step
+    enlarged = panel.kernels[i, phase_row, phase_column].repeat(ZOOM, 0).repeat(ZOOM, 1)
+    sheet[top : top + size * ZOOM, left : left + size * ZOOM] = enlarged
+  return sheet
+
+
+def _dress(axes: Axes, panel: Panel, sheet: np.ndarray, row: list[Panel]) -> None:
+  """Title, ground, and the numbers of the kernels: that of a row's first plus that of a column."""
+  columns, pitch = _layout(row)
+  axes.set_title(panel.title)
+  axes.set_facecolor(GROUND)
+  axes.spines[:].set_visible(False)
+  for axis, pixels, step in (
+    (axes.xaxis, sheet.shape[1], 1),
+    (axes.yaxis, sheet.shape[0], columns),
+  ):
+    count = (pixels - GAP) // pitch
+    names = [f"{'+' if step == 1 else ''}{i * step}" for i in range(count)]
+    axis.set_ticks([GAP / 2 + (i + 0.5) * pitch for i in range(count)], names)
+  axes.tick_params(length=0, labelsize=8, labelcolor="0.35")

@@ -1,0 +1,92 @@
+"""Pictures of a report that need photographs: an example and thumbnails."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+from PIL import Image
+
+from sr_jax.comparison.verdict import titled
+from sr_jax.data.images import Photo
+from sr_jax.evaluation.scoring import bicubic
+from sr_jax.report.figures import COLOURS, STYLE
+from sr_jax.report.tables import extremes
+
+DETAIL = 96  # HR pixels on a side of the example
+COLUMNS = 3  # of the example, for a phone's screen
+THUMBNAIL = 320  # pixels on the longer side
+
+
+def thumbnail_path(folder: Path, image: int) -> Path:
+  """Where the thumbnail of a test photograph is, by its place in the set."""
+  return folder / f"thumbnail_{image}.jpg"
+
+
+def save_thumbnails(results: dict[str, Any], test: Sequence[Photo], folder: Path) -> None:
+  """Writes the most and the least helped photographs, small, where they are not there yet."""
+  for image in [one for some in extremes(results) for one in some]:
+    path = thumbnail_path(folder, image)
+    if not path.exists():
+      picture = Image.fromarray(test[image].hr)
+      picture.thumbnail((THUMBNAIL, THUMBNAIL))
+      picture.save(path, quality=85)
+
+
+def example(photo: Photo, pictures: dict[str, np.ndarray], scale: int) -> Figure:
+  """A detail of one photograph through every arm, with error maps on one colour scale.
+
+  The detail is where the arms together take most off bicubic's squared error.
+
+  Args:
+    photo: a test photograph.
+    pictures: 8-bit HR luminance by arm.
+    scale: upscaling factor.
+  """
+  shown = {"bicubic": bicubic(photo, scale)} | {titled(k): v for k, v in pictures.items()}
+  errors = {name: np.abs(image.astype(float) - photo.hr) for name, image in shown.items()}
+  gain = errors["bicubic"] ** 2 - np.mean([error**2 for error in errors.values()], axis=0)
+  top, left, side = _best_detail(gain, scale)
+  crop = np.s_[top : top + side, left : left + side]
+  low = np.s_[top // scale : (top + side) // scale, left // scale : (left + side) // scale]
+  brightest = max(np.percentile(error[crop], 99.5) for error in errors.values())
+
+  names = list(shown)
+  groups = [names[i : i + COLUMNS] for i in range(0, len(names), COLUMNS)]
+  rows = 1 + 2 * len(groups)
+  with mpl.rc_context(STYLE | {"axes.titlesize": 10}):
+    figure = Figure(figsize=(6, 2.3 * rows + 0.5), layout="constrained")
+    axes = figure.subplots(rows, COLUMNS, squeeze=False)
+    for cell in axes.flat:
+      cell.set_axis_off()
+
+    def show(cell: Any, image: np.ndarray, title: str) -> None:
+      cell.imshow(image, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
+      cell.set_title(title, parse_math=False)
+
+    show(axes[0, 0], photo.hr, photo.name)
+    axes[0, 0].add_patch(Rectangle((left, top), side, side, fill=False, color=COLOURS[4], lw=1.5))
+    show(axes[0, 1], photo.lr[low] * 255, "LR input")
+    show(axes[0, 2], photo.hr[crop], "truth")
+    for row, group in enumerate(groups):
+      for cell, below, name in zip(axes[1 + 2 * row], axes[2 + 2 * row], group, strict=False):
+        show(cell, shown[name][crop], name)
+        error = errors[name][crop]
+        drawn = below.imshow(error, cmap="magma", vmin=0, vmax=brightest, interpolation="nearest")
+        below.set_title(f"its error, mean {error.mean():.2f}")
+    figure.colorbar(
+      drawn, ax=axes, location="bottom", shrink=0.6, aspect=40, label="error (of 255 levels)"
+    )
+  return figure
+
+
+def _best_detail(gain: np.ndarray, scale: int) -> tuple[int, int, int]:
+  """The square, on the LR grid, over which a map sums highest: its top, left and side."""
+  side = min(DETAIL, *gain.shape) // scale * scale
+  total = np.pad(gain.cumsum(axis=0).cumsum(axis=1), ((1, 0), (1, 0)))
+  sums = total[side:, side:] - total[:-side, side:] - total[side:, :-side] + total[:-side, :-side]
+  row, column = np.unravel_index(np.argmax(sums[::scale, ::scale]), sums[::scale, ::scale].shape)
+  return int(row) * scale, int(column) * scale, side

@@ -1,0 +1,251 @@
+"""The tables of a report as text cells, the header first: for terminals, Markdown and HTML."""
+
+from typing import Any
+
+import numpy as np
+
+from sr_jax.comparison.arm_run import DEAD
+from sr_jax.comparison.statistics import SESOI
+from sr_jax.comparison.verdict import fastest, titled
+from sr_jax.config import as_flags
+from sr_jax.report.reproduction import scores_on
+from sr_jax.training.choices import reproducing
+
+Rows = list[list[str]]
+
+KINDS = {
+  "primary": "the verdict",
+  "best": "best opponent",
+  "subset": "its own subset",
+  "mechanism": "mechanisms",
+  "exploratory": "exploratory",
+}
+ABOUT_CONTRASTS = (
+  "Effects are mean paired differences of test PSNR, first minus second. The 95 % interval is over "
+  "seeds and photographs, the one over seeds alone is of these photographs only. The mean decides, "
+  "by its 95 % interval; the median is over photographs, and pooled is the difference where "
+  "squared errors are averaged over photographs before they become dB. The p-values are "
+  f"one-sided, each at 0.025: of above {SESOI} dB (supported), below -{SESOI} dB (reversed), and "
+  "within (equivalent). "
+  "Holm's adjustment, of twice the smallest, covers the mechanisms together, also those that this "
+  "run has not; nothing covers what is exploratory."
+)
+ABOUT_EXAMPLE = (
+  "The photograph is the one whose difference is closest to the mean, the detail is where the "
+  "networks together gain most over bicubic, and each network is its first seed not diverged."
+)
+
+
+def main_arms(results: dict[str, Any]) -> list[str]:
+  """The arms to look at first: the verdict's two, the best opponent, and the subset."""
+  verdict = results["verdict"]
+  named = [one["contrast"] for one in contrasts(results) if one["kind"] in ("best", "subset")]
+  return list(dict.fromkeys([*verdict["contrast"], *(second for _, second in named)]))
+
+
+def contrasts(results: dict[str, Any]) -> list[dict[str, Any]]:
+  """Every contrast of a run, that of the verdict first."""
+  verdict = results["verdict"]
+  return [{"kind": "primary", **verdict}, *verdict["contrasts"]]
+
+
+def between(pair: list[str]) -> str:
+  """A contrast for readers: "LR - HR k3"."""
+  return " - ".join(titled(name) for name in pair)
+
+
+def alive(arm: dict[str, Any]) -> list[dict[str, Any]]:
+  """The members of an arm that did not diverge."""
+  return [member for member in arm["members"] if member["status"] != "diverged"]
+
+
+def score_rows(results: dict[str, Any]) -> Rows:
+  """Mean scores of the arms and of bicubic."""
+  rows = [["", "learning rate", "test PSNR (dB)", "seeds' sd", "test SSIM", "training PSNR (dB)"]]
+  bicubic = results["bicubic"]
+  rows.append(
+    [
+      "bicubic",
+      "-",
+      f"{np.mean(bicubic['test']['psnr']):.2f}",
+      "-",
+      f"{np.mean(bicubic['test']['ssim']):.4f}",
+      f"{np.mean(bicubic['training']['psnr']):.2f}",
+    ]
+  )
+  for name, arm in results["arms"].items():
+    members = alive(arm)
+    missing = len(arm["members"]) - len(members)
+    count = f" ({len(members)} of {len(arm['members'])})" if missing else ""
+    rate = f"{arm['learning_rate']:g}"
+    if not members:
+      rows.append([titled(name), rate, "diverged" + count, "-", "-", "-"])
+      continue
+    psnr = [np.mean(member["test"]["psnr"]) for member in members]
+    rows.append(
+      [
+        titled(name),
+        rate,
+        f"{np.mean(psnr):.2f}{count}",
+        _deviation(psnr),
+        f"{np.mean([member['test']['ssim'] for member in members]):.4f}",
+        f"{np.mean([member['training']['psnr'] for member in members]):.2f}",
+      ]
+    )
+  return rows
+
+
+def rows_by_set(results: dict[str, Any]) -> Rows:
+  """Mean scores of the arms and of bicubic, three columns for every test set."""
+  header = [""]
+  columns = []
+  for name in results["tests"]:
+    of_arms = scores_on(results, name)
+    called = f"{name} ({len(of_arms['bicubic'][0]['psnr'])})"
+    header += [f"{called} PSNR (dB)", "seeds' sd", "SSIM"]
+    columns.append(of_arms)
+  rows = [header]
+  for arm in ("bicubic", *results["arms"]):
+    row = [arm if arm == "bicubic" else titled(arm)]
+    for of_arms in columns:
+      finite = [score for score in of_arms[arm] if None not in score["psnr"]]
+      psnr = [np.mean(score["psnr"]) for score in finite]
+      row += [
+        f"{np.mean(psnr):.2f}" if finite else "diverged",
+        _deviation(psnr),
+        f"{np.mean([score['ssim'] for score in finite]):.4f}" if finite else "-",
+      ]
+    rows.append(row)
+  return rows
+
+
+def _deviation(values: list[Any]) -> str:
+  return f"{np.std(values, ddof=1):.3f}" if len(values) > 1 else "-"
+
+
+def contrast_rows(results: dict[str, Any]) -> Rows:
+  """Every contrast on the test photographs: estimates, intervals, p-values and decision."""
+  rows = [["contrast", "kind", "effect (dB)", "95 % interval", "decision", "over seeds alone"]]
+  rows[0] += ["median", "pooled", "p above", "p below", "p within", "p (Holm)", "question"]
+  for one in contrasts(results):
+    test = one["test"]
+    rows.append(
+      [
+        between(one["contrast"]),
+        one["kind"],
+        "-" if test["mean"] is None else f"{test['mean']:+.3f}",
+        _interval(test["low"], test["high"]),
+        test["decision"],
+        _interval(test["seed_low"], test["seed_high"]),
+        *("-" if test[name] is None else f"{test[name]:+.3f}" for name in ("median", "pooled")),
+        *("-" if p is None else f"{p:.2g}" for p in (*_p_values(test), one.get("p_holm"))),
+        one["question"],
+      ]
+    )
+  return rows
+
+
+def _p_values(test: dict[str, Any]) -> list[float | None]:
+  return [test["p_supported"], test["p_reversed"], test["p_equivalent"]]
+
+
+def _interval(low: float | None, high: float | None) -> str:
+  return "-" if low is None else f"{low:+.3f} to {high:+.3f}"
+
+
+def budget_rows(results: dict[str, Any], timing: dict[str, Any]) -> Rows:
+  """What every arm costs, from its shapes, and the measured time of its training step."""
+  seconds = fastest(timing)
+  rows = [["arm", "network", "MACs / HR px", "executed MACs / HR px", "of bicubic", "parameters"]]
+  rows[0] += ["activations / HR px", "receptive field (HR px)", "shift (HR px)", "step (ms)"]
+  for name, arm in results["arms"].items():
+    cost = arm["budget"]
+    rows.append(
+      [
+        titled(name),
+        arm["note"],
+        f"{cost['macs']:,g}",
+        f"{cost['executed_macs']:,g}",
+        f"{cost['bicubic_macs']:g}" if cost["bicubic_macs"] else "-",
+        f"{cost['parameters']:,}",
+        f"{cost['activations']:g}",
+        f"{cost['receptive_field']}",
+        f"{cost['shift']:g}",
+        f"{1e3 * seconds[name]:.2f}" if name in seconds else "-",
+      ]
+    )
+  return rows
+
+
+def search_rows(results: dict[str, Any]) -> Rows:
+  """The search: mean validation PSNR of every arm at every rate; failed runs are counted.
+
+  A run that ends no better than bicubic interpolation did not learn; most lost all their ReLUs.
+  """
+  arms = results["arms"]
+  if not any(arm["search"] for arm in arms.values()):
+    return []
+  rates = sorted({one["learning_rate"] for arm in arms.values() for one in arm["search"]})
+  bicubic = results["bicubic"]["validation_psnr"]
+  rows = [["arm", "chosen rate", *(f"{rate:g}" for rate in rates)]]
+  rows.append(["bicubic", "-", *(f"{bicubic:.3f}" for _ in rates)])
+  for name, arm in arms.items():
+    row = [titled(name), f"{arm['learning_rate']:g}"]
+    for rate in rates:
+      found = [one["validation_psnr"] for one in arm["search"] if one["learning_rate"] == rate]
+      finite = [psnr for psnr in found if psnr is not None]
+      said = [f"{np.mean(finite):.3f}"] if finite else []
+      if len(finite) < len(found):
+        said.append(f"{len(found) - len(finite)} of {len(found)} diverged")
+      if unlearned := sum(psnr < bicubic + DEAD for psnr in finite):
+        said.append(f"{unlearned} of {len(found)} did not learn")
+      row.append(", ".join(said))
+    rows.append(row)
+  return rows
+
+
+def status_rows(results: dict[str, Any]) -> Rows:
+  """How the final training of every arm's seeds ended."""
+  statuses = ("ok", "below bicubic", "did not learn", "diverged")
+  rows = [["arm", "learning rate", *statuses]]
+  for name, arm in results["arms"].items():
+    ended = [member["status"] for member in arm["members"]]
+    counts = [f"{ended.count(status)} of {len(ended)}" for status in statuses]
+    rows.append([titled(name), f"{arm['learning_rate']:g}", *counts])
+  return rows
+
+
+def photograph_rows(results: dict[str, Any]) -> Rows:
+  """Mean PSNR over seeds on every photograph of the first test set, of the main arms."""
+  names = [name for name in main_arms(results) if name in results["arms"]][:3]
+  rows = [["test photograph", "bicubic", *(titled(name) for name in names)]]
+  for i, image in enumerate(results["images"]["test"]):
+    row = [image, f"{results['bicubic']['test']['psnr'][i]:.2f}"]
+    for name in names:
+      psnr = [member["test"]["psnr"][i] for member in alive(results["arms"][name])]
+      row.append(f"{np.mean(psnr):.2f}" if psnr else "-")
+    rows.append(row)
+  return rows
+
+
+def extremes(results: dict[str, Any]) -> tuple[list[int], list[int]]:
+  """The test photographs that the verdict's first arm helps most, and least: three of each."""
+  by_image = results["verdict"]["test_difference_by_image"]
+  count = min(3, len(by_image) // 2)
+  order = [int(i) for i in np.argsort(by_image)]
+  return order[::-1][:count], order[:count]
+
+
+def time_rows(timing: dict[str, Any]) -> Rows:
+  """Wall time by phase."""
+  return [["phase", "seconds"], *([k, f"{v:.1f}"] for k, v in timing["phase_seconds"].items())]
+
+
+def version_rows(about: dict[str, Any]) -> Rows:
+  """Revision, versions and device."""
+  return [["", "version"], *([k, str(v)] for k, v in about["provenance"].items())]
+
+
+def command(results: dict[str, Any]) -> str:
+  """The command that makes the run's bits again."""
+  return f"python launch.py --experiment={results['experiment']} {as_flags(reproducing(results))}"

@@ -1,0 +1,117 @@
+"""One process at a time works in a run's folder.
+
+The lock is the kernel's, on a file that names its holder: it ends with the process, however that
+ends, so that a file left behind by a dead process stops nobody.
+"""
+
+import contextlib
+import errno
+import fcntl
+import functools
+import json
+import os
+import platform
+import time
+from pathlib import Path
+from typing import IO, Any
+
+from sr_jax.config import InputError
+from sr_jax.runtime.console import warn
+
+FILE = "run.lock"
+UNSUPPORTED = (errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.ENOLCK)
+
+_held: dict[Path, IO[str]] = {}  # a lock belongs to the process, and so does this
+
+
+def acquire(run_dir: Path, patience: float = 0.0) -> None:
+  """Takes the lock of a run's folder, which must exist, unless this process has it already.
+
+  A file system without locks is warned of, and worked on.
+
+  Args:
+    run_dir: the folder.
+    patience: seconds to wait for another process to give it back.
+
+  Raises:
+    InputError: another process has it.
+  """
+  path = run_dir.resolve() / FILE
+  deadline = time.monotonic() + patience
+  while path not in _held:
+    file = path.open("a+")
+    try:
+      fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+      file.seek(0)
+      holder = _describe(file.read())
+      file.close()
+      if time.monotonic() < deadline:
+        time.sleep(0.05)
+        continue
+      raise InputError(
+        f"{run_dir} is being worked on by {holder}; wait for it, or stop it first"
+      ) from error
+    except OSError as error:
+      if error.errno not in UNSUPPORTED:
+        file.close()
+        raise
+      _warn_unprotected(run_dir.absolute().parent, error.strerror)
+    if not is_still(path, os.fstat(file.fileno())):
+      file.close()  # its holder was just removing it: what is locked is no longer there
+      continue
+    _held[path] = file
+    now = time.strftime("%Y-%m-%d %H:%M:%S")
+    with contextlib.suppress(OSError):  # on a full disk it holds all the same, without a name
+      file.truncate(0)
+      file.write(json.dumps({"pid": os.getpid(), "host": platform.node(), "since": now}) + "\n")
+      file.flush()
+
+
+@functools.cache  # the runs of a sweep are warned of once
+def _warn_unprotected(workdir: Path, reason: str) -> None:
+  warn(
+    f"WARNING: {workdir} is on a file system without locks ({reason}); two commands in one run "
+    "would not be noticed"
+  )
+
+
+def is_still(path: Path, was: os.stat_result) -> bool:
+  """Whether a path leads where it did: folders are moved away, and others made in their place."""
+  try:
+    return os.path.samestat(path.stat(), was)
+  except OSError:
+    return False
+
+
+def check(run_dir: Path) -> None:
+  """Makes sure that the folder is still the one whose lock this process has, if it has one.
+
+  Raises:
+    FileNotFoundError: it was moved away.
+  """
+  file = _held.get(run_dir.resolve() / FILE)
+  if file is not None and not is_still(run_dir.resolve() / FILE, os.fstat(file.fileno())):
+    raise FileNotFoundError(
+      errno.ENOENT, "it was moved away while the run was at work", str(run_dir)
+    )
+
+
+def release(run_dir: Path) -> None:
+  """Gives the lock back, if this process has it."""
+  path = run_dir.resolve() / FILE
+  if (file := _held.pop(path, None)) is not None:
+    with contextlib.suppress(OSError):
+      if is_still(path, os.fstat(file.fileno())):
+        path.unlink(missing_ok=True)
+    with contextlib.suppress(OSError):
+      file.close()
+
+
+def _describe(text: str) -> str:
+  """The holder in words."""
+  try:
+    about: dict[str, Any] = json.loads(text)
+    return f"process {about['pid']} on {about['host']} since {about['since']}"
+  except (ValueError, KeyError, TypeError):
+    return "another process"

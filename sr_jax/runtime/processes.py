@@ -1,0 +1,315 @@
+"""Several processes, on one machine or many, that run one program: what they tell one another.
+
+Every process runs the same code and takes part in every computation. The first one alone writes the
+run's folder and speaks. What it finds there, what takes time, and what goes wrong in any of them is
+told to all, so that none goes another way and leaves the others waiting.
+"""
+
+import json
+import os
+import platform
+import sys
+import traceback
+from collections import Counter
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import jax
+import numpy as np
+from jax.experimental import multihost_utils
+from jax.sharding import AxisType, Mesh, NamedSharding
+from jax.sharding import PartitionSpec as P
+
+from sr_jax.config import InputError, NotSavedError
+from sr_jax.runtime import console, watchdog
+
+Result = TypeVar("Result")
+USER_ERRORS = (InputError, NotSavedError, OSError)  # errors that all processes end with
+REPORTED = "said by another process"
+SHUTDOWN_SECONDS = 10  # to wait for the others at the end
+CONNECT_SECONDS = 300  # a pod's last machine may start that much later
+
+
+def detect_cluster(environment: Any = os.environ) -> str | None:
+  """What says that this process is one of several, as NAME=VALUE; None if nothing does.
+
+  JAX finds the others from the same variables, but takes a single process on a cluster, and a
+  program that a job starts beside its tasks, for a broken one.
+  """
+  for name in (
+    "JAX_NUM_PROCESSES",
+    "SLURM_STEP_NUM_TASKS",  # unlike SLURM_NTASKS it is about this very step of the job
+    "OMPI_COMM_WORLD_SIZE",
+    "MEGASCALE_NUM_SLICES",
+  ):
+    value = environment.get(name, "")
+    if value not in ("", "1"):
+      return f"{name}={value}"
+  for name in ("TPU_WORKER_HOSTNAMES", "TPU_PROCESS_ADDRESSES"):
+    if "," in (value := environment.get(name, "")):
+      return f"{name}={value}"
+  if "KUBERNETES_SERVICE_HOST" in environment and "JOB_COMPLETION_INDEX" in environment:
+    return f"JOB_COMPLETION_INDEX={environment['JOB_COMPLETION_INDEX']}"
+  return None
+
+
+def start(distributed: str, heartbeat_seconds: int) -> None:
+  """Finds the other processes, before JAX is used.
+
+  Args:
+    distributed: "auto" looks for them where `sign` finds something, "on" in any case; "off".
+    heartbeat_seconds: after which a process that is not heard of is taken for dead.
+
+  Raises:
+    InputError: there should be others, and they are not found.
+  """
+  found = detect_cluster()
+  if distributed == "on" or (distributed == "auto" and found):
+    console.log(f"One of several processes ({found or 'as asked for'}): waiting for the others")
+    # JAX's own handler of SIGTERM would take the place of ours.
+    jax.config.update("jax_enable_preemption_service", False)
+    try:
+      jax.distributed.initialize(
+        **_explicit_settings(),
+        heartbeat_timeout_seconds=heartbeat_seconds,
+        initialization_timeout=CONNECT_SECONDS,
+        shutdown_timeout_seconds=SHUTDOWN_SECONDS,
+      )
+    except (ValueError, TypeError, RuntimeError) as error:
+      why = f"{found} says that this is one of several processes" if found else "it is asked for"
+      raise InputError(
+        f"--distributed={distributed}: {why}, but the others were not found "
+        f"({' '.join(str(error).split())}); set JAX_COORDINATOR_ADDRESS, JAX_NUM_PROCESSES and "
+        "JAX_PROCESS_ID, or --distributed=off if it is to run alone"
+      ) from error
+  elif jax.process_count() > 1:  # as on a TPU slice, which knows of its hosts by itself
+    raise InputError(
+      f"--distributed={distributed}: this is one of {jax.process_count()} processes; use "
+      "--distributed=on"
+    )
+  if is_multiprocess():
+    devices = Counter(device.process_index for device in jax.devices())
+    if len(set(devices.values())) > 1:
+      raise InputError(
+        f"the processes have {' and '.join(map(str, sorted(set(devices.values()))))} devices and "
+        "should have as many each; on CPU JAX_NUM_CPU_DEVICES says how many"
+      )
+    watchdog.start()
+    exchange_bytes(b"")  # Gloo has little patience with who comes late to its first exchange
+  if not is_primary():
+    console.silence()
+
+
+def _explicit_settings() -> dict[str, Any]:
+  """What the user says about the processes: all of it, or JAX asks the cluster."""
+  names = ("JAX_COORDINATOR_ADDRESS", "JAX_NUM_PROCESSES", "JAX_PROCESS_ID")
+  given = [os.environ.get(name) for name in names]
+  if not any(given):
+    return {}
+  if not all(given):
+    lacking = ", ".join(name for name, value in zip(names, given, strict=True) if not value)
+    raise ValueError(f"{lacking} is not set")
+  address, count, index = given
+  return {
+    "coordinator_address": address,
+    "num_processes": int(count or 0),
+    "process_id": int(index or 0),
+    "cluster_detection_method": "deactivate",
+  }
+
+
+def is_multiprocess() -> bool:
+  """Whether there are other processes."""
+  return jax.process_count() > 1
+
+
+def is_primary() -> bool:
+  """Whether this process is the one that writes and speaks."""
+  return jax.process_index() == 0
+
+
+def index() -> int:
+  """Number of this process, from 0."""
+  return jax.process_index()
+
+
+def count() -> int:
+  """How many processes there are."""
+  return jax.process_count()
+
+
+def count_on_this_machine() -> int:
+  """How many of the processes share this machine's memory, this one included."""
+  names = all_gather(platform.node)
+  return names.count(names[index()])
+
+
+def exchange_bytes(mine: bytes) -> list[bytes]:
+  """What every process gives, in their order."""
+  if not is_multiprocess():
+    return [mine]
+  sizes = multihost_utils.process_allgather(np.array([len(mine)], np.uint32))[:, 0]
+  padded = np.zeros(1 << int(sizes.max()).bit_length(), np.uint8)  # few lengths: each compiles
+  padded[: len(mine)] = np.frombuffer(mine, np.uint8)
+  rows = multihost_utils.process_allgather(padded)
+  return [row[:size].tobytes() for row, size in zip(rows, sizes, strict=True)]
+
+
+def all_gather(work: Callable[[], Result]) -> list[Result]:
+  """What `work` gives in every process, in their order: JSON data.
+
+  Raises:
+    InputError, NotSavedError, OSError: it was raised in a process, and is in all.
+    RuntimeError: the processes are at different places of the program.
+  """
+  if not is_multiprocess():
+    return [work()]
+  place = _call_site()
+  problem: Exception | None = None
+  result = None
+  try:
+    result = work()
+  except USER_ERRORS as error:
+    problem = error
+  told = exchange_bytes(json.dumps([result, _described(problem), place]).encode())
+  found = [json.loads(one) for one in told]
+  if len(places := {where for *_, where in found}) > 1:
+    raise RuntimeError(f"the processes went different ways, to {' and '.join(sorted(places))}")
+  if problem is not None:
+    raise problem
+  for _, said, _ in found:
+    if said:
+      elsewhere = _as_error(**said)
+      elsewhere.add_note(REPORTED)
+      raise elsewhere
+  return [one for one, *_ in found]
+
+
+def _call_site() -> str:
+  """Where in the program the processes speak to one another."""
+  frame = sys._getframe()
+  while frame.f_back is not None and frame.f_code.co_filename == __file__:
+    frame = frame.f_back
+  return f"{os.path.basename(frame.f_code.co_filename)}:{frame.f_lineno}"
+
+
+def assert_equal_across_processes(mine: Any, sentence: str) -> None:
+  """Makes sure that all processes are alike in something.
+
+  Args:
+    mine: what should be equal: JSON data.
+    sentence: to be told if it is not.
+
+  Raises:
+    InputError: it is not.
+  """
+  first_one, *others = all_gather(lambda: mine)
+  if any(one != first_one for one in others):
+    raise InputError(sentence)
+
+
+def broadcast_from_primary(work: Callable[[], Result]) -> Result:
+  """What `work` gives in the first process, where alone it is done: JSON data.
+
+  Raises:
+    InputError, NotSavedError, OSError: it was raised there, and is in all processes.
+  """
+  return all_gather(lambda: work() if is_primary() else None)[0]  # type: ignore[return-value]
+
+
+def _described(error: Exception | None) -> dict[str, Any] | None:
+  if error is None:
+    return None
+  kind = next(kind for kind in USER_ERRORS if isinstance(error, kind))
+  os_error = [error.errno, error.strerror, error.filename] if isinstance(error, OSError) else None
+  return {
+    "kind": kind.__name__,
+    "said": str(error),
+    "os_error": os_error and [*map(_plain, os_error)],
+  }
+
+
+def _plain(value: Any) -> Any:
+  return value if value is None or isinstance(value, int) else str(value)
+
+
+def _as_error(kind: str, said: str, os_error: list[Any] | None) -> Exception:
+  if os_error is None:
+    return {"InputError": InputError, "NotSavedError": NotSavedError}[kind](said)
+  return OSError(*os_error) if os_error[0] is not None else OSError(said)
+
+
+def to_host(tree: Any) -> Any:
+  """Arrays as NumPy arrays, also those of which other processes have parts."""
+
+  def whole(array: Any) -> np.ndarray:
+    if isinstance(array, jax.Array) and not array.is_fully_addressable:
+      return np.asarray(multihost_utils.process_allgather(array, tiled=True))
+    return np.asarray(array)
+
+  return jax.tree.map(whole, tree)
+
+
+def local_rows(array: jax.Array) -> dict[int, np.ndarray]:
+  """The rows of the leading axis that are on devices of this process, by their number."""
+  rows: dict[int, np.ndarray] = {}
+  for shard in array.addressable_shards:
+    begin = shard.index[0].start or 0
+    rows |= {begin + i: row for i, row in enumerate(np.asarray(shard.data))}
+  return rows
+
+
+class AllReduceMax:
+  """What the processes want, as the largest of their numbers, known to all a dispatch later.
+
+  Asked between two dispatches, the devices have an answer when the dispatch before it has ended,
+  so that nobody waits for it. In a single process it is what is wanted now.
+
+  Args:
+    ask: what this process wants: a few numbers, never fewer than 0.
+  """
+
+  def __init__(self, ask: Callable[[], tuple[float, ...]]) -> None:
+    self._ask = ask
+    self._cast: jax.Array | None = None
+    if is_multiprocess():
+      one_each = {device.process_index: device for device in reversed(jax.devices())}
+      devices = np.array([one_each[i] for i in sorted(one_each)])
+      mesh = Mesh(devices, ("process",), axis_types=(AxisType.Auto,))
+      self._parts = NamedSharding(mesh, P("process"))
+      self._largest = jax.jit(lambda x: x.max(0), out_shardings=NamedSharding(mesh, P()))
+
+  def cast(self) -> None:
+    """To be called in every process at the same moment of the program."""
+    if is_multiprocess():
+      mine = np.array([self._ask()], np.float32)
+      self._cast = self._largest(jax.make_array_from_process_local_data(self._parts, mine))
+
+  def result(self) -> tuple[float, ...]:
+    """Of the last `cast`."""
+    wanted = self._ask() if self._cast is None else np.asarray(self._cast).tolist()
+    return tuple(float(number) for number in wanted)
+
+
+def is_reported(error: BaseException) -> bool:
+  """Whether an error is another process's, which says it."""
+  return REPORTED in getattr(error, "__notes__", ())
+
+
+def abort(error: BaseException) -> None:
+  """Ends this process, if it is one of several, at an error that the others do not know of.
+
+  In good order it would wait for them, as they for it.
+  """
+  if is_multiprocess():
+    watchdog.stop()
+    said = " ".join(str(error).split())[:200]
+    if "Gloo" in said or "NCCL" in said:
+      what = "what all processes compute together failed, most likely since one of them has died"
+      console.error(f"launch.py: {what} ({said}); {watchdog.AGAIN}")
+    else:
+      traceback.print_exception(error)
+      console.error(f"launch.py: this ends the other processes, too; {watchdog.AGAIN}")
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(1)

@@ -1,0 +1,107 @@
+"""Trained networks, from the folder of the run that trained them."""
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from sr_jax.config import InputError
+from sr_jax.networks import Network, build
+from sr_jax.runtime.run_folder import read_json
+from sr_jax.training.checkpoints import load_arrays, steps
+
+FINAL = "final"  # the stage whose parameters results.json scores
+
+
+class Trained(NamedTuple):
+  """One member of a checkpoint.
+
+  Attributes:
+    network: its Flax module.
+    params: its parameters, NumPy arrays, layer by layer in the network's order.
+    arm: its name in the run.
+    stage: of the training: "final", "search", ...
+    step: training steps done.
+    member: its place among the members.
+    seeds: of all members, `(members,)`: of initialisation and batches.
+    learning_rates: of all members, `(members,)`: the peaks of their schedules.
+    metadata: what was saved with the checkpoint.
+  """
+
+  network: Network
+  params: dict[str, dict[str, np.ndarray]]
+  arm: str
+  stage: str
+  step: int
+  member: int
+  seeds: np.ndarray
+  learning_rates: np.ndarray
+  metadata: dict[str, Any]
+
+  @property
+  def seed(self) -> int:
+    """Of this member."""
+    return int(self.seeds[self.member])
+
+
+def load(
+  run_dir: Path,
+  arm: str | None = None,
+  member: int = 0,
+  step: int | None = None,
+  stage: str = FINAL,
+) -> Trained:
+  """Loads a trained network.
+
+  Args:
+    run_dir: the run's folder.
+    arm: name of one of its arms; without, the first that has a checkpoint of the stage.
+    member: its place among the members of the training.
+    step: of the checkpoint; without, the newest.
+    stage: of the training.
+
+  Raises:
+    InputError: the run, arm, stage, member or step is not there, or the checkpoint is damaged or of
+      a version that did not save what its network is.
+  """
+  if not run_dir.is_dir():
+    raise InputError(f"{run_dir} is no folder; give that of a run")
+  about = read_json(run_dir / "config.json")
+  arms = about.get("arms") if isinstance(about, dict) else None
+  if not isinstance(arms, dict) or not arms:
+    raise InputError(f"{run_dir / 'config.json'} names no arms; give the folder of a comparison")
+  if arm is not None and arm not in arms:
+    raise InputError(f"--arm={arm} is not in this run; choose from {', '.join(arms)}")
+  done = [name for name in arms if steps(_folder(run_dir, name, stage))]
+  if not done:
+    raise InputError(f"{run_dir} holds no {stage} checkpoint of any arm")
+  if arm is not None and arm not in done:
+    raise InputError(
+      f"--arm={arm} has no {stage} checkpoint in {run_dir} yet; let the run go on, or choose from "
+      f"{', '.join(done)}"
+    )
+  arm = arm or done[0]
+  folder = _folder(run_dir, arm, stage)
+  found, tree, metadata = load_arrays(folder, step, ("params", "members"))
+  if "network" not in metadata:
+    raise InputError(
+      f"{folder / str(found)} was made by an older version of sr_jax, which did not save what its "
+      "network is; run the experiment again"
+    )
+  network = build(metadata["network"])
+  order = [layer.name for layer in network.layers]
+  if set(order) != set(tree["params"]):
+    raise InputError(f"the parameters in {folder / str(found)} are not of {metadata['network']}")
+  seeds, rates = tree["members"]["seed"], tree["members"]["learning_rate"]
+  if not 0 <= member < len(seeds):
+    raise InputError(
+      f"--member={member} is not one of the {len(seeds)} members of {arm}; choose from 0 to "
+      f"{len(seeds) - 1} (seeds {', '.join(map(str, seeds))})"
+    )
+  params = {name: jax.tree.map(lambda leaf: leaf[member], tree["params"][name]) for name in order}
+  return Trained(network, params, arm, stage, found, member, seeds, rates, metadata)
+
+
+def _folder(run_dir: Path, arm: str, stage: str) -> Path:
+  return run_dir / "checkpoints" / arm / stage

@@ -1,0 +1,1 @@
+"""Upscales images with a trained network: `python -m sr_jax.upscale`."""

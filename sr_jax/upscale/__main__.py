@@ -1,0 +1,178 @@
+"""Upscales photographs with a trained network.
+
+  python -m sr_jax.upscale IMAGE... --checkpoint=RUN --output=DIR
+
+RUN is the folder of a run, such as runs/matched_flops-0123456789. Every IMAGE becomes a PNG file,
+lossless also for a JPEG, of the same name in DIR, which is made if need be; images there are kept,
+unless --overwrite.
+
+The network upscales luminance. Chroma (Cb and Cr of ITU-R BT.601) and alpha are enlarged by bicubic
+interpolation. Colour is multiplied by alpha before and divided by it after, so that what a file
+holds under transparent pixels changes nothing that is seen. Gray stays gray, 16-bit gray stays
+16-bit; palettes and CMYK become RGB, black and white becomes gray. Pillow reads 16-bit colour as
+8-bit, and of several frames the first. Photographs are turned as their EXIF tag says and keep their
+ICC profile (but for CMYK's). Large ones are upscaled in tiles that leave no seam; beyond about 178
+million pixels they are refused.
+"""
+
+import os
+import re
+import sys
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+
+import jax
+import numpy as np
+from absl import flags
+from PIL import Image
+
+from sr_jax.config import InputError
+from sr_jax.data.images import decode
+from sr_jax.operators.resize import imresize_part
+from sr_jax.runtime.console import log, with_progress
+from sr_jax.training import restore as trained
+from sr_jax.training.checkpoints import silence_orbax
+from sr_jax.training.restore import Trained
+from sr_jax.upscale import tiling
+from sr_jax.upscale.planes import CHANNELS, compose, mode_of, take_apart
+
+
+def upscale_image(
+  image: Image.Image, name: str, by: Trained, side: int = tiling.SIDE
+) -> Image.Image:
+  """Upscales an image of any mode.
+
+  Args:
+    image: what to upscale, as from `decode`.
+    name: what errors and progress call it.
+    by: the network.
+    side: of a tile, in LR pixels; the result does not depend on it (see tiling.py).
+
+  Returns:
+    an image of mode L, LA, RGB, RGBA or I;16.
+
+  Raises:
+    InputError: as `mode_of`.
+  """
+  planes, scale = take_apart(image, mode_of(image, name)), by.network.scale
+  tiles = tiling.plan(by.network, image.height, image.width, side)
+  shape = (scale * image.height, scale * image.width, CHANNELS[planes.mode])
+  pixels = np.empty(shape, np.uint16 if planes.mode == "I;16" else np.uint8)
+  upscaled = tiling.upscale_tiles(by.network, by.params, planes.luminance, tiles)
+  for part, luminance in with_progress(upscaled, len(tiles), name):
+    beside = imresize_part(planes.beside, scale, part)
+    pixels[part] = compose(luminance, beside, planes.mode, planes.premultiplied)
+  return Image.fromarray(pixels[:, :, 0] if shape[2] == 1 else pixels)
+
+
+def read(path: Path) -> Image.Image:
+  """Reads an image file.
+
+  Raises:
+    InputError: there is none, it is damaged, or larger than Pillow takes for safe.
+  """
+  if path.is_dir():
+    raise InputError(f"{path} is a folder; name the images in it, as {path}/*.jpg")
+  if not path.is_file():
+    raise InputError(f"there is no file {path}")
+  with warnings.catch_warnings():  # Pillow warns from half of the size that it refuses
+    warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+    return decode(path)
+
+
+def save(image: Image.Image, file: Path, icc_profile: bytes | None) -> None:
+  """Writes a PNG file, whole or not at all."""
+  fresh = file.with_name(f".{file.name}.{os.getpid()}.new")
+  try:
+    image.save(fresh, "PNG", icc_profile=icc_profile)
+    fresh.replace(file)
+  finally:
+    fresh.unlink(missing_ok=True)
+
+
+def outputs_of(images: Sequence[Path], folder: Path, overwrite: bool) -> list[Path]:
+  """Where each image's result goes.
+
+  Raises:
+    InputError: the folder cannot be written, two results have one name, or one exists already.
+  """
+  existing = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+  if not existing.is_dir() or not os.access(existing, os.W_OK | os.X_OK):
+    raise InputError(f"--output={folder} cannot be written: {existing} is no folder or protected")
+  taken: dict[str, Path] = {}
+  for image in images:
+    file = folder / f"{image.stem}.png"
+    first = taken.setdefault(file.name.casefold(), image)  # some file systems ignore capitals
+    if first is not image:
+      raise InputError(f"{first} and {image} would both become {file}; rename one of them")
+    if file.exists() and any(file.samefile(one) for one in images):
+      raise InputError(f"{file} is one of the images to upscale; choose another --output")
+    if file.is_dir():
+      raise InputError(f"{file} is a folder; choose another --output")
+    if file.exists() and not overwrite:
+      raise InputError(f"{file} exists; choose another --output, or --overwrite it")
+  return [folder / f"{image.stem}.png" for image in images]
+
+
+def main(argv: Sequence[str]) -> int:
+  """Upscales what the command line names and returns the exit code."""
+  try:
+    return _main(argv)
+  except (InputError, flags.Error) as error:
+    print(f"sr_jax.upscale: {' '.join(str(error).split())}", file=sys.stderr)
+  except OSError as error:
+    where = f"{error.filename}: " if error.filename else ""
+    print(f"sr_jax.upscale: {where}{error.strerror or error}", file=sys.stderr)
+  except KeyboardInterrupt:
+    print("\nsr_jax.upscale: stopped; images already written are whole", file=sys.stderr)
+    return 130
+  return 2
+
+
+def _main(argv: Sequence[str]) -> int:
+  asked = flags.FlagValues()
+  flags.DEFINE_string("checkpoint", None, "folder of the run that trained the network", asked)
+  flags.DEFINE_string("output", None, "folder to write the upscaled images to", asked)
+  flags.DEFINE_string("arm", None, "arm of the run; without, the first that is trained", asked)
+  flags.DEFINE_string("member", "0", "which of the arm's seeds, counted from 0", asked)
+  flags.DEFINE_boolean("overwrite", False, "replace images in --output", asked)
+  flags.DEFINE_boolean("help", False, "explain this command", asked, short_name="h")
+  asked.set_gnu_getopt()  # flags may follow images
+  try:
+    named = asked(list(argv))[1:]
+  except ValueError as error:  # how absl says that --nohelp takes no value
+    raise InputError(str(error)) from error
+  if asked.help:
+    log(f"{__doc__}\nFlags:")
+    for name in ("checkpoint", "output", "arm", "member", "overwrite"):
+      log(f"  --{name}\n      {asked[name].help}")
+    return 0
+  if not named:
+    raise InputError("name at least one image; --help says how")
+  for name in ("checkpoint", "output"):
+    if not asked[name].value:
+      raise InputError(f"--{name} is missing; --help says what it is")
+  if not re.fullmatch(r"[0-9]{1,6}", asked.member):
+    raise InputError(f"--member={asked.member} must be a whole number, at least 0")
+  run_dir, folder = Path(asked.checkpoint).expanduser(), Path(asked.output).expanduser()
+  images = [Path(name) for name in named]
+  for path in images:  # all of them, to the last byte, before anything is computed or written
+    mode_of(read(path), str(path))
+  files = outputs_of(images, folder, asked.overwrite)
+  by = trained.load(run_dir, asked.arm, int(asked.member))
+  if not all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(by.params)):
+    raise InputError(f"--member={by.member} of {by.arm} diverged in training; choose another")
+  log(f"{by.arm}, seed {by.seed}, trained for {by.step} steps, enlarges {by.network.scale} times")
+  folder.mkdir(parents=True, exist_ok=True)
+  for path, file in zip(images, files, strict=True):
+    image = read(path)
+    result = upscale_image(image, path.name, by)
+    save(result, file, None if image.mode == "CMYK" else image.info.get("icc_profile"))
+    log(f"{path} -> {file}  {result.width} x {result.height}")
+  return 0
+
+
+if __name__ == "__main__":
+  silence_orbax()
+  sys.exit(main(sys.argv))

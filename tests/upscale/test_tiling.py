@@ -1,0 +1,112 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from sr_jax.networks import ESPCN, FSRCNN, SRCNN, HRNetwork, LRNetwork, upscale
+from sr_jax.networks.budget import budget
+from sr_jax.upscale.tiling import plan, reach, upscale_tiles
+
+SIDE = 40
+NETWORKS = [
+  LRNetwork(features=8, depth=2),
+  HRNetwork(features=4, depth=2),
+  HRNetwork(features=4, depth=1, upsampling="transposed_conv"),
+  HRNetwork(features=2, depth=1, execution="lr_space", untied=True),
+  ESPCN(),
+  SRCNN(),
+  SRCNN(2, padding="same"),
+  FSRCNN(),
+]
+# One tile, a row more than one, and strips, whose tiles have as many pixels as others.
+SIZES = [(2, 31), (41, 83), (18, 301), (1, 3500), (3500, 1)]
+FAST_SIZES = [(41, 83), (1, 3500)]
+
+
+def name(network):
+  fields = (getattr(network, field, "") for field in ("upsampling", "execution", "padding"))
+  return f"{type(network).__name__} x{network.scale} {' '.join(filter(None, fields))}".strip()
+
+
+def params_of(network):
+  """Parameters with biases, which padding must not meet twice."""
+  side = 8 + 2 * network.margin
+  params = network.init(jax.random.key(0), jnp.zeros((1, side, side, 1)))["params"]
+  rng = np.random.default_rng(0)
+  return jax.tree.map(lambda x: x + rng.normal(0, 0.05, x.shape).astype(np.float32), params)
+
+
+def noise(*shape):
+  return np.random.default_rng(1).random(shape, np.float32)
+
+
+def whole(network, params, lr):
+  run = jax.jit(lambda params, x: upscale(network, params, x))
+  return np.asarray(run(params, lr[None, :, :, None]))[0, :, :, 0]
+
+
+def tiled(network, params, lr, side):
+  out = np.full([network.scale * length for length in lr.shape], np.nan, np.float32)
+  for part, sr in upscale_tiles(network, params, lr, plan(network, *lr.shape, side)):
+    assert np.isnan(out[part]).all()  # every pixel once
+    out[part] = sr
+  return out
+
+
+def assert_tiles_are_the_whole(network, size, side=SIDE):
+  params, lr = params_of(network), noise(*size)
+  expected, found = whole(network, params, lr), tiled(network, params, lr, side)
+  exact = jax.default_backend() == "cpu"
+  np.testing.assert_allclose(found, expected, rtol=0, atol=0 if exact else 1e-5)
+
+
+@pytest.mark.usefixtures("optimised")
+@pytest.mark.parametrize("network", NETWORKS, ids=name)
+@pytest.mark.parametrize("size", FAST_SIZES)
+def test_tiles_are_the_whole_bit_for_bit(network, size):
+  assert_tiles_are_the_whole(network, size)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("optimised")
+@pytest.mark.parametrize("network", NETWORKS, ids=name)
+@pytest.mark.parametrize("size", [size for size in SIZES if size not in FAST_SIZES])
+def test_so_they_are_of_other_sizes(network, size):
+  assert_tiles_are_the_whole(network, size)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("optimised")
+@pytest.mark.parametrize("network", [LRNetwork(), HRNetwork()], ids=name)
+def test_so_are_the_tiles_that_are_used(network):
+  assert_tiles_are_the_whole(network, (300, 523), 256)
+
+
+@pytest.mark.parametrize("network", NETWORKS, ids=name)
+def test_an_output_depends_on_pixels_within_reach_alone(network):
+  params, middle, scale = params_of(network), 20, network.scale
+  lr = noise(41, 41)
+
+  def changes(row):
+    other = lr.copy()
+    other[row, middle] = np.nan
+    own = slice(scale * middle, scale * (middle + 1))
+    return np.isnan(whole(network, params, other)[own, own]).any()
+
+  pixels = reach(network)
+  assert not changes(middle - pixels - 1)
+  assert not changes(middle + pixels + 1)
+  assert changes(middle - pixels) or changes(middle + pixels)
+  assert budget(network).receptive_field <= scale * (2 * pixels + 1)
+
+
+@pytest.mark.parametrize("size", [*SIZES, (1, 1), (40, 40), (500, 39), (39, 500), (2000, 3)])
+@pytest.mark.parametrize("depth", [1, 40])
+def test_tiles_are_alike_and_no_smaller_than_asked(size, depth):
+  tiles = plan(LRNetwork(depth=depth), *size, SIDE)
+  shapes = {tuple(s.stop - s.start for s in tile.window) for tile in tiles}
+  ((rows, columns),) = shapes
+  assert rows * columns > SIDE**2 - max(size) or (rows, columns) == size
+  if depth == 1:
+    assert rows * columns <= SIDE**2
+  assert all(0 <= s.start < s.stop <= n for t in tiles for s, n in zip(t.window, size, strict=True))
