@@ -250,14 +250,14 @@ def _run(runs: "Sweep", points: Sequence["Point"], alone: bool) -> int:
   finally:
     watchdog.stop()
     for point in points:
-      lock.release(point.run_dir)
+      lock.release(point.run_dir.path)
   return 0
 
 
 def _check_processes(runs: "Sweep", points: Sequence["Point"]) -> None:
   """Refuses several processes that are not alike, or an experiment that is not made for them."""
   from sr_jax.runtime import processes  # noqa: PLC0415
-  from sr_jax.runtime.run_folder import provenance  # noqa: PLC0415
+  from sr_jax.runtime.provenance import provenance  # noqa: PLC0415
 
   if processes.is_multiprocess() and getattr(runs.module, "ONE_PROCESS", False):
     raise InputError(f"--experiment={runs.experiment} runs in one process; use --distributed=off")
@@ -275,8 +275,8 @@ def _run_one(runs: "Sweep", point: "Point", clock: "CompileClock") -> None:
   from sr_jax.runtime import (  # noqa: PLC0415
     processes,
     profiling,
-    run_folder,
   )
+  from sr_jax.runtime.files import read_json, write_json  # noqa: PLC0415
 
   execution, run_dir = runs.execution, point.run_dir
   finished = processes.broadcast_from_primary(lambda: point.is_done)
@@ -287,7 +287,7 @@ def _run_one(runs: "Sweep", point: "Point", clock: "CompileClock") -> None:
   if execution.tensorboard:
     tensorboard.write(run_dir)
   if execution.profile and not finished:
-    timing = run_folder.read_json(run_dir / "timing.json")
+    timing = read_json(run_dir.timing)
     phases = timing.get("phase_seconds", {})
     whole = time.monotonic() - began
     profile = {
@@ -299,7 +299,7 @@ def _run_one(runs: "Sweep", point: "Point", clock: "CompileClock") -> None:
       "compile_seconds": clock.seconds - compiled[0],
       "programs": clock.programs - compiled[1],
     }
-    run_folder.write_json(run_dir / "profile.json", profile)
+    write_json(run_dir.profile, profile)
     log("\n" + table(profiling.rows(profile)))
 
 
@@ -308,7 +308,7 @@ def _start_jax(execution: Execution) -> None:
   import jax  # noqa: PLC0415
 
   from sr_jax.runtime import processes  # noqa: PLC0415
-  from sr_jax.runtime.run_folder import PACKAGES, provenance  # noqa: PLC0415
+  from sr_jax.runtime.provenance import PACKAGES, provenance  # noqa: PLC0415
   from sr_jax.training.checkpoints import silence_orbax  # noqa: PLC0415
   from sr_jax.training.sharding import use_all_cores  # noqa: PLC0415
 

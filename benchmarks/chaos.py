@@ -23,7 +23,8 @@ from PIL import Image
 
 from sr_jax.data.finding import SAMPLE_PHOTOS
 from sr_jax.runtime.console import log, table
-from sr_jax.runtime.run_folder import describe_devices, write_json
+from sr_jax.runtime.files import write_json
+from sr_jax.runtime.provenance import describe_devices
 from sr_jax.training.checkpoints import load_arrays
 from sr_jax.training.metrics import read
 

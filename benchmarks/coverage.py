@@ -18,7 +18,7 @@ from jaxtyping import Float
 
 from sr_jax.comparison.statistics import ci_half_width, crossed_bootstrap, standard_errors
 from sr_jax.runtime.console import log, table
-from sr_jax.runtime.run_folder import write_json
+from sr_jax.runtime.files import write_json
 
 RESULTS = Path(__file__).parents[1] / "results" / "confirmatory.json"
 DESIGNS = ((2, 6), (3, 6), (4, 100), (8, 5), (8, 14), (8, 100), (24, 287))  # seeds, photographs

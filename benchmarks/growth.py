@@ -21,7 +21,8 @@ from sr_jax.evaluation import scoring
 from sr_jax.networks import LRNetwork
 from sr_jax.report import figures
 from sr_jax.runtime.console import log, table
-from sr_jax.runtime.run_folder import describe_devices, write_json
+from sr_jax.runtime.files import write_json
+from sr_jax.runtime.provenance import describe_devices
 from sr_jax.training import population
 from sr_jax.training.sharding import make_mesh, replicate, shard_members, use_all_cores
 from sr_jax.training.timing import seconds_a_step, training_call

@@ -26,7 +26,8 @@ from experiments import matched_flops
 from sr_jax.data import patches, sources
 from sr_jax.networks.budget import Arm, budget
 from sr_jax.runtime.console import log, table
-from sr_jax.runtime.run_folder import describe_devices, write_json
+from sr_jax.runtime.files import write_json
+from sr_jax.runtime.provenance import describe_devices
 from sr_jax.training import population, sharding
 from sr_jax.training.timing import seconds_a_step, training_call
 

@@ -12,7 +12,8 @@ import time
 from pathlib import Path
 
 from sr_jax.runtime.console import log
-from sr_jax.runtime.run_folder import describe_devices, write_json
+from sr_jax.runtime.files import write_json
+from sr_jax.runtime.provenance import describe_devices
 
 LAUNCH = Path(__file__).parents[1] / "launch.py"
 

@@ -33,7 +33,8 @@ from sr_jax.networks import HRNetwork, LRNetwork, Network
 from sr_jax.networks.budget import budget
 from sr_jax.networks.published import ESPCN
 from sr_jax.runtime.console import log, table
-from sr_jax.runtime.run_folder import describe_devices, write_json
+from sr_jax.runtime.files import write_json
+from sr_jax.runtime.provenance import describe_devices
 from sr_jax.training import autotune, population
 from sr_jax.training.sharding import cores, make_mesh, replicate, shard_members, use_all_cores
 from sr_jax.training.timing import seconds_a_step, training_call

@@ -19,7 +19,8 @@ import jax.numpy as jnp
 
 from sr_jax.operators.upsampling import sub_pixel_conv, transposed_conv, zero_insertion_conv
 from sr_jax.runtime.console import log, table
-from sr_jax.runtime.run_folder import describe_devices, write_json
+from sr_jax.runtime.files import write_json
+from sr_jax.runtime.provenance import describe_devices
 from sr_jax.training.timing import seconds_a_step
 
 SIDE, MAPS, KERNEL, ROUNDS = 512, 32, 3, 5

@@ -18,7 +18,8 @@ from PIL import Image
 
 from sr_jax.networks import HRNetwork, LRNetwork, Network, describe
 from sr_jax.runtime.console import log
-from sr_jax.runtime.run_folder import describe_devices, write_json
+from sr_jax.runtime.files import write_json
+from sr_jax.runtime.provenance import describe_devices
 from sr_jax.training import population, sharding
 from sr_jax.training.checkpoints import Checkpoints
 

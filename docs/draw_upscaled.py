@@ -15,6 +15,7 @@ from PIL import Image
 from sr_jax.data.finding import SAMPLE_PHOTOS
 from sr_jax.operators.resize import imresize
 from sr_jax.report.figures import STYLE, save
+from sr_jax.runtime.run_folder import RunFolder
 from sr_jax.training import restore as trained
 from sr_jax.upscale.__main__ import upscale_image
 
@@ -28,7 +29,7 @@ def _resized(pixels: np.ndarray, factor: float) -> np.ndarray:
 
 def main(run_dir: Path) -> None:
   """Draws."""
-  by = trained.load(run_dir)
+  by = trained.load(RunFolder(run_dir))
   scale = by.network.scale
   whole = np.asarray(Image.open(SAMPLE_PHOTOS / f"{PHOTO}.webp").convert("RGB"))
   height, width = (side - side % scale for side in whole.shape[:2])

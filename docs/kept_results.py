@@ -15,7 +15,7 @@ from experiments import espcn
 from experiments.matched_flops import PRESETS, Config, comparison
 from sr_jax.comparison import verdict
 from sr_jax.config import as_flags, flag_words, to_dict
-from sr_jax.runtime.run_folder import read_json
+from sr_jax.runtime.files import read_json
 
 ROOT = Path(__file__).parents[1]
 KEPT, FIGURES = ROOT / "results", ROOT / "docs" / "figures"

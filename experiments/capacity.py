@@ -19,7 +19,6 @@ the strict subset of LR):
 import dataclasses
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import jax
@@ -37,7 +36,9 @@ from sr_jax.networks import HRNetwork, LRNetwork, lift_network
 from sr_jax.networks.budget import budget
 from sr_jax.runtime import preemption
 from sr_jax.runtime.console import log, table
-from sr_jax.runtime.run_folder import describe_devices, open_run, read_json, write_json
+from sr_jax.runtime.files import read_json, write_json
+from sr_jax.runtime.provenance import describe_devices
+from sr_jax.runtime.run_folder import RunFolder, open_run
 from sr_jax.training import population
 
 PARTS = ("jacobian", "linear", "fit", "memorise", "imitate", "untie")
@@ -228,30 +229,30 @@ def check_data(config: Config, execution: Execution) -> None:
   find(config.data, "held_out", config.test_data, execution)
 
 
-def headline(run_dir: Path) -> dict[str, str]:
+def headline(run_dir: RunFolder) -> dict[str, str]:
   """What a finished run has measured."""
-  return {"parts": " ".join(read_json(run_dir / "results.json")["parts"])}
+  return {"parts": " ".join(read_json(run_dir.results)["parts"])}
 
 
-def main(config: Config, execution: Execution, run_dir: Path) -> dict[str, str]:
+def main(config: Config, execution: Execution, run_dir: RunFolder) -> dict[str, str]:
   """Makes every measurement that the run has not made yet; returns the headline."""
   photos = sources.load(config.data, SCALE, PATCH, "held_out", config.test_data, execution)
   photos = dataclasses.replace(photos, train=[*photos.train, *photos.validation])  # none chooses
-  for change in open_run(run_dir, "capacity", config, {"pixels": photos.fingerprint()}):
+  _, changes = open_run(run_dir, "capacity", config, {"pixels": photos.fingerprint()})
+  for change in changes:
     log(f"WARNING: since this run was begun, {change}; its bits may differ")
   log(f"Run folder: {run_dir}\n")
-  folder = run_dir / "parts"
-  folder.mkdir(exist_ok=True)
   for part in config.parts:
-    file = folder / f"{part}.json"
+    file = run_dir.part(part)
     if file.exists():
       continue
     preemption.raise_if_requested()
     log(f"Measuring {part}")
     began = time.monotonic()
     found = MEASURE[part](config, photos)
+    file.parent.mkdir(exist_ok=True)
     write_json(file, {"found": found, "seconds": time.monotonic() - began})
-  parts = {part: read_json(folder / f"{part}.json") for part in config.parts}
+  parts = {part: read_json(run_dir.part(part)) for part in config.parts}
   results = {
     "experiment": "capacity",
     "config": to_dict(config),
@@ -259,10 +260,10 @@ def main(config: Config, execution: Execution, run_dir: Path) -> dict[str, str]:
     "notes": photos.notes,
   }
   seconds = {part: one["seconds"] for part, one in parts.items()}
-  write_json(run_dir / "timing.json", {"device": describe_devices(), "phase_seconds": seconds})
-  write_json(run_dir / "results.json", results)
+  write_json(run_dir.timing, {"device": describe_devices(), "phase_seconds": seconds})
+  write_json(run_dir.results, results)
   capacity_report.write(run_dir)
   for part, rows in capacity_report.tables(results).items():
     log(f"\n{table(rows)}\n\n{capacity_report.sentence(part, results)}")
-  log(f"\nReport: {run_dir / 'report.html'}, and report.md beside it")
+  log(f"\nReport: {run_dir.report}, and report.md beside it")
   return headline(run_dir)

@@ -31,9 +31,12 @@ from sr_jax.operators.upsampling import sub_pixel_conv, transposed_conv
 from sr_jax.report import figures
 from sr_jax.runtime import preemption
 from sr_jax.runtime.console import log, table
-from sr_jax.runtime.run_folder import describe_devices, open_run, read_json, run_name, write_json
+from sr_jax.runtime.files import read_json, write_json
+from sr_jax.runtime.provenance import describe_devices
+from sr_jax.runtime.run_folder import RunFolder, open_run, run_name
 from sr_jax.training import population
 from sr_jax.training.checkpoints import load_arrays
+from sr_jax.training.restore import FINAL
 from sr_jax.training.sharding import make_mesh, replicate
 from sr_jax.training.timing import Timed, in_both_executions, step_seconds
 
@@ -80,30 +83,30 @@ class Layer(NamedTuple):
   source: str
 
 
-def headline(run_dir: Path) -> dict[str, str]:
+def headline(run_dir: RunFolder) -> dict[str, str]:
   """How many of the judged sentences a finished run found to be what."""
-  results, timing = (read_json(run_dir / f"{name}.json") for name in ("results", "timing"))
+  results, timing = (read_json(path) for path in (run_dir.results, run_dir.timing))
   verdicts = [row[2] for row in identities_report.rows(results, timing)[1:]]
   return {word: str(verdicts.count(word)) for word in ("right", "right when", "loose", "wrong")}
 
 
-def main(config: Config, execution: Execution, run_dir: Path) -> dict[str, str]:
+def main(config: Config, execution: Execution, run_dir: RunFolder) -> dict[str, str]:
   """Computes, draws and reports; returns the headline."""
   del execution  # what is in EXECUTION is launch.py's
   layer, about = None, {}
   if config.checkpoint:  # before the folder: it may be refused, and may have changed since
-    layer = _read_layer(Path(config.checkpoint).expanduser())
+    layer = _read_layer(RunFolder(Path(config.checkpoint).expanduser()))
     digest = hashlib.sha256(layer.kernel.tobytes()).hexdigest()[:16]
     about = {"layer": f"{layer.source}, {digest}"}
   open_run(run_dir, "equivalence", config, about)
-  if (run_dir / "results.json").exists():
+  if run_dir.is_finished:
     log(f"This run is finished; nothing is computed again. {run_dir}")
-    return _tell(read_json(run_dir / "results.json"), read_json(run_dir / "timing.json"), run_dir)
+    return _tell(read_json(run_dir.results), read_json(run_dir.timing), run_dir)
   layer = layer or _train_layer(config)
-  (run_dir / "figures").mkdir(exist_ok=True)
+  run_dir.figures.mkdir(exist_ok=True)
 
   def draw(name: str, figure: Any) -> None:
-    figures.save(figure, run_dir / "figures" / f"{name}.png")
+    figures.save(figure, run_dir.figures / f"{name}.png")
 
   log("Section 1: one dimension")
   one = one_dimension(draw)
@@ -134,9 +137,9 @@ def main(config: Config, execution: Execution, run_dir: Path) -> dict[str, str]:
   }
   speed = dataclasses.asdict(claims.same_speed(seconds, device))
   timing = {"device": device, "step_seconds": seconds, "speed": speed}
-  (run_dir / "report.md").write_text(identities_report.markdown(results, timing))
-  write_json(run_dir / "timing.json", timing)
-  write_json(run_dir / "results.json", results)
+  run_dir.markdown_report.write_text(identities_report.markdown(results, timing))
+  write_json(run_dir.timing, timing)
+  write_json(run_dir.results, results)
   return _tell(results, timing, run_dir)
 
 
@@ -222,14 +225,14 @@ def draw_lift(draw: Any) -> None:
   draw("lift", kernel_figures.lift(pairs, 2))
 
 
-def _read_layer(run: Path) -> Layer:
+def _read_layer(run: RunFolder) -> Layer:
   """The last layer of the LR network of a run, or of its ESPCN: that of the first finite member.
 
   Raises:
     InputError: the folder is no such run, it has not trained that network yet, or every member
       diverged.
   """
-  about = read_json(run / "config.json")
+  about = read_json(run.config)
   name = run_name(run, about)
   arm = next((name for name in SUB_PIXEL_ARMS if name in about.get("arms", ())), None)
   if arm is None:
@@ -237,7 +240,7 @@ def _read_layer(run: Path) -> Layer:
       f"--checkpoint: {run} has no arm {' or '.join(SUB_PIXEL_ARMS)}, which ends in a sub-pixel "
       "layer; give the folder of a matched_flops or espcn run"
     )
-  step, tree, _ = load_arrays(run / "checkpoints" / arm / "final")
+  step, tree, _ = load_arrays(run.checkpoints(arm, FINAL))
   for seed, kernel in zip(tree["members"]["seed"], tree["params"]["last"]["kernel"], strict=True):
     if np.isfinite(kernel).all():
       source = f"{name}, {arm}, step {step}, seed {seed}"
@@ -273,10 +276,10 @@ def _time_pair() -> dict[str, float]:
   return step_seconds(in_both_executions(timed), store, BATCH, PATCH)
 
 
-def _tell(results: dict[str, Any], timing: dict[str, Any], run_dir: Path) -> dict[str, str]:
+def _tell(results: dict[str, Any], timing: dict[str, Any], run_dir: RunFolder) -> dict[str, str]:
   rows = identities_report.rows(results, timing)
   log("\n" + table([row[:3] for row in rows]))
   for row in rows[1:]:
     log(f"\n{row[1]}: {row[2]}.\n  {row[3]}")
-  log(f"\nReport: {run_dir / 'report.md'}")
+  log(f"\nReport: {run_dir.markdown_report}")
   return headline(run_dir)

@@ -49,8 +49,10 @@ from sr_jax.report import reproduction
 from sr_jax.runner import train_and_score
 from sr_jax.runtime import preemption
 from sr_jax.runtime.console import log, table
+from sr_jax.runtime.files import read_json, write_json
 from sr_jax.runtime.processes import broadcast_from_primary
-from sr_jax.runtime.run_folder import describe_devices, read_json, write_json
+from sr_jax.runtime.provenance import describe_devices
+from sr_jax.runtime.run_folder import RunFolder
 
 # PSNR in dB at x3 of networks trained on T91: ESPCN's paper, Table 1, whose BSD300 is BSD100 here.
 PAPER = {
@@ -115,28 +117,28 @@ def check_data(config: Config, execution: Execution) -> None:
   find(config.data, config.validation_data, config.test_data, execution)
 
 
-def headline(run_dir: Path) -> dict[str, str]:
+def headline(run_dir: RunFolder) -> dict[str, str]:
   """The mean PSNR of a finished run on its first test set."""
-  results = read_json(run_dir / "results.json")
+  results = read_json(run_dir.results)
   first = results["tests"][0]
   scores = reproduction.scores_on(results, first)
   return {f"{arm} {first}": reproduction.mean(some, "psnr").text(2) for arm, some in scores.items()}
 
 
-def main(config: Config, execution: Execution, run_dir: Path) -> dict[str, str]:
+def main(config: Config, execution: Execution, run_dir: RunFolder) -> dict[str, str]:
   """Trains and scores the networks; returns the headline."""
   done = train_and_score("espcn", lambda _: arms(config), config, execution, run_dir)
   if isinstance(done, Photos):
-    return broadcast_from_primary(lambda: _tell(read_json(run_dir / "results.json"), run_dir))
+    return broadcast_from_primary(lambda: _tell(read_json(run_dir.results), run_dir))
   results = done.results | {"paper": _paper(done.results)}
   timing = {"device": describe_devices(), "phase_seconds": done.seconds}
 
   def finish() -> dict[str, str]:
-    about = read_json(run_dir / "config.json")
-    (run_dir / "report.md").write_text(reproduction.markdown(results, timing, about))
+    about = read_json(run_dir.config)
+    run_dir.markdown_report.write_text(reproduction.markdown(results, timing, about))
     preemption.raise_if_requested()
-    write_json(run_dir / "timing.json", timing)
-    write_json(run_dir / "results.json", results)  # last: it says that the run is finished
+    write_json(run_dir.timing, timing)
+    write_json(run_dir.results, results)  # last: it says that the run is finished
     return _tell(results, run_dir)
 
   return broadcast_from_primary(finish)
@@ -154,10 +156,10 @@ def _paper(results: dict[str, Any]) -> dict[str, dict[str, float]]:
   }
 
 
-def _tell(results: dict[str, Any], run_dir: Path) -> dict[str, str]:
+def _tell(results: dict[str, Any], run_dir: RunFolder) -> dict[str, str]:
   """Prints the table and the comparison with the paper; returns the headline."""
   log("\n" + table(reproduction.rows(results)) + "\n")
   for sentence in reproduction.sentences(results):
     log(sentence)
-  log(f"\nReport: {run_dir / 'report.md'}")
+  log(f"\nReport: {run_dir.markdown_report}")
   return headline(run_dir)

@@ -21,7 +21,6 @@ import dataclasses
 import functools
 import re
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from sr_jax.comparison import verdict
@@ -32,7 +31,8 @@ from sr_jax.data.finding import find
 from sr_jax.networks import EXECUTIONS, HRNetwork, LRNetwork, has_two_executions
 from sr_jax.networks.budget import Arm, budget, check_budgets, note_pair
 from sr_jax.runner import compare
-from sr_jax.runtime.run_folder import read_json
+from sr_jax.runtime.files import read_json
+from sr_jax.runtime.run_folder import RunFolder
 from sr_jax.training.choices import WIDTHS, Choices
 
 Shape = LRNetwork | HRNetwork
@@ -306,18 +306,20 @@ def check_data(config: Config, execution: Execution) -> None:
   find(config.data, config.validation_data, config.test_data, execution)
 
 
-def headline(run_dir: Path) -> dict[str, str]:
+def headline(run_dir: RunFolder) -> dict[str, str]:
   """What a finished run adds to a sweep's table."""
-  return verdict.headline(read_json(run_dir / "results.json"))
+  return verdict.headline(read_json(run_dir.results))
 
 
-def run(experiment: str, config: Config, execution: Execution, run_dir: Path) -> dict[str, str]:
+def run(
+  experiment: str, config: Config, execution: Execution, run_dir: RunFolder
+) -> dict[str, str]:
   """Compares the networks; returns the headline."""
   plan = functools.partial(arms, config)
   return compare(experiment, plan, comparison(config), config, execution, run_dir)
 
 
-def main(config: Config, execution: Execution, run_dir: Path) -> dict[str, str]:
+def main(config: Config, execution: Execution, run_dir: RunFolder) -> dict[str, str]:
   """Runs this experiment."""
   return run("matched_flops", config, execution, run_dir)
 

@@ -6,10 +6,10 @@ It trains too briefly, on too few seeds, to answer anything.
 """
 
 import dataclasses
-from pathlib import Path
 
 from experiments import matched_flops
 from sr_jax.config import Execution
+from sr_jax.runtime.run_folder import RunFolder
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,6 +28,6 @@ arms, check_data = matched_flops.arms, matched_flops.check_data
 headline = matched_flops.headline
 
 
-def main(config: Config, execution: Execution, run_dir: Path) -> dict[str, str]:
+def main(config: Config, execution: Execution, run_dir: RunFolder) -> dict[str, str]:
   """Runs the small comparison."""
   return matched_flops.run("smoke", config, execution, run_dir)

@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
@@ -31,15 +30,9 @@ from sr_jax.networks.budget import Arm, Budget
 from sr_jax.report import report, tables, tensorboard
 from sr_jax.runtime import lock, preemption, processes
 from sr_jax.runtime.console import log, table
-from sr_jax.runtime.run_folder import (
-  Unsaved,
-  await_sight_of,
-  describe_devices,
-  open_run,
-  read_json,
-  record,
-  write_json,
-)
+from sr_jax.runtime.files import Unsaved, read_json, write_json
+from sr_jax.runtime.provenance import describe_devices
+from sr_jax.runtime.run_folder import RunFolder, await_config, open_run, record
 from sr_jax.training.choices import Choices, Stopwatch
 from sr_jax.training.metrics import MetricsLog
 from sr_jax.training.sharding import make_mesh, one_by_one
@@ -70,7 +63,7 @@ def compare(
   comparison: Comparison,
   recipe: Recipe,
   execution: Execution,
-  run_dir: Path,
+  run_dir: RunFolder,
 ) -> dict[str, str]:
   """Runs a comparison, from whatever is done of it to its report.
 
@@ -113,9 +106,9 @@ def compare(
     report.draw_photographs(results, test, upscaled, run_dir)
     seconds["draw photographs"] = time.monotonic() - began
     preemption.raise_if_requested()
-    lock.check(run_dir)
-    write_json(run_dir / "timing.json", timing)
-    write_json(run_dir / "results.json", results)  # last: it says that the run is finished
+    lock.check(run_dir.path)
+    write_json(run_dir.timing, timing)
+    write_json(run_dir.results, results)  # last: it says that the run is finished
     return _tell(run_dir)
 
   return processes.broadcast_from_primary(finish)
@@ -126,7 +119,7 @@ def train_and_score(
   plan: Callable[[Choices], Sequence[Arm]],
   recipe: Recipe,
   execution: Execution,
-  run_dir: Path,
+  run_dir: RunFolder,
 ) -> Outcome | Photos:
   """Trains and scores any number of arms, from whatever is done of it.
 
@@ -145,11 +138,12 @@ def train_and_score(
   there = patches.device_memory(jax.local_devices()[0])
   processes.all_gather(lambda: patches.check_memory(store, there))
   pixels = {"pixels": photos.fingerprint()}
-  for change in processes.broadcast_from_primary(
+  about, changes = processes.broadcast_from_primary(
     lambda: open_run(run_dir, experiment, recipe, pixels)
-  ):
+  )
+  for change in changes:
     log(f"WARNING: since this run was begun, {change}; its bits may differ")
-  processes.all_gather(lambda: await_sight_of(run_dir / "config.json"))
+  processes.all_gather(lambda: await_config(run_dir))
   seconds = {"load": time.monotonic() - began}
   began = time.monotonic()
   stopwatch = Stopwatch(recipe.batch, recipe.patch, recipe.seeds, recipe.precision, mesh, store)
@@ -157,14 +151,14 @@ def train_and_score(
   if one_by_one(mesh) and (forms := [name for name in given if "/" in name]):
     raise InputError(f"--measured={forms[0]}:{given[forms[0]]}: on CPU no form is chosen")
   choices = Choices(run_dir, given, stopwatch)
-  arms, described = _settle(plan, choices, run_dir)
+  arms, described = _settle(plan, choices, run_dir, about)
   seconds["choose by time"] = time.monotonic() - began
-  if processes.broadcast_from_primary((run_dir / "results.json").exists):
+  if processes.broadcast_from_primary(lambda: run_dir.is_finished):
     log(f"\nThis run is finished; nothing is trained again. {run_dir}")
     return photos
   log("\n" + "\n".join([_describe_photos(photos), *photos.notes, f"Run folder: {run_dir}\n"]))
   unsaved = Unsaved()
-  metrics = MetricsLog(run_dir / "metrics.jsonl", unsaved)
+  metrics = MetricsLog(run_dir.metrics, unsaved)
   bench = Bench(recipe, execution, run_dir, photos, store, metrics, unsaved, choices)
 
   trained: dict[str, Trained] = {}
@@ -216,14 +210,17 @@ def train_and_score(
 
 
 def _settle(
-  plan: Callable[[Choices], Sequence[Arm]], choices: Choices, run_dir: Path
+  plan: Callable[[Choices], Sequence[Arm]],
+  choices: Choices,
+  run_dir: RunFolder,
+  about: dict[str, Any],
 ) -> tuple[Sequence[Arm], dict[str, Any]]:
   """The arms of a run, and what its config.json now says of them."""
   arms = plan(choices)
   budgets = budget.check_budgets(arms)
   log(table(budget.rows(arms, budgets)))
   described = _describe(arms, budgets)
-  processes.broadcast_from_primary(lambda: record(run_dir, {"arms": described}))
+  processes.broadcast_from_primary(lambda: record(run_dir, about, {"arms": described}))
   return arms, described
 
 
@@ -277,25 +274,25 @@ def _upscale(
   return pictures
 
 
-def _tell_again(run_dir: Path, photos: Photos) -> dict[str, str]:
+def _tell_again(run_dir: RunFolder, photos: Photos) -> dict[str, str]:
   """What is told of a run that had been finished.
 
   Raises:
     InputError: its results are damaged.
   """
   try:
-    report.draw_photographs(read_json(run_dir / "results.json"), photos.test, None, run_dir)
+    report.draw_photographs(read_json(run_dir.results), photos.test, None, run_dir)
     return _tell(run_dir)
   except (KeyError, TypeError, IndexError, AttributeError) as error:
     raise InputError(
-      f"{run_dir / 'results.json'} or timing.json is damaged or of another version of sr_jax "
+      f"{run_dir.results} or timing.json is damaged or of another version of sr_jax "
       f"({type(error).__name__}); without results.json the run makes both again"
     ) from error
 
 
-def _tell(run_dir: Path) -> dict[str, str]:
+def _tell(run_dir: RunFolder) -> dict[str, str]:
   """Writes the report, prints the scores and the verdict, and returns the headline."""
-  results, timing = read_json(run_dir / "results.json"), read_json(run_dir / "timing.json")
+  results, timing = read_json(run_dir.results), read_json(run_dir.timing)
   report.write(run_dir)
   log()
   log(table(tables.score_rows(results)))
@@ -305,5 +302,5 @@ def _tell(run_dir: Path) -> dict[str, str]:
   spoken = verdict.time_sentence(timing, results["verdict"]["contrast"])
   for sentence in [*results["verdict"]["sentences"], spoken]:
     log(sentence)
-  log(f"\nReport: {run_dir / 'report.html'}, and report.md beside it")
+  log(f"\nReport: {run_dir.report}, and report.md beside it")
   return verdict.headline(results)

@@ -13,7 +13,7 @@ import launch
 from experiments import smoke
 from experiments.matched_flops import PRESETS, Config
 from sr_jax.config import Execution
-from sr_jax.runtime.run_folder import open_run, path_of
+from sr_jax.runtime.run_folder import RunFolder, open_run
 from sr_jax.sweep import points
 
 ROOT = Path(__file__).parents[1]
@@ -199,14 +199,14 @@ def test_an_unwritable_workdir_is_said(capsys, tmp_path):
 
 
 def test_a_changed_config_is_said_field_by_field(quick, capsys, tmp_path):
-  run_dir = path_of(str(tmp_path / "runs"), "smoke", smoke.Config())
+  run_dir = RunFolder.of(str(tmp_path / "runs"), "smoke", smoke.Config())
   open_run(run_dir, "smoke", smoke.Config(), {})
-  about = json.loads((run_dir / "config.json").read_text())
+  about = json.loads(run_dir.config.read_text())
   about["config"]["steps"] = 99
-  (run_dir / "config.json").write_text(json.dumps(about))
+  run_dir.config.write_text(json.dumps(about))
   assert run(*quick) == 2
   assert "steps is 99, expected" in capsys.readouterr().err
-  (run_dir / "config.json").write_text("{ torn")
+  run_dir.config.write_text("{ torn")
   assert run(*quick) == 2
   assert "config.json cannot be read" in capsys.readouterr().err
 

@@ -1,7 +1,6 @@
 """Tables, sentences, figure and reports of the measurements of capacity."""
 
 from html import escape
-from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
@@ -15,7 +14,8 @@ from sr_jax.config import as_flags
 from sr_jax.report import html_parts as parts
 from sr_jax.report.figures import COLOURS, STYLE, save
 from sr_jax.runtime.console import markdown_table
-from sr_jax.runtime.run_folder import read_json
+from sr_jax.runtime.files import read_json
+from sr_jax.runtime.run_folder import RunFolder
 
 Rows = list[list[str]]
 TITLES = {
@@ -206,15 +206,15 @@ def figure(results: dict[str, Any]) -> Figure | None:
   return drawn
 
 
-def write(run_dir: Path) -> None:
+def write(run_dir: RunFolder) -> None:
   """Writes figures/capacity.png, report.md and report.html from the run's files."""
   results, timing, about = (
-    read_json(run_dir / f"{name}.json") for name in ("results", "timing", "config")
+    read_json(path) for path in (run_dir.results, run_dir.timing, run_dir.config)
   )
-  (run_dir / "figures").mkdir(exist_ok=True)
+  run_dir.figures.mkdir(exist_ok=True)
   drawn = figure(results)
   if drawn is not None:
-    save(drawn, run_dir / "figures" / "capacity.png")
+    save(drawn, run_dir.figures / "capacity.png")
   found = [(TITLES[part], rows, sentence(part, results)) for part, rows in tables(results).items()]
   seconds = [[name, f"{value:.0f}"] for name, value in timing["phase_seconds"].items()]
   versions = [[name, str(value)] for name, value in about["provenance"].items()]
@@ -227,7 +227,7 @@ def write(run_dir: Path) -> None:
     text += [f"## {title}", markdown_table(rows), said]
   text += [picture] if drawn is not None else []
   text += ["## To reproduce", f"```\n{command}\n```", *map(markdown_table, cost)]
-  (run_dir / "report.md").write_text("\n\n".join(text) + "\n")
+  run_dir.markdown_report.write_text("\n\n".join(text) + "\n")
 
   body = "".join(
     parts.section(title, parts.table(rows), parts.say(said)) for title, rows, said in found
@@ -235,7 +235,7 @@ def write(run_dir: Path) -> None:
   body += parts.section(
     "Fit against steps, and against noise",
     parts.figure(
-      run_dir / "figures" / "capacity.png",
+      run_dir.figures / "capacity.png",
       "Training PSNR in dB against steps, and the error left on patches of white noise against "
       "their number; the tables above have the numbers.",
       f"Dashed: the error up to which patches count as fitted, {noise.ERROR:g} of the variance.",
@@ -250,4 +250,4 @@ def write(run_dir: Path) -> None:
   page = parts.page(
     "What can the networks represent and fit, apart from photographs they have not seen?", "", body
   )
-  (run_dir / "report.html").write_text(page, encoding="utf-8")
+  run_dir.report.write_text(page, encoding="utf-8")

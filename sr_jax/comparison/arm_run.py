@@ -4,7 +4,6 @@ import dataclasses
 import errno
 import os
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,7 +19,9 @@ from sr_jax.networks.budget import Arm
 from sr_jax.operators.conv import PRECISIONS, Computation
 from sr_jax.runtime import processes
 from sr_jax.runtime.console import log
-from sr_jax.runtime.run_folder import Unsaved, provenance
+from sr_jax.runtime.files import Unsaved
+from sr_jax.runtime.provenance import provenance
+from sr_jax.runtime.run_folder import RunFolder
 from sr_jax.training import autotune, population
 from sr_jax.training.checkpoints import Checkpoints
 from sr_jax.training.choices import MEASURE, Choices, fastest, parse
@@ -108,7 +109,7 @@ class Bench:
 
   recipe: Recipe
   execution: Execution
-  run_dir: Path
+  run_dir: RunFolder
   photos: Photos
   store: Store
   metrics: MetricsLog
@@ -229,7 +230,7 @@ def _train_population(
   shape = arm.network, recipe.batch, recipe.patch
   computation = _computation(arm.name, shape, state, members, store, mesh, bench)
   processes.broadcast_from_primary(lambda: _check_there(bench.run_dir))
-  folder = bench.run_dir / "checkpoints" / arm.name / stage
+  folder = bench.run_dir.checkpoints(arm.name, stage)
   checkpoints = Checkpoints(folder, population_size)
   about = {"arm": arm.name, "stage": stage, "steps": steps, "network": describe(arm.network)}
   about |= {"config": to_dict(recipe), "provenance": provenance()}
@@ -246,7 +247,7 @@ def _train_population(
       Saver(checkpoints, about, every, bench.unsaved, what),
       bench.metrics,
       bench.execution.on_corrupt,
-      bench.run_dir / "profile" / arm.name if traced else None,
+      bench.run_dir.trace(arm.name) if traced else None,
     )
   except processes.USER_ERRORS:
     raise
@@ -279,9 +280,9 @@ def _computation(
   return Computation(form, precision)
 
 
-def _check_there(run_dir: Path) -> None:
+def _check_there(run_dir: RunFolder) -> None:
   """Refuses to make the folder of a run again that was there."""
-  if not run_dir.is_dir():
+  if not run_dir.path.is_dir():
     raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(run_dir))
 
 

@@ -27,7 +27,7 @@ from sr_jax.evaluation.habits import hints, of_folder
 from sr_jax.evaluation.metrics import HIGHEST_PSNR, to_db
 from sr_jax.evaluation.variants import EDSR_SHAVED, PROTOCOL, RGB, explain
 from sr_jax.runtime.console import log, table
-from sr_jax.runtime.run_folder import write_json
+from sr_jax.runtime.files import write_json
 
 
 def main(argv: Sequence[str]) -> int:

@@ -25,6 +25,7 @@ from sr_jax.config import InputError
 from sr_jax.inspect_checkpoint import detail, diff, overview
 from sr_jax.inspect_checkpoint.run import Run, open_run
 from sr_jax.runtime.console import log
+from sr_jax.runtime.run_folder import RunFolder
 from sr_jax.training.checkpoints import silence_orbax
 from sr_jax.training.restore import FINAL, Trained, load
 
@@ -65,7 +66,7 @@ def _main(argv: Sequence[str]) -> int:
       log(f"  --{name}\n      {asked[name].help}")
     return 0
   _check_together(asked, folders)
-  runs = [open_run(folder) for folder in folders]
+  runs = [open_run(RunFolder(folder)) for folder in folders]
   if asked.diff:
     _say(diff.diff(*runs))
   elif asked.arm is None:
@@ -92,7 +93,7 @@ def _describe_arm(run: Run, asked: flags.FlagValues) -> None:
   member = 0 if asked.member is None else _whole("member", asked.member)
   file = None
   if asked.kernels is not None:
-    file = _to_write(Path(asked.kernels).expanduser(), run.folder, asked.overwrite)
+    file = _to_write(Path(asked.kernels).expanduser(), run.folder.path, asked.overwrite)
   trained = load(run.folder, asked.arm, member, step, asked.stage or FINAL)
   _say(detail.detail(run, trained))
   if file is not None:

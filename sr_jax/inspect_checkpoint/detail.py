@@ -48,7 +48,7 @@ def _describe(trained: Trained) -> str:
 def _last_metrics(run: Run, trained: Trained) -> dict[str, tuple[int, list]]:
   """The last training and validation PSNR logged up to the step, with their steps."""
   found: dict[str, tuple[int, list]] = {}
-  for line in metrics.read(run.folder / "metrics.jsonl"):
+  for line in metrics.read(run.folder.metrics):
     if (line["arm"], line["stage"]) == (trained.arm, trained.stage) and line[
       "step"
     ] <= trained.step:

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from sr_jax.config import InputError
-from sr_jax.runtime.run_folder import read_json, run_name
+from sr_jax.runtime.files import read_json
+from sr_jax.runtime.run_folder import RunFolder, run_name
 from sr_jax.training import checkpoints
 from sr_jax.training.restore import FINAL
 
@@ -22,7 +23,7 @@ class Run:
     results: its results.json; None while it is not finished.
   """
 
-  folder: Path
+  folder: RunFolder
   about: dict[str, Any]
   results: dict[str, Any] | None
 
@@ -34,11 +35,11 @@ class Run:
 
   def checkpoints(self, arm: str, stage: str) -> Path:
     """The folder of the checkpoints of one training."""
-    return self.folder / "checkpoints" / arm / stage
+    return self.folder.checkpoints(arm, stage)
 
   def stages(self, arm: str) -> dict[str, list[int]]:
     """The steps of the complete checkpoints of an arm, by stage, the final one last."""
-    folder = self.folder / "checkpoints" / arm
+    folder = self.folder.checkpoints(arm)
     names = [path.name for path in folder.iterdir()] if folder.is_dir() else []
     found = {name: checkpoints.steps(folder / name) for name in sorted(names)}
     found |= {FINAL: found.pop(FINAL, [])}
@@ -57,20 +58,19 @@ class Run:
       raise
     except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
       raise InputError(
-        f"{self.folder / name} is damaged or of another version of sr_jax "
+        f"{self.folder.path / name} is damaged or of another version of sr_jax "
         f"({type(error).__name__}: {error}); restore it"
       ) from error
 
 
-def open_run(folder: Path) -> Run:
+def open_run(folder: RunFolder) -> Run:
   """The run in a folder.
 
   Raises:
     InputError: the folder is not that of a run, its config.json was changed, or a file is damaged.
   """
-  if not folder.is_dir():
+  if not folder.path.is_dir():
     raise InputError(f"there is no folder {folder}")
-  about = read_json(folder / "config.json")
+  about = read_json(folder.config)
   run_name(folder, about)  # refuses one that was changed
-  results = folder / "results.json"
-  return Run(folder, about, read_json(results) if results.exists() else None)
+  return Run(folder, about, read_json(folder.results) if folder.is_finished else None)

@@ -13,7 +13,8 @@ from sr_jax.comparison import verdict
 from sr_jax.data.images import Photo
 from sr_jax.report import html_report, tables
 from sr_jax.runtime.console import markdown_table
-from sr_jax.runtime.run_folder import read_json
+from sr_jax.runtime.files import read_json
+from sr_jax.runtime.run_folder import RunFolder
 from sr_jax.training import metrics
 
 
@@ -21,7 +22,7 @@ def draw_photographs(
   results: dict[str, Any],
   test: Sequence[Photo],
   upscaled: dict[str, np.ndarray] | None,
-  run_dir: Path,
+  run_dir: RunFolder,
 ) -> None:
   """Saves the pictures of a report that need the photographs; those there already stay.
 
@@ -33,7 +34,7 @@ def draw_photographs(
   """
   from sr_jax.report import figures, pictures  # noqa: PLC0415  # Matplotlib takes seconds
 
-  folder = run_dir / "figures"
+  folder = run_dir.figures
   folder.mkdir(exist_ok=True)
   pictures.save_thumbnails(results, test, folder)
   if upscaled is not None:
@@ -50,14 +51,14 @@ def typical(results: dict[str, Any]) -> int:
   return int(np.argmin(np.abs(np.array(by_image) - results["verdict"]["test"]["mean"])))
 
 
-def write(run_dir: Path) -> None:
+def write(run_dir: RunFolder) -> None:
   """Draws the figures of a finished run and writes report.md and report.html."""
   from sr_jax.report import effect_figures, figures  # noqa: PLC0415  # Matplotlib takes seconds
 
   results, timing, about = (
-    read_json(run_dir / f"{name}.json") for name in ("results", "timing", "config")
+    read_json(path) for path in (run_dir.results, run_dir.timing, run_dir.config)
   )
-  folder = run_dir / "figures"
+  folder = run_dir.figures
   folder.mkdir(exist_ok=True)
   drawn = {
     "effects": effect_figures.effects(results),
@@ -66,14 +67,14 @@ def write(run_dir: Path) -> None:
     "differences_by_image": effect_figures.differences_by_image(results),
     "equal_flops": figures.equal_flops(results),
     "equal_time": figures.equal_time(results, timing),
-    "learning_curves": figures.learning_curves(metrics.read(run_dir / "metrics.jsonl"), results),
+    "learning_curves": figures.learning_curves(metrics.read(run_dir.metrics), results),
     "rates": figures.rates(results),
   }
   for name, figure in drawn.items():
     if figure is not None:
       figures.save(figure, folder / f"{name}.png")
-  _write(run_dir / "report.md", markdown(results, timing, about, folder))
-  _write(run_dir / "report.html", html_report.page(results, timing, about, folder))
+  _write(run_dir.markdown_report, markdown(results, timing, about, folder))
+  _write(run_dir.report, html_report.page(results, timing, about, folder))
 
 
 def _write(path: Path, text: str) -> None:

@@ -14,10 +14,10 @@ from typing import Any
 from PIL import Image
 
 from sr_jax.config import InputError
-from sr_jax.runtime.run_folder import read_json
+from sr_jax.runtime.files import read_json
+from sr_jax.runtime.run_folder import RunFolder
 from sr_jax.training import metrics
 
-FOLDER = "tensorboard"
 PREFIX = "events.out.tfevents."
 MEASURED = ("training_psnr", "validation_psnr")
 
@@ -36,20 +36,20 @@ def check_installed() -> None:
     ) from error
 
 
-def write(run_dir: Path) -> None:
+def write(run_dir: RunFolder) -> None:
   """Writes what the run has measured so far; the same again leaves the same files.
 
   Raises:
     OSError: it could not be written.
   """
-  about = read_json(run_dir / "config.json")
+  about = read_json(run_dir.config)
   # Metrics hold no times, so that a rerun has the same: all events are of when the run was begun.
   began = time.mktime(time.strptime(about["began"][:19], "%Y-%m-%dT%H:%M:%S"))
-  lines = metrics.read(run_dir / "metrics.jsonl")
+  lines = metrics.read(run_dir.metrics)
   for arm in dict.fromkeys(line["arm"] for line in lines):
     scalars = (_scalars(line) for line in lines if line["arm"] == arm)
-    _replace(run_dir / FOLDER / arm, scalars, began)
-  _replace(run_dir / FOLDER, _whole_run(run_dir, about["config"]), began)
+    _replace(run_dir.tensorboard / arm, scalars, began)
+  _replace(run_dir.tensorboard, _whole_run(run_dir, about["config"]), began)
 
 
 def _scalars(line: dict[str, Any]) -> tuple[int, Any]:
@@ -69,7 +69,7 @@ def _scalars(line: dict[str, Any]) -> tuple[int, Any]:
   return line["step"], Summary(value=values)
 
 
-def _whole_run(run_dir: Path, config: dict[str, Any]) -> Iterator[tuple[int, Any]]:
+def _whole_run(run_dir: RunFolder, config: dict[str, Any]) -> Iterator[tuple[int, Any]]:
   """The configuration and, of a finished run, its effect and its example."""
   from tensorboardX.proto.summary_pb2 import Summary  # noqa: PLC0415
   from tensorboardX.summary import hparams  # noqa: PLC0415
@@ -79,8 +79,8 @@ def _whole_run(run_dir: Path, config: dict[str, Any]) -> Iterator[tuple[int, Any
     for name, value in config.items()
   }
   effect: dict[str, float] = {}
-  if (run_dir / "results.json").exists():
-    test = read_json(run_dir / "results.json").get("verdict", {}).get("test", {})
+  if run_dir.is_finished:
+    test = read_json(run_dir.results).get("verdict", {}).get("test", {})
     effect = {
       f"effect_db/{name}": test[name]
       for name in ("mean", "low", "high")
@@ -91,7 +91,7 @@ def _whole_run(run_dir: Path, config: dict[str, Any]) -> Iterator[tuple[int, Any
     yield 0, summary
   for tag, value in effect.items():
     yield step, Summary(value=[Summary.Value(tag=tag, simple_value=value)])
-  picture = run_dir / "figures" / "example.png"
+  picture = run_dir.figures / "example.png"
   if picture.exists():
     with Image.open(picture) as opened:
       width, height = opened.size

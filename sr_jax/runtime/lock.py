@@ -24,19 +24,19 @@ UNSUPPORTED = (errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.ENOLCK)
 _held: dict[Path, IO[str]] = {}  # a lock belongs to the process, and so does this
 
 
-def acquire(run_dir: Path, patience: float = 0.0) -> None:
+def acquire(folder: Path, patience: float = 0.0) -> None:
   """Takes the lock of a run's folder, which must exist, unless this process has it already.
 
   A file system without locks is warned of, and worked on.
 
   Args:
-    run_dir: the folder.
+    folder: the folder.
     patience: seconds to wait for another process to give it back.
 
   Raises:
     InputError: another process has it.
   """
-  path = run_dir.resolve() / FILE
+  path = folder.resolve() / FILE
   deadline = time.monotonic() + patience
   while path not in _held:
     file = path.open("a+")
@@ -50,13 +50,13 @@ def acquire(run_dir: Path, patience: float = 0.0) -> None:
         time.sleep(0.05)
         continue
       raise InputError(
-        f"{run_dir} is being worked on by {holder}; wait for it, or stop it first"
+        f"{folder} is being worked on by {holder}; wait for it, or stop it first"
       ) from error
     except OSError as error:
       if error.errno not in UNSUPPORTED:
         file.close()
         raise
-      _warn_unprotected(run_dir.absolute().parent, error.strerror)
+      _warn_unprotected(folder.absolute().parent, error.strerror)
     if not is_still(path, os.fstat(file.fileno())):
       file.close()  # its holder was just removing it: what is locked is no longer there
       continue
@@ -84,22 +84,22 @@ def is_still(path: Path, was: os.stat_result) -> bool:
     return False
 
 
-def check(run_dir: Path) -> None:
+def check(folder: Path) -> None:
   """Makes sure that the folder is still the one whose lock this process has, if it has one.
 
   Raises:
     FileNotFoundError: it was moved away.
   """
-  file = _held.get(run_dir.resolve() / FILE)
-  if file is not None and not is_still(run_dir.resolve() / FILE, os.fstat(file.fileno())):
+  file = _held.get(folder.resolve() / FILE)
+  if file is not None and not is_still(folder.resolve() / FILE, os.fstat(file.fileno())):
     raise FileNotFoundError(
-      errno.ENOENT, "it was moved away while the run was at work", str(run_dir)
+      errno.ENOENT, "it was moved away while the run was at work", str(folder)
     )
 
 
-def release(run_dir: Path) -> None:
+def release(folder: Path) -> None:
   """Gives the lock back, if this process has it."""
-  path = run_dir.resolve() / FILE
+  path = folder.resolve() / FILE
   if (file := _held.pop(path, None)) is not None:
     with contextlib.suppress(OSError):
       if is_still(path, os.fstat(file.fileno())):

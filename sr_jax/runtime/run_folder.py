@@ -1,120 +1,124 @@
 """The folder of one run: named by what it computes, it explains itself and is never overwritten."""
 
-import contextlib
-import functools
-import importlib.metadata
-import json
+import dataclasses
 import os
-import platform
-import subprocess
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import jax
-
-from sr_jax.config import InputError, NotSavedError, differences, digest, to_dict
+from sr_jax.config import InputError, differences, digest, to_dict
 from sr_jax.runtime import lock
-from sr_jax.runtime.console import warn
+from sr_jax.runtime.files import read_json, write_json
+from sr_jax.runtime.provenance import provenance
 
-SIGHT_SECONDS = 30.0
-PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy", "sr_jax")
+VISIBLE_SECONDS = 30.0  # until a file that another process wrote is seen in a shared folder
 
 
-def path_of(workdir: str, experiment: str, config: Any) -> Path:
-  """Where the run of an experiment with this config lives: `workdir/experiment-hash`."""
-  return Path(workdir).expanduser() / _name(experiment, to_dict(config))
+@dataclasses.dataclass(frozen=True)
+class RunFolder(os.PathLike):
+  """Every path of a run.
+
+  Attributes:
+    path: of the folder itself.
+  """
+
+  path: Path
+
+  @classmethod
+  def of(cls, workdir: str, experiment: str, config: Any) -> "RunFolder":
+    """Where the run of an experiment with this config lives: `workdir/experiment-hash`."""
+    return cls(Path(workdir).expanduser() / _name(experiment, to_dict(config)))
+
+  def __fspath__(self) -> str:
+    return str(self.path)
+
+  def __str__(self) -> str:
+    return str(self.path)
+
+  @property
+  def name(self) -> str:
+    """Of the folder; see `run_name` for that of the run."""
+    return self.path.name
+
+  @property
+  def config(self) -> Path:
+    """What the run is: experiment, configuration, provenance, and its arms with their budgets."""
+    return self.path / "config.json"
+
+  @property
+  def choices(self) -> Path:
+    """What was chosen by measuring time, before the first step."""
+    return self.path / "choices.json"
+
+  @property
+  def metrics(self) -> Path:
+    """What happened at which step."""
+    return self.path / "metrics.jsonl"
+
+  @property
+  def results(self) -> Path:
+    """What the run found, the same bits in every repetition; it is written last."""
+    return self.path / "results.json"
+
+  @property
+  def timing(self) -> Path:
+    """Measured times."""
+    return self.path / "timing.json"
+
+  @property
+  def profile(self) -> Path:
+    """With --profile, where the wall time went."""
+    return self.path / "profile.json"
+
+  @property
+  def report(self) -> Path:
+    """The report as a page."""
+    return self.path / "report.html"
+
+  @property
+  def markdown_report(self) -> Path:
+    """The report as text."""
+    return self.path / "report.md"
+
+  @property
+  def figures(self) -> Path:
+    """The folder of the report's pictures."""
+    return self.path / "figures"
+
+  @property
+  def tensorboard(self) -> Path:
+    """The folder of what TensorBoard reads."""
+    return self.path / "tensorboard"
+
+  def checkpoints(self, arm: str, stage: str | None = None) -> Path:
+    """The folder of the checkpoints of one training; of all those of an arm without its stage."""
+    folder = self.path / "checkpoints" / arm
+    return folder / stage if stage else folder
+
+  def trace(self, arm: str) -> Path:
+    """The folder of a trace for Perfetto."""
+    return self.path / "profile" / arm
+
+  def part(self, name: str) -> Path:
+    """What one of several independent measurements found."""
+    return self.path / "parts" / f"{name}.json"
+
+  @property
+  def is_begun(self) -> bool:
+    """Whether there is a run in the folder."""
+    return self.config.exists()
+
+  @property
+  def is_finished(self) -> bool:
+    """Whether the run has its results."""
+    return self.results.exists()
 
 
 def _name(experiment: str, config: dict[str, Any]) -> str:
   return f"{experiment}-{digest(experiment, config)}"
 
 
-def write_json(path: Path, data: Any) -> None:
-  """Writes strict JSON so that the file is either the old one or the new one, whole."""
-  replace_text(path, json.dumps(data, indent=1, allow_nan=False) + "\n")
-
-
-def replace_text(path: Path, text: str) -> None:
-  """Writes a file so that it is either the old one or the new one, whole.
-
-  Raises:
-    OSError: it could not be written; its `filename` is the path.
-  """
-  fresh = path.with_name(path.name + ".new")
-  try:
-    with fresh.open("w", encoding="utf-8") as file:
-      file.write(text)
-      file.flush()
-      os.fsync(file.fileno())
-    fresh.replace(path)
-  except OSError as error:
-    with contextlib.suppress(OSError):
-      fresh.unlink(missing_ok=True)
-    raise OSError(error.errno, error.strerror, str(path)) from error
-
-
-class Unsaved:
-  """What a run could not write so far: it goes on without, and says so at once and at its end."""
-
-  def __init__(self) -> None:
-    self._reasons: dict[str, str] = {}
-
-  @contextlib.contextmanager
-  def noting(self, what: str) -> Iterator[None]:
-    """Within it a failure to write `what` (in words) is noted and stops nothing."""
-    try:
-      yield
-    except OSError as error:
-      if what not in self._reasons:
-        reason = error.strerror or str(error)
-        warn(f"WARNING: not saved: {what} ({reason})")
-        self._reasons[what] = reason
-
-  @contextlib.contextmanager
-  def ending(self) -> Iterator[None]:
-    """Within it a file that cannot be written ends the run, and all that is missing is told.
-
-    Raises:
-      NotSavedError: instead of an OSError.
-    """
-    try:
-      yield
-    except OSError as error:
-      self._reasons[str(error.filename or "a file of the run")] = error.strerror or str(error)
-      self.check()
-
-  def saved(self, what: str) -> None:
-    """After all, `what` is on disk."""
-    self._reasons.pop(what, None)
-
-  def check(self) -> None:
-    """Tells what is missing.
-
-    Raises:
-      NotSavedError: something is.
-    """
-    if self._reasons:
-      listed = "; ".join(f"{what} ({reason})" for what, reason in self._reasons.items())
-      raise NotSavedError(f"not saved: {listed}")
-
-
-def read_json(path: Path) -> Any:
-  """Reads a JSON file of a run.
-
-  Raises:
-    InputError: the file is missing or damaged.
-  """
-  try:
-    return json.loads(path.read_text())
-  except FileNotFoundError as error:
-    raise InputError(f"there is no {path}; is {path.parent} the folder of a run?") from error
-  except (OSError, ValueError) as error:
-    raise InputError(f"{path} cannot be read ({error}); move its folder away") from error
-
-
-def run_name(run_dir: Path, about: dict[str, Any]) -> str:
+def run_name(run_dir: RunFolder, about: dict[str, Any]) -> str:
   """The name that a run was begun with; its folder may have been copied, moved or renamed since.
 
   Args:
@@ -124,15 +128,15 @@ def run_name(run_dir: Path, about: dict[str, Any]) -> str:
   Raises:
     InputError: the configuration does not hash to the name.
   """
-  file = run_dir / "config.json"
+  file, folder = run_dir.config, run_dir.path.resolve().name
   try:
     hashed = _name(about["experiment"], about["config"])
   except (KeyError, TypeError) as error:
     raise InputError(f"{file} has no experiment and config; restore it") from error
-  if "run" not in about and hashed != run_dir.resolve().name:
+  if "run" not in about and hashed != folder:
     raise InputError(
       f"{file} was changed, or its folder renamed: its configuration hashes to {hashed}, not to "
-      f"{run_dir.resolve().name}; restore the file, or rename the folder to {hashed}"
+      f"{folder}; restore the file, or rename the folder to {hashed}"
     )
   if about.get("run", hashed) != hashed:
     raise InputError(
@@ -142,127 +146,92 @@ def run_name(run_dir: Path, about: dict[str, Any]) -> str:
   return hashed
 
 
-def open_run(run_dir: Path, experiment: str, config: Any, about: dict[str, Any]) -> list[str]:
+def open_run(
+  run_dir: RunFolder, experiment: str, config: Any, fixed: dict[str, Any]
+) -> tuple[dict[str, Any], list[str]]:
   """Creates the folder with its config.json, or checks that it is the folder of this run; locks it.
 
   Args:
-    run_dir: from `path_of`.
+    run_dir: from `RunFolder.of`.
     experiment: name of the experiment.
     config: its config.
-    about: further contents of config.json that must stay the same when a run is continued.
+    fixed: further contents of config.json that must stay the same when a run is continued.
 
   Returns:
-    what has changed since the run was begun and may change its bits: revision, versions, device.
+    the contents of config.json, and what has changed since the run was begun and may change its
+    bits: revision, versions, device.
 
   Raises:
     InputError: the folder cannot be written, holds another run, or another process works in it.
   """
-  file = run_dir / "config.json"
-  fixed = {"experiment": experiment, "config": to_dict(config), **about}
+  fixed = {"experiment": experiment, "config": to_dict(config), **fixed}
+  if run_dir.is_begun:
+    return _open_begun(run_dir, fixed)
   name = _name(experiment, fixed["config"])
-  now = provenance()
-  if file.exists():
-    found = read_json(file)
-    if not isinstance(found, dict) or not {"config", "provenance"} <= found.keys():
-      raise InputError(f"{file} is not a run's; move its folder away")
-    if found.get("run", name) != name:
-      holds = run_name(run_dir, found)
-      raise InputError(f"{run_dir} holds the run {holds}; rename the folder to {holds}")
-    odd = differences(found["config"], fixed["config"])
-    odd += [
-      f"{key} has changed" for key in fixed if key != "config" and found.get(key) != fixed[key]
-    ]
-    if odd:
-      raise InputError(f"{file} is not of this run: {'; '.join(odd)}; move the folder away")
-    lock.acquire(run_dir)
-    return differences(now, found["provenance"])
+  began = time.strftime("%Y-%m-%dT%H:%M:%S%z")
+  about = {"run": name, **fixed, "provenance": provenance(), "began": began}
   try:
-    run_dir.mkdir(parents=True, exist_ok=True)
-    lock.acquire(run_dir)
-    began = time.strftime("%Y-%m-%dT%H:%M:%S%z")
-    write_json(file, {"run": name, **fixed, "provenance": now, "began": began})
+    run_dir.path.mkdir(parents=True, exist_ok=True)
+    lock.acquire(run_dir.path)
+    write_json(run_dir.config, about)
   except OSError as error:
     raise InputError(f"--workdir: {run_dir} cannot be written ({error.strerror})") from error
-  return []
+  return about, []
 
 
-def record(run_dir: Path, about: dict[str, Any]) -> None:
+def _open_begun(run_dir: RunFolder, fixed: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
+  """As `open_run`, of a run that has its config.json."""
+  file, about = run_dir.config, read_json(run_dir.config)
+  if not isinstance(about, dict) or not {"config", "provenance"} <= about.keys():
+    raise InputError(f"{file} is not a run's; move its folder away")
+  name = _name(fixed["experiment"], fixed["config"])
+  if about.get("run", name) != name:
+    holds = run_name(run_dir, about)
+    raise InputError(f"{run_dir} holds the run {holds}; rename the folder to {holds}")
+  changed = differences(about["config"], fixed["config"])
+  changed += [
+    f"{key} has changed" for key in fixed if key != "config" and about.get(key) != fixed[key]
+  ]
+  if changed:
+    raise InputError(f"{file} is not of this run: {'; '.join(changed)}; move the folder away")
+  lock.acquire(run_dir.path)
+  return about, differences(provenance(), about["provenance"])
+
+
+def record(run_dir: RunFolder, about: dict[str, Any], more: dict[str, Any]) -> dict[str, Any]:
   """Adds to a run's config.json what was not known when it was opened.
 
+  Args:
+    run_dir: the folder.
+    about: the contents of config.json.
+    more: what is to be there as well.
+
+  Returns:
+    the new contents.
+
   Raises:
-    InputError: it stands there already, and otherwise.
+    InputError: it is there already, and different.
   """
-  file = run_dir / "config.json"
-  contents = read_json(file)
-  changed = [key for key in about if key in contents and contents[key] != about[key]]
-  if changed:
-    listed = "; ".join(f"{key} has changed" for key in changed)
-    raise InputError(f"{file} is not of this run: {listed}; move the folder away")
-  if about.keys() - contents.keys():
-    write_json(file, {**contents, **about})
+  if changed := [key for key in more if key in about and about[key] != more[key]]:
+    phrases = "; ".join(f"{key} has changed" for key in changed)
+    raise InputError(f"{run_dir.config} is not of this run: {phrases}; move the folder away")
+  if more.keys() - about.keys():
+    about = {**about, **more}
+    write_json(run_dir.config, about)
+  return about
 
 
-def await_sight_of(path: Path) -> None:
-  """Waits for a file that another process has just written; shared folders may be slow.
+def await_config(run_dir: RunFolder) -> None:
+  """Waits for the config.json that another process has just written; shared folders may be slow.
 
   Raises:
     InputError: it does not appear.
   """
-  deadline = time.monotonic() + SIGHT_SECONDS
-  while not path.exists():
+  deadline = time.monotonic() + VISIBLE_SECONDS
+  while not run_dir.is_begun:
     if time.monotonic() > deadline:
       raise InputError(
-        f"{path}, which the first process wrote, is not seen by another one; --workdir must be a "
-        "folder that all share"
+        f"{run_dir.config}, which the first process wrote, is not seen by another one; --workdir "
+        "must be a folder that all share"
       )
     time.sleep(0.1)
-
-
-@functools.cache
-def provenance() -> dict[str, str]:
-  """The code revision, package versions and devices that a result depends on."""
-  return {
-    "revision": _revision(),
-    "python": platform.python_version(),
-    **{name: _version(name) for name in PACKAGES},
-    "device": describe_devices(),
-  }
-
-
-def describe_devices() -> str:
-  """The devices that JAX uses, in words."""
-  devices = f"{jax.device_count()} x {jax.devices()[0].device_kind}"
-  if jax.process_count() > 1:
-    devices += f" in {jax.process_count()} processes"
-  if jax.default_backend() == "cpu":
-    devices += f" ({platform.machine()}, {os.cpu_count()} cores)"
-  return devices
-
-
-def _version(package: str) -> str:
-  try:
-    return importlib.metadata.version(package)
-  except importlib.metadata.PackageNotFoundError:
-    return "not installed"
-
-
-def _revision() -> str:
-  """The git revision of this code, marked if files differ from it; "unknown" outside its checkout.
-
-  An installed package may lie in somebody else's repository, whose revision says nothing of it.
-  """
-  package = Path(__file__).resolve().parents[1]
-  try:
-    top, head = _git(package, "rev-parse", "--show-toplevel", "HEAD").split("\n")
-    if Path(top).resolve() != package.parent:
-      return "unknown"
-    _git(package, "ls-files", "--error-unmatch", "__init__.py")
-    return head + (" with changes" if _git(package, "status", "--porcelain") else "")
-  except (OSError, ValueError, subprocess.CalledProcessError):
-    return "unknown"
-
-
-def _git(folder: Path, *arguments: str) -> str:
-  """What a git command prints."""
-  command = ["git", "-C", str(folder), *arguments]
-  return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()

@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 from sr_jax.comparison.verdict import fastest
 from sr_jax.config import InputError
 from sr_jax.networks.budget import Arm, budget
-from sr_jax.runtime import run_folder
+from sr_jax.runtime.files import read_json
+from sr_jax.runtime.run_folder import RunFolder
 from sr_jax.sweep.points import Point, Sweep
 from sr_jax.sweep.run import state_of
 
@@ -108,18 +109,18 @@ def _finished(sweep: Sweep) -> Iterable[Finished | None]:
   """The finished runs of this experiment in the same workdir."""
   folder = Path(sweep.execution.workdir).expanduser()
   for path in sorted(folder.glob(f"{sweep.experiment}-*/results.json")):
-    yield _read(path.parent, sweep)
+    yield _read(RunFolder(path.parent), sweep)
 
 
-def _read(run_dir: Path, sweep: Sweep) -> Finished | None:
+def _read(run_dir: RunFolder, sweep: Sweep) -> Finished | None:
   """A finished run; None if it is of another version, or damaged.
 
   A session that only finished a run was shorter than the run: its training then counts with the
   time of a step, measured at its end.
   """
   try:
-    data = run_folder.read_json(run_dir / "config.json")["config"]
-    timing = run_folder.read_json(run_dir / "timing.json")
+    data = read_json(run_dir.config)["config"]
+    timing = read_json(run_dir.timing)
     config = type(sweep.points[0].config)(
       **{name: tuple(value) if isinstance(value, list) else value for name, value in data.items()}
     )

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from sr_jax.config import Execution, InputError, Launch, changes, digest, flag_words
-from sr_jax.runtime import run_folder
+from sr_jax.runtime.run_folder import RunFolder
 from sr_jax.training.sharding import parse_mesh
 
 
@@ -24,7 +24,7 @@ class Point(NamedTuple):
   number: int
   at: dict[str, str]
   config: Any
-  run_dir: Path
+  run_dir: RunFolder
 
   @property
   def name(self) -> str:
@@ -34,7 +34,7 @@ class Point(NamedTuple):
   @property
   def is_done(self) -> bool:
     """Whether its run is finished."""
-    return (self.run_dir / "results.json").exists()
+    return self.run_dir.is_finished
 
 
 @dataclasses.dataclass(frozen=True)
@@ -92,10 +92,10 @@ def plan(
     except InputError as error:
       refused.append((" ".join(flag_words(at)), str(error)))
       continue
-    run_dir = run_folder.path_of(execution.workdir, experiment, config)
+    run_dir = RunFolder.of(execution.workdir, experiment, config)
     points.append(Point(number, at, config, run_dir))
   _refuse(refused, len(points) + len(refused))
-  by_folder: dict[Path, Point] = {}
+  by_folder: dict[RunFolder, Point] = {}
   for point in points:
     if (other := by_folder.setdefault(point.run_dir, point)) is not point:
       names = " and ".join(dict.fromkeys([other.name, point.name]))

@@ -13,8 +13,9 @@ from typing import Any, NamedTuple
 
 from sr_jax.config import InputError, NotSavedError
 from sr_jax.report import tensorboard
-from sr_jax.runtime import lock, preemption, processes, run_folder
+from sr_jax.runtime import lock, preemption, processes
 from sr_jax.runtime.console import log, table, warn
+from sr_jax.runtime.files import read_json, write_json
 from sr_jax.sweep.points import Point, Sweep
 
 AGAIN = "the same command goes on from what is saved"
@@ -54,7 +55,7 @@ def run(sweep: Sweep, points: Sequence[Point], run_one: Callable[[Point], Any]) 
     preemption.raise_if_requested()
     log(f"\n[{i}/{len(points)}] {point.name}")
     try:
-      if from_first((point.run_dir / "results.json").exists):
+      if from_first(functools.partial(getattr, point, "is_done")):
         log(f"This run is finished; nothing is trained again. {point.run_dir}")
         if sweep.execution.tensorboard:
           from_first(functools.partial(tensorboard.write, point.run_dir))
@@ -70,7 +71,7 @@ def run(sweep: Sweep, points: Sequence[Point], run_one: Callable[[Point], Any]) 
         traceback.print_exc()
       warn(f"launch.py: {point.name}: {failure.said}")
     finally:
-      lock.release(point.run_dir)
+      lock.release(point.run_dir.path)
     from_first(lambda: summarise(sweep))
   return from_first(lambda: conclude(sweep, points))
 
@@ -93,7 +94,7 @@ def _file_of(sweep: Sweep, point: Point) -> Path:
 
 def _note_failure(sweep: Sweep, point: Point, failure: Failure) -> None:
   with contextlib.suppress(OSError):  # a full disk is what most likely made it fail
-    run_folder.write_json(_file_of(sweep, point), failure._asdict())
+    write_json(_file_of(sweep, point), failure._asdict())
 
 
 def forget_failure(sweep: Sweep, point: Point) -> None:
@@ -104,7 +105,7 @@ def forget_failure(sweep: Sweep, point: Point) -> None:
 def failure_of(sweep: Sweep, point: Point) -> Failure | None:
   """Why a point is not done, where some process that tried it knows."""
   try:
-    return Failure(**run_folder.read_json(_file_of(sweep, point)))
+    return Failure(**read_json(_file_of(sweep, point)))
   except (InputError, TypeError):
     return None
 
@@ -118,7 +119,7 @@ def rows_of(sweep: Sweep, points: Sequence[Point]) -> list[Any]:
     state, headline, effect, said = state_of(sweep, point), {}, None, ""
     if state == "done":
       try:
-        results = run_folder.read_json(point.run_dir / "results.json")
+        results = read_json(point.run_dir.results)
         headline = sweep.module.headline(point.run_dir)
         effect = results.get("verdict")
       except (InputError, KeyError, TypeError, IndexError, AttributeError):
@@ -135,7 +136,7 @@ def state_of(sweep: Sweep, point: Point) -> str:
     return "done"
   if failure_of(sweep, point):
     return "failed"
-  return "begun" if (point.run_dir / "config.json").exists() else "missing"
+  return "begun" if point.run_dir.is_begun else "missing"
 
 
 def summarise(sweep: Sweep) -> None:

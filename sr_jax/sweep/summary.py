@@ -17,7 +17,7 @@ from sr_jax.report import html_parts as parts
 from sr_jax.report.effect_figures import band, draw
 from sr_jax.report.figures import COLOURS, STYLE, WIDTH
 from sr_jax.report.tables import between
-from sr_jax.runtime.run_folder import replace_text
+from sr_jax.runtime.files import replace_text
 
 MOST_DRAWN = 200  # points: an image of more is too tall to be looked at
 EFFECT = ("mean", "low", "high", "seed_low", "seed_high", "seeds", "images", "decision")

@@ -8,7 +8,6 @@ the same bits in another folder.
 import dataclasses
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from jax.sharding import Mesh
@@ -18,13 +17,14 @@ from sr_jax.data.patches import Store
 from sr_jax.networks import EXECUTIONS, Network
 from sr_jax.operators.conv import Computation
 from sr_jax.runtime.console import log
+from sr_jax.runtime.files import read_json, write_json
 from sr_jax.runtime.processes import broadcast_from_primary
-from sr_jax.runtime.run_folder import describe_devices, read_json, write_json
+from sr_jax.runtime.provenance import describe_devices
+from sr_jax.runtime.run_folder import RunFolder
 from sr_jax.training import autotune, population
 from sr_jax.training.sharding import one_by_one, replicate, shard_members
 from sr_jax.training.timing import Timed, step_seconds
 
-FILE = "choices.json"
 MEASURE = "auto"
 WIDTHS = ("a number of maps",)
 TARGET = "target"
@@ -121,9 +121,9 @@ class Choices:
     taken: every choice of this run so far, by name.
   """
 
-  def __init__(self, run_dir: Path, given: Mapping[str, str], stopwatch: Stopwatch) -> None:
+  def __init__(self, run_dir: RunFolder, given: Mapping[str, str], stopwatch: Stopwatch) -> None:
     self.taken: dict[str, str] = {}
-    self._file, self._given, self._stopwatch = run_dir / FILE, given, stopwatch
+    self._file, self._given, self._stopwatch = run_dir.choices, given, stopwatch
 
   def choose(
     self, name: str, measure: Callable[[], dict[str, float]], pick: Callable[..., str]

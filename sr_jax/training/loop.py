@@ -15,7 +15,7 @@ import numpy as np
 from sr_jax.data.patches import Store
 from sr_jax.runtime import preemption, processes
 from sr_jax.runtime.console import TrainingProgress
-from sr_jax.runtime.run_folder import Unsaved
+from sr_jax.runtime.files import Unsaved
 from sr_jax.training.checkpoints import Checkpoints
 from sr_jax.training.metrics import MetricsLog
 from sr_jax.training.population import Members, State, no_losses

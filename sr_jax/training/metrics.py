@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from sr_jax.runtime import lock, processes
-from sr_jax.runtime.run_folder import Unsaved, replace_text
+from sr_jax.runtime.files import Unsaved, replace_text
 
 
 def read(path: Path) -> list[dict[str, Any]]:

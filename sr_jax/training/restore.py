@@ -1,6 +1,5 @@
 """Trained networks, from the folder of the run that trained them."""
 
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
@@ -8,7 +7,8 @@ import numpy as np
 
 from sr_jax.config import InputError
 from sr_jax.networks import Network, build
-from sr_jax.runtime.run_folder import read_json
+from sr_jax.runtime.files import read_json
+from sr_jax.runtime.run_folder import RunFolder
 from sr_jax.training.checkpoints import load_arrays, steps
 
 FINAL = "final"  # the stage whose parameters results.json scores
@@ -46,7 +46,7 @@ class Trained(NamedTuple):
 
 
 def load(
-  run_dir: Path,
+  run_dir: RunFolder,
   arm: str | None = None,
   member: int = 0,
   step: int | None = None,
@@ -65,15 +65,15 @@ def load(
     InputError: the run, arm, stage, member or step is not there, or the checkpoint is damaged or of
       a version that did not save what its network is.
   """
-  if not run_dir.is_dir():
+  if not run_dir.path.is_dir():
     raise InputError(f"{run_dir} is no folder; give that of a run")
-  about = read_json(run_dir / "config.json")
+  about = read_json(run_dir.config)
   arms = about.get("arms") if isinstance(about, dict) else None
   if not isinstance(arms, dict) or not arms:
-    raise InputError(f"{run_dir / 'config.json'} names no arms; give the folder of a comparison")
+    raise InputError(f"{run_dir.config} names no arms; give the folder of a comparison")
   if arm is not None and arm not in arms:
     raise InputError(f"--arm={arm} is not in this run; choose from {', '.join(arms)}")
-  done = [name for name in arms if steps(_folder(run_dir, name, stage))]
+  done = [name for name in arms if steps(run_dir.checkpoints(name, stage))]
   if not done:
     raise InputError(f"{run_dir} holds no {stage} checkpoint of any arm")
   if arm is not None and arm not in done:
@@ -82,7 +82,7 @@ def load(
       f"{', '.join(done)}"
     )
   arm = arm or done[0]
-  folder = _folder(run_dir, arm, stage)
+  folder = run_dir.checkpoints(arm, stage)
   found, tree, metadata = load_arrays(folder, step, ("params", "members"))
   if "network" not in metadata:
     raise InputError(
@@ -101,7 +101,3 @@ def load(
     )
   params = {name: jax.tree.map(lambda leaf: leaf[member], tree["params"][name]) for name in order}
   return Trained(network, params, arm, stage, found, member, seeds, rates, metadata)
-
-
-def _folder(run_dir: Path, arm: str, stage: str) -> Path:
-  return run_dir / "checkpoints" / arm / stage

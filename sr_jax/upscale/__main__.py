@@ -31,6 +31,7 @@ from sr_jax.config import InputError
 from sr_jax.data.images import decode
 from sr_jax.operators.resize import imresize_part
 from sr_jax.runtime.console import log, with_progress
+from sr_jax.runtime.run_folder import RunFolder
 from sr_jax.training import restore as trained
 from sr_jax.training.checkpoints import silence_orbax
 from sr_jax.training.restore import Trained
@@ -155,7 +156,8 @@ def _main(argv: Sequence[str]) -> int:
       raise InputError(f"--{name} is missing; --help says what it is")
   if not re.fullmatch(r"[0-9]{1,6}", asked.member):
     raise InputError(f"--member={asked.member} must be a whole number, at least 0")
-  run_dir, folder = Path(asked.checkpoint).expanduser(), Path(asked.output).expanduser()
+  run_dir = RunFolder(Path(asked.checkpoint).expanduser())
+  folder = Path(asked.output).expanduser()
   images = [Path(name) for name in named]
   for path in images:  # all of them, to the last byte, before anything is computed or written
     mode_of(read(path), str(path))

@@ -13,6 +13,7 @@ from sr_jax.comparison import verdict
 from sr_jax.comparison.contrasts import Comparison, Contrast
 from sr_jax.data.images import make_photo
 from sr_jax.report import report, tables
+from sr_jax.runtime.run_folder import RunFolder
 
 VOID = {"meta", "img", "br", "hr", "link", "input"}
 PAIR = Comparison(Contrast("lr", "hr", "the pair"))
@@ -151,7 +152,7 @@ def write(run_dir, results):
   for name, data in (("results", results), ("timing", timing), ("config", about)):
     (run_dir / f"{name}.json").write_text(json.dumps(data, allow_nan=False))
   (run_dir / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
-  report.write(run_dir)
+  report.write(RunFolder(run_dir))
   return (run_dir / "report.md").read_text(), (run_dir / "report.html").read_text()
 
 
@@ -182,7 +183,7 @@ def test_two_arms(tmp_path):
   photos = photographs(names)
   (tmp_path / "figures").mkdir()
   upscaled = {name: photos[report.typical(results)].hr for name in results["arms"]}
-  report.draw_photographs(results, photos, upscaled, tmp_path)
+  report.draw_photographs(results, photos, upscaled, RunFolder(tmp_path))
   text, page = write(tmp_path, results)
   parsed = check(page)
   assert "At equal compute, is LR better than HR?" in parsed.text
@@ -293,16 +294,16 @@ def test_extremes_are_the_most_and_the_least_helped():
 
 def test_the_folder_alone_gives_the_same_bytes(tmp_path):
   results = make_results(PAIR, ["lr", "hr"], 2, list("abcd"))
-  report.draw_photographs(results, photographs("abcd"), None, tmp_path)
+  report.draw_photographs(results, photographs("abcd"), None, RunFolder(tmp_path))
   write(tmp_path, results)
   files = [path for path in tmp_path.rglob("*") if path.is_file()]
   before = {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in files}
-  report.draw_photographs(results, photographs("abcd"), None, tmp_path)
-  report.write(tmp_path)
+  report.draw_photographs(results, photographs("abcd"), None, RunFolder(tmp_path))
+  report.write(RunFolder(tmp_path))
   after = [path for path in tmp_path.rglob("*") if path.is_file()]
   assert before == {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in after}
   for name in ("report.md", "report.html", "figures/arms.png"):
     (tmp_path / name).unlink()
-  report.write(tmp_path)
+  report.write(RunFolder(tmp_path))
   for path, (data, _) in before.items():
     assert path.read_bytes() == data

@@ -13,7 +13,7 @@ from tensorboardX.record_writer import masked_crc32c
 import launch
 from experiments import smoke
 from sr_jax.report import tensorboard
-from sr_jax.runtime.run_folder import path_of
+from sr_jax.runtime.run_folder import RunFolder
 
 CONFIG = {"steps": 20, "learning_rate": [1e-3, 2e-3], "bicubic_skip": True, "data": "mine"}
 
@@ -57,7 +57,7 @@ def run(tmp_path):
 
 
 def test_every_arm_has_its_members_and_their_mean(run):
-  tensorboard.write(run)
+  tensorboard.write(RunFolder(run))
   assert scalars(run / "tensorboard" / "lr") == {
     ("search/training_psnr/mean", 5): 20.0,
     ("search/training_psnr/member_0", 5): 20.0,
@@ -75,7 +75,7 @@ def test_a_finished_run_has_its_effect_and_its_example(run):
   (run / "results.json").write_text(json.dumps({"verdict": {"test": test}}))
   (run / "figures").mkdir()
   Image.new("RGB", (4, 3)).save(run / "figures" / "example.png")
-  tensorboard.write(run)
+  tensorboard.write(RunFolder(run))
   whole = run / "tensorboard"
   assert scalars(whole) == {("effect_db/mean", 20): 0.25, ("effect_db/low", 20): 0.125}
   values = {value.tag: value for event in events(whole) for value in event.summary.value}
@@ -90,18 +90,18 @@ def test_a_finished_run_has_its_effect_and_its_example(run):
 
 
 def test_the_same_again_leaves_the_files_alone(run, unchanged):
-  tensorboard.write(run)
+  tensorboard.write(RunFolder(run))
   with unchanged(run / "tensorboard"):
-    tensorboard.write(run)
+    tensorboard.write(RunFolder(run))
 
 
 def test_a_resumed_training_repeats_no_step(run):
-  tensorboard.write(run)
+  tensorboard.write(RunFolder(run))
   before = next((run / "tensorboard" / "lr").iterdir()).name
   lines = (run / "metrics.jsonl").read_text().splitlines()
   lines[2:4] = [json.dumps({"step": 15, "arm": "lr", "stage": "final", "training_psnr": [33.0]})]
   (run / "metrics.jsonl").write_text("\n".join(lines) + "\n")
-  tensorboard.write(run)
+  tensorboard.write(RunFolder(run))
   lr = run / "tensorboard" / "lr"
   assert ("final/training_psnr/mean", 20) not in scalars(lr)  # the one file has the new steps only
   assert scalars(lr)["final/training_psnr/mean", 15] == 33.0
@@ -125,11 +125,11 @@ def test_finished_points_of_a_sweep_are_written_too(run, tmp_path, monkeypatch):
   monkeypatch.setattr(launch, "_start_jax", lambda execution: None)
   monkeypatch.setattr(tensorboard, "write", written.append)
   monkeypatch.setattr(
-    smoke, "main", lambda config, execution, run_dir: (run_dir / "results.json").write_text("{}")
+    smoke, "main", lambda config, execution, run_dir: run_dir.results.write_text("{}")
   )
   flags = ["--experiment=smoke", f"--workdir={tmp_path}", "--depth=0,1", "--tensorboard"]
   for depth in (0, 1):
-    path_of(str(tmp_path), "smoke", smoke.Config(depth=depth)).mkdir()
+    RunFolder.of(str(tmp_path), "smoke", smoke.Config(depth=depth)).path.mkdir()
   launch.main(["launch.py", *flags])
   launch.main(["launch.py", *flags])
   assert len(written) == 4

@@ -11,16 +11,16 @@ import pytest
 from experiments import smoke
 from sr_jax.config import InputError
 from sr_jax.inspect_checkpoint.__main__ import main as inspect_checkpoint
-from sr_jax.runtime import run_folder
-from sr_jax.runtime.run_folder import open_run, path_of, run_name
+from sr_jax.runtime import provenance
+from sr_jax.runtime.run_folder import RunFolder, open_run, run_name
 
 
 def begin(workdir, **fields):
   """The folder of a run that has begun."""
   config = smoke.Config(**fields)
-  run_dir = path_of(str(workdir), "smoke", config)
+  run_dir = RunFolder.of(str(workdir), "smoke", config)
   open_run(run_dir, "smoke", config, {})
-  return run_dir
+  return run_dir.path
 
 
 def edit(run_dir, change):
@@ -78,7 +78,7 @@ def test_a_run_is_inspected_wherever_its_folder_is(way, tmp_path, capsys, monkey
   assert f"A: {Path(path)}\n" in out
   assert "steps  150  7" in out
   about = json.loads((Path(path) / "config.json").read_text())
-  assert run_name(Path(path), about) == run_dir.name
+  assert run_name(RunFolder(Path(path)), about) == run_dir.name
 
 
 @pytest.mark.parametrize("way", [*WAYS, "as it was"])
@@ -88,7 +88,7 @@ def test_a_changed_configuration_is_refused_wherever_the_folder_is(
   monkeypatch.chdir(tmp_path)
   run_dir = begin(tmp_path / "runs")
   edit(run_dir, lambda about: about["config"].update(steps=7))
-  hashes_to = path_of(".", "smoke", smoke.Config(steps=7)).name
+  hashes_to = RunFolder.of(".", "smoke", smoke.Config(steps=7)).name
   path = str(WAYS.get(way, str)(run_dir))
   assert inspect_checkpoint(["inspect_checkpoint", path]) == 2
   err = capsys.readouterr().err
@@ -102,28 +102,28 @@ def test_a_run_of_an_older_version_is_named_by_its_folder(tmp_path):
   run_dir = begin(tmp_path)
   of_older_version(run_dir)
   about = json.loads((run_dir / "config.json").read_text())
-  assert run_name(run_dir, about) == run_dir.name
-  assert open_run(run_dir, "smoke", smoke.Config(), {}) == []
+  assert run_name(RunFolder(run_dir), about) == run_dir.name
+  assert open_run(RunFolder(run_dir), "smoke", smoke.Config(), {})[1] == []
   best = rename(run_dir)
   with pytest.raises(InputError, match=rf"hashes to {run_dir.name}, .*best.* rename the folder"):
-    run_name(best, about)
+    run_name(RunFolder(best), about)
 
 
 def test_training_in_the_folder_of_another_run_asks_to_rename_it(tmp_path, contents):
   run_dir = begin(tmp_path)
-  other = path_of(str(tmp_path), "smoke", smoke.Config(steps=7))
+  other = RunFolder.of(str(tmp_path), "smoke", smoke.Config(steps=7)).path
   shutil.copytree(run_dir, other)
   (other / "run.lock").unlink()
   before = contents(tmp_path)
   with pytest.raises(InputError, match=rf"{other.name} holds .*; rename .* to {run_dir.name}"):
-    open_run(other, "smoke", smoke.Config(steps=7), {})
+    open_run(RunFolder(other), "smoke", smoke.Config(steps=7), {})
   assert contents(tmp_path) == before
-  assert open_run(run_dir, "smoke", smoke.Config(), {}) == []
+  assert open_run(RunFolder(run_dir), "smoke", smoke.Config(), {})[1] == []
 
 
 def test_a_config_without_its_contents_is_refused(tmp_path):
   with pytest.raises(InputError, match=r"config.json has no experiment and config; restore it"):
-    run_name(tmp_path, {"run": "smoke-0123456789"})
+    run_name(RunFolder(tmp_path), {"run": "smoke-0123456789"})
 
 
 def git(folder, *command):
@@ -149,8 +149,9 @@ def repository(tmp_path):
 
 
 def revision_in(folder, monkeypatch):
-  monkeypatch.setattr(run_folder, "__file__", str(folder / "sr_jax" / "runtime" / "run_folder.py"))
-  return run_folder._revision()
+  module = folder / "sr_jax" / "runtime" / "provenance.py"
+  monkeypatch.setattr(provenance, "__file__", str(module))
+  return provenance._revision()
 
 
 @pytest.mark.parametrize("where", [".", "src", "venv/lib/site-packages"])

@@ -40,12 +40,12 @@ def sweep(tmp_path, monkeypatch):
       return launch.main(["launch.py", "--experiment=smoke", f"--workdir={self.workdir}", *flags])
 
     def main(self, config, execution, run_dir):
-      run_dir.mkdir(parents=True, exist_ok=True)
-      (run_dir / "config.json").write_text("{}")
+      run_dir.path.mkdir(parents=True, exist_ok=True)
+      run_dir.config.write_text("{}")
       self.ran.append((config.features, config.depth))
       if (config.features, config.depth) in self.fail:
         raise self.fail[config.features, config.depth]
-      finish(run_dir)
+      finish(run_dir.path)
 
     def summary(self):
       (file,) = self.workdir.glob("sweep-*/sweep.csv")

@@ -28,7 +28,7 @@ def sweep(tmp_path):
   execution = Execution(workdir=str(tmp_path / "runs"))
   given = {"depth": [0, 1, 2], "learning_rate": [(1e-3, 2e-3)]}
   whole = plan("smoke", smoke, smoke.Config(), given, execution)
-  folder = whole.points[0].run_dir
+  folder = whole.points[0].run_dir.path
   folder.mkdir(parents=True)
   test = {"mean": None, "low": None, "decision": "undecided"}
   verdict = {"contrast": ["lr", "hr"], "test": test}

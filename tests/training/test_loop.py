@@ -10,7 +10,7 @@ from sr_jax.data import patches
 from sr_jax.data.images import make_photo
 from sr_jax.networks import LRNetwork
 from sr_jax.runtime import preemption
-from sr_jax.runtime.run_folder import Unsaved
+from sr_jax.runtime.files import Unsaved
 from sr_jax.training import loop, metrics, population, sharding
 from sr_jax.training.checkpoints import Checkpoints
 from sr_jax.training.loop import DispatchSizer, Saver, Training, steps_per_dispatch, train

@@ -1,4 +1,4 @@
-from sr_jax.runtime.run_folder import Unsaved
+from sr_jax.runtime.files import Unsaved
 from sr_jax.training.metrics import MetricsLog, read
 
 

@@ -8,20 +8,21 @@ import pytest
 
 from sr_jax.config import InputError
 from sr_jax.networks import ESPCN, LRNetwork
+from sr_jax.runtime.run_folder import RunFolder
 from sr_jax.training import population, sharding
 from sr_jax.training.checkpoints import Checkpoints, load_arrays
 from sr_jax.training.restore import load
 
 
 def test_loads_the_first_arm_that_is_trained(trained_run):
-  found = load(trained_run)
+  found = load(RunFolder(trained_run))
   assert found.network == LRNetwork(features=4, depth=1)
   assert (found.arm, found.step, found.seed) == ("lr", 9, 0)
   assert found.learning_rates == pytest.approx([1e-3, 1e-3])
 
 
 def test_loads_the_arm_member_and_step_that_is_asked_for(trained_run):
-  found = load(trained_run, "espcn", member=1, step=5)
+  found = load(RunFolder(trained_run), "espcn", member=1, step=5)
   assert (found.network, found.step, found.seed) == (ESPCN(features=(8, 4)), 5, 1)
   _, tree, _ = load_arrays(trained_run / "checkpoints" / "espcn" / "final", 5)
   expected = jax.tree.map(lambda leaf: leaf[1], tree["params"])
@@ -41,25 +42,25 @@ BAD = [
 @pytest.mark.parametrize(("asked", "says"), BAD)
 def test_what_is_not_there_is_said_with_what_is(trained_run, asked, says):
   with pytest.raises(InputError, match=says):
-    load(trained_run, **asked)
+    load(RunFolder(trained_run), **asked)
 
 
 def test_what_is_no_run_is_refused(tmp_path):
   with pytest.raises(InputError, match="nowhere is no folder; give that of a run"):
-    load(tmp_path / "nowhere")
+    load(RunFolder(tmp_path / "nowhere"))
   with pytest.raises(InputError, match=r"there is no .*config.json"):
-    load(tmp_path)
+    load(RunFolder(tmp_path))
   for about in ({"experiment": "capacity"}, {"arms": {}}, []):
     (tmp_path / "config.json").write_text(json.dumps(about))
     with pytest.raises(InputError, match="names no arms"):
-      load(tmp_path)
+      load(RunFolder(tmp_path))
 
 
 def test_a_run_without_a_final_checkpoint_is_refused(trained_run, tmp_path):
   shutil.copy(trained_run / "config.json", tmp_path)
   (tmp_path / "checkpoints" / "lr" / "final").mkdir(parents=True)
   with pytest.raises(InputError, match="holds no final checkpoint of any arm"):
-    load(tmp_path)
+    load(RunFolder(tmp_path))
 
 
 def save(run_dir, params_to, about):
@@ -78,4 +79,4 @@ def save(run_dir, params_to, about):
 def test_a_checkpoint_of_an_older_version_is_refused(tmp_path):
   save(tmp_path, lambda x: x, {"arm": "lr"})
   with pytest.raises(InputError, match=r"final/1 was made by an older version of sr_jax"):
-    load(tmp_path)
+    load(RunFolder(tmp_path))

@@ -15,6 +15,7 @@ from sr_jax.data.images import decode
 from sr_jax.networks import LRNetwork, describe
 from sr_jax.networks import upscale as upscale_whole
 from sr_jax.operators.resize import imresize
+from sr_jax.runtime.run_folder import RunFolder
 from sr_jax.training import population, sharding
 from sr_jax.training import restore as trained
 from sr_jax.training.checkpoints import Checkpoints
@@ -27,7 +28,7 @@ PHOTO = ROOT / "sr_jax" / "data" / "sample_photos" / "chelsea.webp"
 
 @pytest.fixture(scope="session")
 def network(trained_run):
-  return trained.load(trained_run)
+  return trained.load(RunFolder(trained_run))
 
 
 @pytest.fixture
@@ -229,7 +230,7 @@ def test_tiles_of_an_image_leave_no_seam(network, mode):
 @pytest.mark.parametrize("size", [(1, 1), (1, 9), (9, 1), (2, 3)])
 @pytest.mark.parametrize("arm", ["lr", "espcn"])
 def test_the_smallest_images_are_upscaled(trained_run, arm, size):
-  by = trained.load(trained_run, arm)
+  by = trained.load(RunFolder(trained_run), arm)
   scale = by.network.scale
   assert upscale_image(photo("RGB", size), "", by).size == (scale * size[0], scale * size[1])
 
