@@ -32,12 +32,22 @@ from sr_jax.data import patches, sources
 from sr_jax.networks import HRNetwork, LRNetwork, Network
 from sr_jax.networks.budget import budget
 from sr_jax.networks.published import ESPCN
+from sr_jax.operators.conv import Computation
 from sr_jax.runtime.console import log, table
 from sr_jax.runtime.files import write_json
 from sr_jax.runtime.provenance import describe_devices
 from sr_jax.training import autotune, population
-from sr_jax.training.sharding import cores, make_mesh, replicate, shard_members, use_all_cores
-from sr_jax.training.timing import seconds_a_step, training_call
+from sr_jax.training.choices import fastest
+from sr_jax.training.population import Population
+from sr_jax.training.sharding import (
+  cores,
+  make_mesh,
+  one_by_one,
+  shard_members,
+  upload,
+  use_all_cores,
+)
+from sr_jax.training.timing import call_of, seconds_a_step
 
 WORKER = Path(__file__).parent / "torch_step.py"
 
@@ -79,11 +89,13 @@ def jax_call(case: Case, photos: list[Any]) -> tuple[Callable[[int], None], str]
   mesh = make_mesh(case.members, batch)
   members = shard_members(mesh, population.make_members(range(case.members), [1e-4]))
   state = population.initialise(network, "arm", members, mesh)
-  store = replicate(mesh, patches.make_store(photos, patch))
-  shape = network, batch, patch
-  computation = autotune.fastest_form(case.precision, *shape, state, members, store, mesh)
-  train_steps = population.make_train_steps(network, batch, patch, mesh, computation)
-  return training_call(train_steps, state, members, store), computation.form
+  store = upload(patches.make_store(photos, patch))
+  computation = Computation(precision=case.precision)
+  timed = Population(network, state, members, mesh, computation)
+  if not one_by_one(mesh):
+    form = fastest(autotune.form_seconds(timed, store, batch, patch))
+    timed = timed._replace(computation=computation._replace(form=form))
+  return call_of(timed, store, batch, patch), timed.computation.form
 
 
 class TorchRuns:

@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from sr_jax.comparison.arm_run import Recipe
+from sr_jax.comparison.recipe import Recipe
 from sr_jax.data import patches, sources
 from sr_jax.networks import HRNetwork, LRNetwork, Network, upscale
 from sr_jax.runtime.console import log, table

@@ -12,12 +12,14 @@ note that `claims` lists and on the speed; others of the note are not judged.
 
 import dataclasses
 import hashlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from matplotlib.figure import Figure
 
 from sr_jax.config import Execution, InputError, check, setting
 from sr_jax.data import patches, sources
@@ -32,13 +34,15 @@ from sr_jax.report import figures
 from sr_jax.runtime import preemption
 from sr_jax.runtime.console import log, table
 from sr_jax.runtime.files import read_json, write_json
+from sr_jax.runtime.profiling import PhaseClock
 from sr_jax.runtime.provenance import describe_devices
 from sr_jax.runtime.run_folder import RunFolder, open_run, run_name
 from sr_jax.training import population
 from sr_jax.training.checkpoints import load_arrays
+from sr_jax.training.population import Population
 from sr_jax.training.restore import FINAL
-from sr_jax.training.sharding import make_mesh, replicate
-from sr_jax.training.timing import Timed, in_both_executions, step_seconds
+from sr_jax.training.sharding import make_mesh, replicate, upload
+from sr_jax.training.timing import in_both_executions, step_seconds
 
 PATCH, BATCH, RATE = 17, 16, 4e-3
 DRAWN = 4  # input maps of the trained kernel
@@ -69,6 +73,9 @@ class Config:
       raise InputError(f"--{' and --'.join(ignored)}: the network is that of --checkpoint")
 
 
+Draw = Callable[[str, Figure], None]  # saves a figure under a name
+
+
 class Layer(NamedTuple):
   """A trained sub-pixel layer, and where it is from.
 
@@ -90,8 +97,8 @@ def headline(run_dir: RunFolder) -> dict[str, str]:
   return {word: str(verdicts.count(word)) for word in ("right", "right when", "loose", "wrong")}
 
 
-def main(config: Config, execution: Execution, run_dir: RunFolder) -> dict[str, str]:
-  """Computes, draws and reports; returns the headline."""
+def main(config: Config, execution: Execution, run_dir: RunFolder) -> dict[str, float]:
+  """Computes, draws and reports; returns the seconds of its phases."""
   del execution  # what is in EXECUTION is launch.py's
   layer, about = None, {}
   if config.checkpoint:  # before the folder: it may be refused, and may have changed since
@@ -101,13 +108,33 @@ def main(config: Config, execution: Execution, run_dir: RunFolder) -> dict[str, 
   open_run(run_dir, "equivalence", config, about)
   if run_dir.is_finished:
     log(f"This run is finished; nothing is computed again. {run_dir}")
-    return _tell(read_json(run_dir.results), read_json(run_dir.timing), run_dir)
-  layer = layer or _train_layer(config)
+    _report(read_json(run_dir.results), read_json(run_dir.timing), run_dir)
+    return {}
+  clock = PhaseClock()
+  if layer is None:
+    with clock.phase("train a layer"):
+      layer = _train_layer(config)
   run_dir.figures.mkdir(exist_ok=True)
 
   def draw(name: str, figure: Any) -> None:
     figures.save(figure, run_dir.figures / f"{name}.png")
 
+  with clock.phase("compute"):
+    results = _compute(layer, draw)
+  preemption.raise_if_requested()
+  with clock.phase("time steps"):
+    seconds = _time_pair()
+  device = describe_devices()
+  speed = dataclasses.asdict(claims.same_speed(seconds, device))
+  timing = {"device": device, "step_seconds": seconds, "speed": speed}
+  write_json(run_dir.timing, timing)
+  write_json(run_dir.results, results)
+  _report(results, timing, run_dir)
+  return clock.seconds
+
+
+def _compute(layer: Layer, draw: Draw) -> dict[str, Any]:
+  """Computes and draws the identities of every section; returns the contents of results.json."""
   log("Section 1: one dimension")
   one = one_dimension(draw)
   log("Section 2: two dimensions, a trained layer, one to three axes")
@@ -119,11 +146,7 @@ def main(config: Config, execution: Execution, run_dir: RunFolder) -> dict[str, 
   ]
   log("Section 3: the lift, and a verdict on sentences of all three sections")
   draw_lift(draw)
-  found = claims.findings()
-  preemption.raise_if_requested()
-  seconds = _time_pair()
-  device = describe_devices()
-  results = {
+  return {
     "experiment": "equivalence",
     "one_dimension": one,
     "two_dimensions": two,
@@ -133,17 +156,11 @@ def main(config: Config, execution: Execution, run_dir: RunFolder) -> dict[str, 
       {"kernel": size, "lr_pixels": claims.tied_share(size, 2, 3)[0], "fits": fits(size, 2, 3)}
       for size in (3, 4, 5, 6)
     ],
-    "sentences": [dataclasses.asdict(finding) for finding in found],
+    "sentences": [dataclasses.asdict(finding) for finding in claims.findings()],
   }
-  speed = dataclasses.asdict(claims.same_speed(seconds, device))
-  timing = {"device": device, "step_seconds": seconds, "speed": speed}
-  run_dir.markdown_report.write_text(identities_report.markdown(results, timing))
-  write_json(run_dir.timing, timing)
-  write_json(run_dir.results, results)
-  return _tell(results, timing, run_dir)
 
 
-def one_dimension(draw: Any) -> dict[str, Any]:
+def one_dimension(draw: Draw) -> dict[str, Any]:
   """Fig. 2 and 3: x of five samples, r = 2, f = (1, 2, 3, 4) and then f = (1, 2, 3)."""
   x = np.arange(1.0, 6)
 
@@ -171,7 +188,7 @@ def one_dimension(draw: Any) -> dict[str, Any]:
   return found
 
 
-def two_dimensions(draw: Any) -> dict[str, Any]:
+def two_dimensions(draw: Draw) -> dict[str, Any]:
   """Fig. 4 to 7: a 4x4 image and a 4x4 filter, both 1 to 16, r = 2, to 8x8."""
   x = np.arange(1.0, 17).reshape(4, 4)
   with jax.enable_x64():
@@ -193,7 +210,7 @@ def two_dimensions(draw: Any) -> dict[str, Any]:
   return found
 
 
-def trained_layer(layer: Layer, draw: Any) -> dict[str, Any]:
+def trained_layer(layer: Layer, draw: Draw) -> dict[str, Any]:
   """A trained (r^2, n, k, k) layer as the (1, n, k r, k r) deconvolution, there and back."""
   edge = (layer.kernel.shape[0] - 1) // 2
   lr_padding, crop = ((edge, edge),) * 2, (0, 0)
@@ -214,7 +231,7 @@ def trained_layer(layer: Layer, draw: Any) -> dict[str, Any]:
   }
 
 
-def draw_lift(draw: Any) -> None:
+def draw_lift(draw: Draw) -> None:
   """Which HR tap stands where in the lifted kernel, for a size that fits 3x3 and the note's 6x6."""
   pairs = []
   for size in (5, 6):
@@ -266,20 +283,21 @@ def _train_layer(config: Config) -> Layer:
 def _time_pair() -> dict[str, float]:
   """Time of a training step of the note's two networks, the HR one in both executions."""
   photos = sources.load("sample_photos", claims.LR_PAIR.scale, PATCH)
-  store = patches.make_store(photos.train, PATCH)
+  store = upload(patches.make_store(photos.train, PATCH))
   mesh = make_mesh(1, BATCH)
   members = replicate(mesh, population.make_members([0], [RATE]))
   timed = {
-    name: Timed(network, population.initialise(network, name, members, mesh), members, mesh)
+    name: Population(network, population.initialise(network, name, members, mesh), members, mesh)
     for name, network in (("lr", claims.LR_PAIR), ("hr", claims.HR_PAIR))
   }
   return step_seconds(in_both_executions(timed), store, BATCH, PATCH)
 
 
-def _tell(results: dict[str, Any], timing: dict[str, Any], run_dir: RunFolder) -> dict[str, str]:
+def _report(results: dict[str, Any], timing: dict[str, Any], run_dir: RunFolder) -> None:
+  """Writes the report and prints the verdicts."""
+  identities_report.write(run_dir, results, timing)
   rows = identities_report.rows(results, timing)
   log("\n" + table([row[:3] for row in rows]))
   for row in rows[1:]:
     log(f"\n{row[1]}: {row[2]}.\n  {row[3]}")
   log(f"\nReport: {run_dir.markdown_report}")
-  return headline(run_dir)

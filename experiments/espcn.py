@@ -39,17 +39,16 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from sr_jax.comparison.arm_run import Recipe
+from sr_jax.comparison.recipe import Recipe
+from sr_jax.comparison.run import Run
 from sr_jax.config import Execution, setting
 from sr_jax.data.finding import find
-from sr_jax.data.sources import Photos
 from sr_jax.networks import ESPCN, FSRCNN, SRCNN, Network
 from sr_jax.networks.budget import Arm
 from sr_jax.report import reproduction
-from sr_jax.runner import train_and_score
-from sr_jax.runtime import preemption
+from sr_jax.runner import save, start, train_and_score
 from sr_jax.runtime.console import log, table
-from sr_jax.runtime.files import read_json, write_json
+from sr_jax.runtime.files import read_json
 from sr_jax.runtime.processes import broadcast_from_primary
 from sr_jax.runtime.provenance import describe_devices
 from sr_jax.runtime.run_folder import RunFolder
@@ -95,7 +94,7 @@ def arms(config: Config) -> list[Arm]:
   r, padding = config.scale, config.padding
   on_lr_pixels = Fraction(1, r**2)
   espcn = (25 * 64 + 9 * 64 * 32 + 9 * 32 * r**2) * on_lr_pixels
-  found: dict[str, tuple[Network, Fraction, str]] = {
+  networks: dict[str, tuple[Network, Fraction, str]] = {
     "espcn": (ESPCN(r, padding=padding), espcn, "ESPCN (tanh)"),
     "espcn_relu": (ESPCN(r, activation="relu", padding=padding), espcn, "ESPCN (relu)"),
     "fsrcnn": (
@@ -107,7 +106,7 @@ def arms(config: Config) -> list[Arm]:
   }
   return [
     Arm(name, network, macs, 0.0, note)
-    for name, (network, macs, note) in found.items()
+    for name, (network, macs, note) in networks.items()
     if name in config.networks
   ]
 
@@ -121,27 +120,30 @@ def headline(run_dir: RunFolder) -> dict[str, str]:
   """The mean PSNR of a finished run on its first test set."""
   results = read_json(run_dir.results)
   first = results["tests"][0]
-  scores = reproduction.scores_on(results, first)
-  return {f"{arm} {first}": reproduction.mean(some, "psnr").text(2) for arm, some in scores.items()}
+  return {
+    f"{arm} {first}": reproduction.mean(scores, "psnr").text(2)
+    for arm, scores in reproduction.scores_on(results, first).items()
+  }
 
 
-def main(config: Config, execution: Execution, run_dir: RunFolder) -> dict[str, str]:
-  """Trains and scores the networks; returns the headline."""
-  done = train_and_score("espcn", lambda _: arms(config), config, execution, run_dir)
-  if isinstance(done, Photos):
-    return broadcast_from_primary(lambda: _tell(read_json(run_dir.results), run_dir))
-  results = done.results | {"paper": _paper(done.results)}
-  timing = {"device": describe_devices(), "phase_seconds": done.seconds}
+def main(config: Config, execution: Execution, run_dir: RunFolder) -> dict[str, float]:
+  """Trains and scores the networks; returns the seconds of each phase."""
+  run = start("espcn", lambda _: arms(config), config, execution, run_dir)
+  if run.is_finished:
+    broadcast_from_primary(
+      lambda: _report(run, read_json(run_dir.results), read_json(run_dir.timing))
+    )
+    return {}
+  results, _ = train_and_score(run)
+  results["paper"] = _paper(results)
+  timing = {"device": describe_devices(), "phase_seconds": run.clock.seconds}
 
-  def finish() -> dict[str, str]:
-    about = read_json(run_dir.config)
-    run_dir.markdown_report.write_text(reproduction.markdown(results, timing, about))
-    preemption.raise_if_requested()
-    write_json(run_dir.timing, timing)
-    write_json(run_dir.results, results)  # last: it says that the run is finished
-    return _tell(results, run_dir)
+  def finish() -> None:
+    save(run, results, timing)
+    _report(run, results, timing)
 
-  return broadcast_from_primary(finish)
+  broadcast_from_primary(finish)
+  return run.clock.seconds
 
 
 def _paper(results: dict[str, Any]) -> dict[str, dict[str, float]]:
@@ -156,10 +158,10 @@ def _paper(results: dict[str, Any]) -> dict[str, dict[str, float]]:
   }
 
 
-def _tell(results: dict[str, Any], run_dir: RunFolder) -> dict[str, str]:
-  """Prints the table and the comparison with the paper; returns the headline."""
+def _report(run: Run, results: dict[str, Any], timing: dict[str, Any]) -> None:
+  """Writes the report, and prints the table and the comparison with the paper."""
+  reproduction.write(run.run_dir, results, timing, run.about)
   log("\n" + table(reproduction.rows(results)) + "\n")
   for sentence in reproduction.sentences(results):
     log(sentence)
-  log(f"\nReport: {run_dir.markdown_report}")
-  return headline(run_dir)
+  log(f"\nReport: {run.run_dir.markdown_report}")

@@ -24,12 +24,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from sr_jax.comparison import verdict
-from sr_jax.comparison.arm_run import Recipe
 from sr_jax.comparison.contrasts import Comparison, Contrast
+from sr_jax.comparison.recipe import Recipe
 from sr_jax.config import Execution, InputError, setting
 from sr_jax.data.finding import find
 from sr_jax.networks import EXECUTIONS, HRNetwork, LRNetwork, has_two_executions
-from sr_jax.networks.budget import Arm, budget, check_budgets, note_pair
+from sr_jax.networks.budget import Arm, budget, note_pair
 from sr_jax.runner import compare
 from sr_jax.runtime.files import read_json
 from sr_jax.runtime.run_folder import RunFolder
@@ -110,7 +110,7 @@ class Config(Recipe):
     super().__post_init__()
     if len(self.arms) < 2:
       raise InputError(f"--arms={self.arms[0]}: a comparison needs two arms, as lr,hr")
-    check_budgets(arms(self))
+    arms(self)
 
   def arm_names(self) -> tuple[str, ...]:
     """The arms."""
@@ -128,29 +128,31 @@ class Config(Recipe):
     }
 
 
-def arms(config: Config, choices: Choices | None = None) -> tuple[Arm, ...]:
-  """The networks of a run.
+@functools.lru_cache(maxsize=64)
+def arms(config: Config) -> tuple[Arm, ...]:
+  """The networks of a run but for those whose width is measured; HR ones as `_hr` executes them."""
+  known = _known_arms(config)
+  return tuple(
+    known.get(name) or _arm_of_kernel(name, config) for name in config.arms if name not in TIMED
+  )
+
+
+def measured_arms(config: Config, choices: Choices) -> tuple[Arm, ...]:
+  """The networks of a run: HR ones in the faster execution, timed ones in their width.
 
   Args:
     config: names them.
-    choices: measures which execution of each HR network is faster, and the widths of the arms that
-      match in time; without it HR networks are computed in HR space, and these arms left out.
+    choices: measures executions and widths.
   """
-  if choices is None:
-    widths: dict[str, int] = {}
-    names = [name for name in config.arms if name not in TIMED]
-  else:
-    widths, names = _equal_time_widths(config, choices), list(config.arms)
-  known = _known_arms(config, widths)
-  found = [known.get(name) or _arm_of_kernel(name, config) for name in names]
-  if choices is None or config.hr_execution != "auto":
-    return tuple(found)
-  return tuple(
-    dataclasses.replace(arm, network=_faster(arm.name, arm.network, choices))
-    if has_two_executions(arm.network)
-    else arm
-    for arm in found
-  )
+  timed = _equal_time_arms(config, choices)
+  found = {arm.name: arm for arm in (*arms(config), *timed)}
+
+  def measured(arm: Arm) -> Arm:
+    if config.hr_execution != "auto" or not has_two_executions(arm.network):
+      return arm
+    return dataclasses.replace(arm, network=_faster(arm.name, arm.network, choices))
+
+  return tuple(measured(found[name]) for name in config.arms)
 
 
 def _faster(arm: str, network: HRNetwork, choices: Choices) -> HRNetwork:
@@ -160,29 +162,34 @@ def _faster(arm: str, network: HRNetwork, choices: Choices) -> HRNetwork:
   return networks[choices.fastest(name, networks)]
 
 
-def _equal_time_widths(config: Config, choices: Choices) -> dict[str, int]:
-  """Widths of the arms that match in time."""
+def _equal_time_arms(config: Config, choices: Choices) -> list[Arm]:
+  """The arms whose width is the largest that takes no longer than the other network of the pair."""
   if not {*TIMED} & {*config.arms}:
-    return {}
+    return []
   lr = _lr(config)
   hr = _hr(config, *_hr_shape(lr, config.hr_features))
-  if config.hr_execution == "auto":
-    hr = _faster("hr", hr, choices)
+  executed = _faster("hr", hr, choices) if config.hr_execution == "auto" else hr
   step = max(1, lr.features // 8)
   candidates: dict[str, tuple[Shape, Mapping[int, Shape]]] = {
     "lr_timed": (
-      hr,
+      executed,
       {n: lr.clone(features=n) for n in range(step, 2 * lr.features + 1, step)},
     ),
     "hr_timed": (
       lr,
-      {n: hr.clone(features=n) for n in range(1, 2 * hr.features + 1)},
+      {n: executed.clone(features=n) for n in range(1, 2 * hr.features + 1)},
     ),
   }
-  return {name: choices.max_width(name, *candidates[name]) for name in TIMED if name in config.arms}
+  timed = []
+  for name in TIMED:
+    if name in config.arms:
+      width = choices.max_width(name, *candidates[name])
+      wide = candidates[name][1][width]
+      timed.append(Arm(name, wide, None, 0.0, _note(wide)))
+  return timed
 
 
-def _known_arms(config: Config, widths: Mapping[str, int]) -> dict[str, Arm]:
+def _known_arms(config: Config) -> dict[str, Arm]:
   """The arms by name; the MACs that one declares are those of LR where it is to match them."""
   lr = _lr(config)
   n, k, r = lr.features, lr.kernel_size, lr.scale
@@ -199,22 +206,20 @@ def _known_arms(config: Config, widths: Mapping[str, int]) -> dict[str, Arm]:
     "hr_untied": (learned.clone(untied=True, execution="lr_space"), lr),
     "hr_deeper": (hr.clone(depth=config.depth + 1), deeper),
   }
-  others: dict[str, Shape] = {
+  unmatched: dict[str, Shape] = {
     "lr_tied": _hr(config, maps, tied, upsampling="transposed_conv"),
     "lr_deeper": deeper,
     "lr_narrow": lr.clone(features=max(1, n // r)),
     "hr_wide": hr.clone(features=maps * r),
     "lr_far": lr.clone(first_kernel_size=9),
-    "lr_timed": lr.clone(features=widths.get("lr_timed", 1)),
-    "hr_timed": hr.clone(features=widths.get("hr_timed", 1)),
   }
   tolerance = TOLERANCE if config.hr_features else 0.0
   return {
     **{
-      name: Arm(name, one, budget(like).macs, tolerance, _note(one))
-      for name, (one, like) in matched.items()
+      name: Arm(name, network, budget(target).macs, tolerance, _note(network))
+      for name, (network, target) in matched.items()
     },
-    **{name: Arm(name, one, budget(one).macs, 0.0, _note(one)) for name, one in others.items()},
+    **{name: Arm(name, network, None, 0.0, _note(network)) for name, network in unmatched.items()},
   }
 
 
@@ -313,14 +318,14 @@ def headline(run_dir: RunFolder) -> dict[str, str]:
 
 def run(
   experiment: str, config: Config, execution: Execution, run_dir: RunFolder
-) -> dict[str, str]:
-  """Compares the networks; returns the headline."""
-  plan = functools.partial(arms, config)
+) -> dict[str, float]:
+  """Compares the networks; returns the seconds of each phase."""
+  plan = functools.partial(measured_arms, config)
   return compare(experiment, plan, comparison(config), config, execution, run_dir)
 
 
-def main(config: Config, execution: Execution, run_dir: RunFolder) -> dict[str, str]:
-  """Runs this experiment."""
+def main(config: Config, execution: Execution, run_dir: RunFolder) -> dict[str, float]:
+  """Runs this experiment; returns the seconds of each phase."""
   return run("matched_flops", config, execution, run_dir)
 
 

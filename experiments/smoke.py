@@ -28,6 +28,6 @@ arms, check_data = matched_flops.arms, matched_flops.check_data
 headline = matched_flops.headline
 
 
-def main(config: Config, execution: Execution, run_dir: RunFolder) -> dict[str, str]:
-  """Runs the small comparison."""
+def main(config: Config, execution: Execution, run_dir: RunFolder) -> dict[str, float]:
+  """Runs the small comparison; returns the seconds of each phase."""
   return matched_flops.run("smoke", config, execution, run_dir)

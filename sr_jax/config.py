@@ -81,6 +81,10 @@ class Execution:
     os.path.join(CACHE, "data"), "where sets are prepared (TFDS's data_dir) and luminance is cached"
   )
 
+  def __post_init__(self) -> None:
+    """Checks every field."""
+    check(self)
+
 
 @dataclasses.dataclass(frozen=True)
 class Launch:

@@ -6,7 +6,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import launch
 from experiments import matched_flops, smoke
 from sr_jax.config import (
   Execution,
@@ -20,6 +19,7 @@ from sr_jax.config import (
   setting,
   to_dict,
 )
+from sr_jax.flags import parse
 from sr_jax.report import tables
 
 
@@ -54,7 +54,7 @@ def test_a_command_that_is_printed_gives_the_same_config(data, tests):
   command = tables.command({"experiment": "smoke", "config": to_dict(config), "choices": {}})
   python, program, experiment, *words = shlex.split(command)
   assert (python, program, experiment) == ("python", "launch.py", "--experiment=smoke")
-  fields = {name: values[0] for name, values in launch._parse(["", *words], smoke).items()}
+  fields = {name: values[0] for name, values in parse(["", *words], "smoke", smoke).values.items()}
   assert smoke.Config(**fields) == config
 
 

@@ -3,6 +3,7 @@
 from typing import Any
 
 from sr_jax.runtime.console import markdown_table
+from sr_jax.runtime.run_folder import RunFolder
 
 
 def rows(results: dict[str, Any], timing: dict[str, Any]) -> list[list[str]]:
@@ -69,3 +70,8 @@ r = 2:
 
 ![The lift](figures/lift.png)
 """
+
+
+def write(run_dir: RunFolder, results: dict[str, Any], timing: dict[str, Any]) -> None:
+  """Writes report.md."""
+  run_dir.markdown_report.write_text(markdown(results, timing))

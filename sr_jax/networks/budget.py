@@ -15,25 +15,6 @@ from sr_jax.operators.resize import BICUBIC_REACH, upscale_taps
 
 
 @dataclasses.dataclass(frozen=True)
-class Arm:
-  """One network of a comparison, and what it claims to cost.
-
-  Attributes:
-    name: short name, also folded into the initialisation of its members.
-    network: the Flax module.
-    macs: declared MACs per HR pixel, fixed bicubic apart.
-    tolerance: relative deviation from `macs` that the protocol allows.
-    note: one line on what the arm is.
-  """
-
-  name: str
-  network: Network
-  macs: Fraction
-  tolerance: float
-  note: str
-
-
-@dataclasses.dataclass(frozen=True)
 class Budget:
   """The cost of one network.
 
@@ -56,6 +37,41 @@ class Budget:
   activations: Fraction
   receptive_field: int
   shift: float
+
+
+@dataclasses.dataclass(frozen=True)
+class Arm:
+  """One network of a comparison, which costs what it declares: another one cannot be made.
+
+  Attributes:
+    name: short name, also folded into the initialisation of its members.
+    network: the Flax module.
+    macs: declared MACs per HR pixel, fixed bicubic apart; None declares nothing.
+    tolerance: relative deviation from `macs` that the protocol allows.
+    note: what the arm is, in a line.
+    budget: what the network costs.
+
+  Raises:
+    InputError: the network costs more or less than is declared and tolerated.
+  """
+
+  name: str
+  network: Network
+  macs: Fraction | None
+  tolerance: float
+  note: str
+  budget: Budget = dataclasses.field(init=False)
+
+  def __post_init__(self) -> None:
+    """Counts the network and checks its cost."""
+    object.__setattr__(self, "budget", budget(self.network))
+    declared, macs = self.macs, self.budget.macs
+    if declared is not None and abs(macs - declared) > self.tolerance * declared:
+      raise InputError(
+        f"arm {self.name} costs {float(macs):g} MACs per HR pixel, not {float(declared):g}: "
+        f"{float(macs / declared - 1):+.1%}, where {self.tolerance:.1%} is tolerated; change the "
+        "shape of its network (--hr_features, --features, --kernel_size, --depth)"
+      )
 
 
 def budget(network: Network) -> Budget:
@@ -211,24 +227,6 @@ def _hr_like(lr: LRNetwork, features: int, kernel_size: int) -> HRNetwork:
   )
 
 
-def check_budgets(arms: Sequence[Arm]) -> dict[str, Budget]:
-  """The budget of every arm, by name.
-
-  Raises:
-    InputError: an arm costs more or less than it declares and tolerates.
-  """
-  budgets = {arm.name: budget(arm.network) for arm in arms}
-  for arm in arms:
-    found = budgets[arm.name].macs
-    if abs(found - arm.macs) > arm.tolerance * arm.macs:
-      raise InputError(
-        f"arm {arm.name} costs {float(found):g} MACs per HR pixel, not {float(arm.macs):g}: "
-        f"{float(found / arm.macs - 1):+.1%}, where {arm.tolerance:.1%} is tolerated; change the "
-        "shape of its network (--hr_features, --features, --kernel_size, --depth)"
-      )
-  return budgets
-
-
 def as_json(one: Budget) -> dict[str, float]:
   """A budget as JSON numbers."""
   return {
@@ -237,23 +235,23 @@ def as_json(one: Budget) -> dict[str, float]:
   }
 
 
-def rows(arms: Sequence[Arm], budgets: dict[str, Budget]) -> list[list[str]]:
+def rows(arms: Sequence[Arm]) -> list[list[str]]:
   """The budget table as text cells, the header first."""
   header = ["arm", "network", "MACs / HR px", "executed", "bicubic", "parameters"]
   table = [[*header, "activations / HR px", "receptive field", "shift"]]
   for arm in arms:
-    one = budgets[arm.name]
+    cost = arm.budget
     table.append(
       [
         arm.name,
         arm.note,
-        f"{float(one.macs):g}",
-        f"{float(one.executed_macs):g}",
-        f"{one.bicubic_macs}" if one.bicubic_macs else "-",
-        f"{one.parameters:,}",
-        f"{float(one.activations):g}",
-        f"{one.receptive_field} px",
-        f"{one.shift:g} px",
+        f"{float(cost.macs):g}",
+        f"{float(cost.executed_macs):g}",
+        f"{cost.bicubic_macs}" if cost.bicubic_macs else "-",
+        f"{cost.parameters:,}",
+        f"{float(cost.activations):g}",
+        f"{cost.receptive_field} px",
+        f"{cost.shift:g} px",
       ]
     )
   return table

@@ -13,9 +13,7 @@ from sr_jax.comparison import verdict
 from sr_jax.data.images import Photo
 from sr_jax.report import html_report, tables
 from sr_jax.runtime.console import markdown_table
-from sr_jax.runtime.files import read_json
 from sr_jax.runtime.run_folder import RunFolder
-from sr_jax.training import metrics
 
 
 def draw_photographs(
@@ -51,13 +49,16 @@ def typical(results: dict[str, Any]) -> int:
   return int(np.argmin(np.abs(np.array(by_image) - results["verdict"]["test"]["mean"])))
 
 
-def write(run_dir: RunFolder) -> None:
+def write(
+  run_dir: RunFolder,
+  results: dict[str, Any],
+  timing: dict[str, Any],
+  about: dict[str, Any],
+  lines: Sequence[dict[str, Any]],
+) -> None:
   """Draws the figures of a finished run and writes report.md and report.html."""
   from sr_jax.report import effect_figures, figures  # noqa: PLC0415  # Matplotlib takes seconds
 
-  results, timing, about = (
-    read_json(path) for path in (run_dir.results, run_dir.timing, run_dir.config)
-  )
   folder = run_dir.figures
   folder.mkdir(exist_ok=True)
   drawn = {
@@ -67,7 +68,7 @@ def write(run_dir: RunFolder) -> None:
     "differences_by_image": effect_figures.differences_by_image(results),
     "equal_flops": figures.equal_flops(results),
     "equal_time": figures.equal_time(results, timing),
-    "learning_curves": figures.learning_curves(metrics.read(run_dir.metrics), results),
+    "learning_curves": figures.learning_curves(lines, results),
     "rates": figures.rates(results),
   }
   for name, figure in drawn.items():

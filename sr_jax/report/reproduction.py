@@ -8,6 +8,7 @@ import numpy as np
 from sr_jax.comparison.statistics import ci_half_width_over_seeds
 from sr_jax.config import as_flags
 from sr_jax.runtime.console import markdown_table
+from sr_jax.runtime.run_folder import RunFolder
 from sr_jax.training.choices import reproducing
 
 
@@ -141,3 +142,10 @@ def markdown(results: dict[str, Any], timing: dict[str, Any], about: dict[str, A
     markdown_table([["", "version"], *([k, str(v)] for k, v in about["provenance"].items())]),
   ]
   return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def write(
+  run_dir: RunFolder, results: dict[str, Any], timing: dict[str, Any], about: dict[str, Any]
+) -> None:
+  """Writes report.md."""
+  run_dir.markdown_report.write_text(markdown(results, timing, about))

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from sr_jax.comparison.arm_run import DEAD
+from sr_jax.comparison.score import DEAD
 from sr_jax.comparison.statistics import SESOI
 from sr_jax.comparison.verdict import fastest, titled
 from sr_jax.config import as_flags

@@ -36,20 +36,29 @@ def check_installed() -> None:
     ) from error
 
 
-def write(run_dir: RunFolder) -> None:
+def write(
+  run_dir: RunFolder,
+  about: dict[str, Any],
+  lines: Sequence[dict[str, Any]],
+  results: dict[str, Any] | None,
+) -> None:
   """Writes what the run has measured so far; the same again leaves the same files.
 
   Raises:
     OSError: it could not be written.
   """
-  about = read_json(run_dir.config)
   # Metrics hold no times, so that a rerun has the same: all events are of when the run was begun.
   began = time.mktime(time.strptime(about["began"][:19], "%Y-%m-%dT%H:%M:%S"))
-  lines = metrics.read(run_dir.metrics)
   for arm in dict.fromkeys(line["arm"] for line in lines):
     scalars = (_scalars(line) for line in lines if line["arm"] == arm)
     _replace(run_dir.tensorboard / arm, scalars, began)
-  _replace(run_dir.tensorboard, _whole_run(run_dir, about["config"]), began)
+  _replace(run_dir.tensorboard, _whole_run(run_dir, about["config"], results), began)
+
+
+def write_finished(run_dir: RunFolder) -> None:
+  """Writes what a finished run has measured, from its files."""
+  lines = metrics.read(run_dir.metrics)
+  write(run_dir, read_json(run_dir.config), lines, read_json(run_dir.results))
 
 
 def _scalars(line: dict[str, Any]) -> tuple[int, Any]:
@@ -69,7 +78,9 @@ def _scalars(line: dict[str, Any]) -> tuple[int, Any]:
   return line["step"], Summary(value=values)
 
 
-def _whole_run(run_dir: RunFolder, config: dict[str, Any]) -> Iterator[tuple[int, Any]]:
+def _whole_run(
+  run_dir: RunFolder, config: dict[str, Any], results: dict[str, Any] | None
+) -> Iterator[tuple[int, Any]]:
   """The configuration and, of a finished run, its effect and its example."""
   from tensorboardX.proto.summary_pb2 import Summary  # noqa: PLC0415
   from tensorboardX.summary import hparams  # noqa: PLC0415
@@ -79,8 +90,8 @@ def _whole_run(run_dir: RunFolder, config: dict[str, Any]) -> Iterator[tuple[int
     for name, value in config.items()
   }
   effect: dict[str, float] = {}
-  if run_dir.is_finished:
-    test = read_json(run_dir.results).get("verdict", {}).get("test", {})
+  if results:
+    test = results.get("verdict", {}).get("test", {})
     effect = {
       f"effect_db/{name}": test[name]
       for name in ("mean", "low", "high")

@@ -1,5 +1,8 @@
 """Where the wall time of a run goes."""
 
+import contextlib
+import time
+from collections.abc import Iterator
 from typing import Any
 
 import jax
@@ -11,15 +14,33 @@ COMPILATION = (
 )
 
 
+class PhaseClock:
+  """Measures the wall time of each phase of a run.
+
+  Attributes:
+    seconds: by phase, in the order in which they ended.
+  """
+
+  def __init__(self) -> None:
+    self.seconds: dict[str, float] = {}
+
+  @contextlib.contextmanager
+  def phase(self, name: str) -> Iterator[None]:
+    """Measures what happens within it."""
+    began = time.monotonic()
+    yield
+    self.seconds[name] = time.monotonic() - began
+
+
 class CompileClock:
   """Adds up the seconds that JAX spends compiling, from now on."""
 
   def __init__(self) -> None:
     self.seconds = 0.0
     self.programs = 0
-    jax.monitoring.register_event_duration_secs_listener(self._hear)
+    jax.monitoring.register_event_duration_secs_listener(self._add)
 
-  def _hear(self, event: str, duration_secs: float, **_: str | int) -> None:
+  def _add(self, event: str, duration_secs: float, **_: str | int) -> None:
     if event in COMPILATION:
       self.seconds += duration_secs
       self.programs += event == COMPILATION[-1]

@@ -43,7 +43,7 @@ def explained(error: Exception) -> Failure:
   return Failure(1, said if len(said) <= LONGEST else said[: LONGEST - 3] + "...")
 
 
-def run(sweep: Sweep, points: Sequence[Point], run_one: Callable[[Point], Any]) -> int:
+def run_points(sweep: Sweep, points: Sequence[Point], run_one: Callable[[Point], Any]) -> int:
   """Runs points one after another, whatever becomes of each; returns the exit code."""
   from_first = processes.broadcast_from_primary
   from_first(lambda: open_folder(sweep))
@@ -58,7 +58,7 @@ def run(sweep: Sweep, points: Sequence[Point], run_one: Callable[[Point], Any]) 
       if from_first(functools.partial(getattr, point, "is_done")):
         log(f"This run is finished; nothing is trained again. {point.run_dir}")
         if sweep.execution.tensorboard:
-          from_first(functools.partial(tensorboard.write, point.run_dir))
+          from_first(functools.partial(tensorboard.write_finished, point.run_dir))
         continue
       from_first(functools.partial(forget_failure, sweep, point))
       run_one(point)

@@ -22,8 +22,9 @@ from sr_jax.runtime.processes import broadcast_from_primary
 from sr_jax.runtime.provenance import describe_devices
 from sr_jax.runtime.run_folder import RunFolder
 from sr_jax.training import autotune, population
-from sr_jax.training.sharding import one_by_one, replicate, shard_members
-from sr_jax.training.timing import Timed, step_seconds
+from sr_jax.training.population import Population
+from sr_jax.training.sharding import one_by_one, shard_members
+from sr_jax.training.timing import step_seconds
 
 MEASURE = "auto"
 WIDTHS = ("a number of maps",)
@@ -67,10 +68,10 @@ class Stopwatch:
   Attributes:
     batch: patches in a batch.
     patch: side of a patch in LR pixels.
-    members: how many, of the population that is timed.
+    members: how many the timed population has.
     precision: of products.
-    mesh: where the population is.
-    store: the run's training images.
+    mesh: the population's devices.
+    store: the run's training images, from `sharding.upload`.
   """
 
   batch: int
@@ -93,27 +94,26 @@ class Stopwatch:
       the seconds, and the form of each network's convolutions.
     """
     members = shard_members(self.mesh, population.make_members(range(self.members), [1e-4]))
-    store = replicate(self.mesh, self.store)
     timed = {}
     for name, network in networks.items():
       state = population.initialise(network, name, members, self.mesh)
-      shape = network, self.batch, self.patch
-      computation = (
-        Computation(form, self.precision)
-        if form
-        else autotune.fastest_form(self.precision, *shape, state, members, store, self.mesh)
-      )
-      timed[name] = Timed(network, state, members, self.mesh, computation)
-    del store  # devices hold one copy at a time, which is what the check of their memory counts
+      computation = Computation(precision=self.precision)
+      fresh = Population(network, state, members, self.mesh, computation)
+      if not one_by_one(self.mesh):
+        computation = computation._replace(form=form or fastest(self._form_seconds(fresh)))
+      timed[name] = fresh._replace(computation=computation)
     seconds = step_seconds(timed, self.store, self.batch, self.patch)
-    return seconds, {name: program.computation.form for name, program in timed.items()}
+    return seconds, {name: fresh.computation.form for name, fresh in timed.items()}
+
+  def _form_seconds(self, fresh: Population) -> dict[str, float]:
+    return autotune.form_seconds(fresh, self.store, self.batch, self.patch)
 
 
 class Choices:
   """The choices of one run.
 
   Args:
-    run_dir: the run's folder, which is open; `choices.json` in it keeps choices and times.
+    run_dir: the run's folder, which is open; a file in it keeps choices and times.
     given: choices that are not measured, from `parse`.
     stopwatch: measures the others.
 
@@ -124,32 +124,26 @@ class Choices:
   def __init__(self, run_dir: RunFolder, given: Mapping[str, str], stopwatch: Stopwatch) -> None:
     self.taken: dict[str, str] = {}
     self._file, self._given, self._stopwatch = run_dir.choices, given, stopwatch
+    self._kept: dict[str, Any] = broadcast_from_primary(
+      lambda: read_json(self._file) if self._file.exists() else {}
+    )
 
   def choose(
     self, name: str, measure: Callable[[], dict[str, float]], pick: Callable[..., str]
   ) -> str:
-    """The choice of this name: as it is given or kept, else picked from seconds and kept."""
-    if name not in self._given:
-      kept = broadcast_from_primary(self._read)
-      if name not in kept:
-        seconds = measure()
-        kept[name] = {
-          "choice": pick(seconds),
-          "seconds": seconds,
-          "device": describe_devices(),
-        }
-        broadcast_from_primary(lambda: write_json(self._file, kept))
-        times = ", ".join(f"{key} {1e3 * value:.2f} ms" for key, value in seconds.items())
-        log(f"{name}: {kept[name]['choice']}, by the time of a training step ({times})")
-    self.taken[name] = self._given.get(name) or kept[name]["choice"]
+    """The choice of this name: the given one, the one kept, or one picked from measured seconds."""
+    if name not in self._given and name not in self._kept:
+      seconds = measure()
+      choice = pick(seconds)
+      self._kept[name] = {"choice": choice, "seconds": seconds, "device": describe_devices()}
+      broadcast_from_primary(lambda: write_json(self._file, self._kept))
+      times = ", ".join(f"{key} {1e3 * value:.2f} ms" for key, value in seconds.items())
+      log(f"{name}: {choice}, by the time of a training step ({times})")
+    self.taken[name] = self._given.get(name) or self._kept[name]["choice"]
     return self.taken[name]
 
-  def _read(self) -> dict[str, Any]:
-    chosen: dict[str, Any] = read_json(self._file) if self._file.exists() else {}
-    return chosen
-
   def fastest(self, name: str, networks: Mapping[str, Network]) -> str:
-    """Which of several networks, by name, trains fastest."""
+    """The name of the network that trains fastest, of several."""
     return self._network(name, networks, fastest)
 
   def max_width(self, name: str, target: Network, candidates: Mapping[int, Network]) -> int:
@@ -166,7 +160,7 @@ class Choices:
     return int(self._network(name, networks, max_width))
 
   def _network(self, name: str, networks: Mapping[str, Network], pick: Callable[..., str]) -> str:
-    """One of several networks; the form that it was timed in becomes its population's choice."""
+    """Picks one of several networks; its population is to have the form that it was timed in."""
     population_name = f"{name}/{self._stopwatch.members}"
     timed: dict[str, tuple[float, str]] = {}
 

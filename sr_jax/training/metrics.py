@@ -9,18 +9,18 @@ from sr_jax.runtime.files import Unsaved, replace_text
 
 
 def read(path: Path) -> list[dict[str, Any]]:
-  """All lines of a metrics file, but for what a kill or a full disk has torn."""
+  """All whole lines of a metrics file: a kill or a full disk may have torn some."""
   if not path.exists():
     return []
-  found = []
+  lines = []
   for text in path.read_text(errors="replace").splitlines():
     try:
       line = json.loads(text)
     except ValueError:
       continue
     if isinstance(line, dict) and isinstance(line.get("step"), int):
-      found.append(line)
-  return found
+      lines.append(line)
+  return lines
 
 
 class MetricsLog:
@@ -28,28 +28,32 @@ class MetricsLog:
 
   Lines that are repeated stand where they stood, also where other trainings have lines after them,
   so that a run has the same file however often it was killed. A line that cannot be written stops
-  nothing: it is noted as not saved. Of several processes the first one writes.
+  nothing: it is noted as not saved. Of several processes the primary one writes.
+
+  Attributes:
+    lines: all lines, in the order of the file; empty in processes that do not write.
   """
 
   def __init__(self, path: Path, unsaved: Unsaved) -> None:
+    self.lines = read(path) if processes.is_primary() else []
     self._path, self._unsaved = path, unsaved
+    self._next = len(self.lines)  # place of the next line
     self._torn = False
-    self._before, self._after = "", ""  # what surrounds the next line, where something is after it
 
   def append(self, **line: Any) -> None:
     """Writes one line. Numbers must be finite or None: the file is strict JSON."""
     if not processes.is_primary():
       return
-    text = json.dumps(line, allow_nan=False) + "\n"
+    self.lines.insert(self._next, line)
+    self._next += 1
     with self._unsaved.noting(f"lines of {self._path.name}"):
       lock.check(self._path.parent)
-      if self._after:
-        self._before += text
-        replace_text(self._path, self._before + self._after)
+      if self._next < len(self.lines):
+        replace_text(self._path, self._text())
         return
       before, self._torn = "\n" * self._torn, True
       with self._path.open("a") as file:
-        file.write(before + text)
+        file.write(before + _as_text(line))
       self._torn = False
 
   def rewind(self, step: int, **training: str) -> list[dict[str, Any]]:
@@ -63,23 +67,27 @@ class MetricsLog:
     return processes.broadcast_from_primary(lambda: self._rewind(step, training))
 
   def _rewind(self, step: int, training: dict[str, str]) -> list[dict[str, Any]]:
-    lines = read(self._path)
-    ours = [
+    own = [
       i
-      for i, line in enumerate(lines)
+      for i, line in enumerate(self.lines)
       if all(line.get(key) == value for key, value in training.items())
     ]
-    kept = [i for i in ours if lines[i]["step"] <= step]
-    dropped = set(ours) - set(kept)
-    place = kept[-1] + 1 if kept else min(dropped, default=len(lines))
-
-    def text(numbers: range) -> str:
-      return "".join(json.dumps(lines[i]) + "\n" for i in numbers if i not in dropped)
-
-    self._before, self._after = text(range(place)), text(range(place, len(lines)))
-    whole = self._before + self._after
+    kept = [i for i in own if self.lines[i]["step"] <= step]
+    dropped = set(own) - set(kept)
+    self._next = kept[-1] + 1 if kept else min(dropped, default=len(self.lines))
+    left = [self.lines[i] for i in kept]
+    self.lines = [line for i, line in enumerate(self.lines) if i not in dropped]
     # Where none is kept, those to be dropped tell where this training's lines belong.
-    waits = bool(dropped and not kept and self._after)
-    if not self._path.exists() or (not waits and self._path.read_text(errors="replace") != whole):
-      replace_text(self._path, whole)
-    return [lines[i] for i in kept]
+    waits = bool(dropped and not kept and self._next < len(self.lines))
+    text = self._text()
+    is_current = self._path.exists() and self._path.read_text(errors="replace") == text
+    if not self._path.exists() or not (waits or is_current):
+      replace_text(self._path, text)
+    return left
+
+  def _text(self) -> str:
+    return "".join(map(_as_text, self.lines))
+
+
+def _as_text(line: dict[str, Any]) -> str:
+  return json.dumps(line, allow_nan=False) + "\n"

@@ -52,6 +52,24 @@ class State(NamedTuple):
   adam: Any
 
 
+class Population(NamedTuple):
+  """A population where it stands.
+
+  Attributes:
+    network: that all members train.
+    state: of every member, and of those that the mesh added.
+    members: their seeds and rates.
+    mesh: the devices that they are on.
+    computation: how their convolutions are computed.
+  """
+
+  network: Network
+  state: State
+  members: Members
+  mesh: Mesh
+  computation: Computation = DEFAULT
+
+
 def make_members(seeds: Sequence[int], learning_rates: Sequence[float]) -> Members:
   """Every seed with every learning rate, seeds varying slowest."""
   pairs = [(seed, rate) for seed in seeds for rate in learning_rates]

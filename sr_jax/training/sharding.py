@@ -128,6 +128,30 @@ def replicate(mesh: Mesh, tree: Any) -> Any:
   return _put(tree, NamedSharding(mesh, P()))
 
 
+def upload(tree: Any) -> Any:
+  """Puts arrays on every device of every process, to be used on any mesh through `on_mesh`."""
+  devices = np.array(jax.devices())
+  return replicate(Mesh(devices, ("device",), axis_types=(AxisType.Auto,)), tree)
+
+
+def on_mesh(mesh: Mesh, uploaded: Any) -> Any:
+  """Arrays from `upload` as arrays replicated over a mesh; nothing is copied."""
+  sharding = NamedSharding(mesh, P())
+  devices = [device for device in mesh.devices.flat if device in sharding.addressable_devices]
+
+  def view(array: jax.Array) -> jax.Array:
+    copies = {shard.device: shard.data for shard in array.addressable_shards}
+    parts = [copies[device] for device in devices]
+    return jax.make_array_from_single_device_arrays(array.shape, sharding, parts)
+
+  return jax.tree.map(view, uploaded)
+
+
+def local_copy(uploaded: Any) -> Any:
+  """Arrays from `upload` on a single device of this process; nothing is copied."""
+  return jax.tree.map(lambda array: array.addressable_data(0), uploaded)
+
+
 def _put(tree: Any, sharding: NamedSharding) -> Any:
   """Puts arrays on devices, of which each process puts what is for its own."""
   if not processes.is_multiprocess():
@@ -149,7 +173,8 @@ def shard_members(mesh: Mesh, tree: Any) -> Any:
 
   def pad(array: Any) -> Any:
     missing = -len(array) % along
-    return np.concatenate([array, *[array[-1:]] * missing]) if missing else array
+    last = len(array) - 1
+    return array[np.minimum(np.arange(len(array) + missing), last)] if missing else array
 
   return _put(jax.tree.map(pad, tree), NamedSharding(mesh, P(MEMBER)))
 

@@ -2,67 +2,63 @@
 
 import time
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.sharding import Mesh
 
 from sr_jax.data.patches import Store
-from sr_jax.networks import EXECUTIONS, HRNetwork, Network, has_two_executions
-from sr_jax.operators.conv import DEFAULT, Computation
+from sr_jax.networks import EXECUTIONS, HRNetwork, has_two_executions
 from sr_jax.runtime.processes import broadcast_from_primary
-from sr_jax.training.population import Members, State, make_train_steps, no_losses
-from sr_jax.training.sharding import replicate
+from sr_jax.training.population import Members, Population, State, make_train_steps, no_losses
+from sr_jax.training.sharding import on_mesh
 
 SCHEDULE = 10_000  # steps: rates are in warm-up while something is timed
 SECONDS = 0.1  # of every network and round: enough for a report
 
 
-class Timed(NamedTuple):
-  """A population to time: its network, where it stands, and how its convolutions are computed."""
-
-  network: Network
-  state: State
-  members: Members
-  mesh: Mesh
-  computation: Computation = DEFAULT
-
-
-def in_both_executions(timed: dict[str, Timed]) -> dict[str, Timed]:
-  """Every HR network in both executions, named "NAME (EXECUTION)"; others as they are."""
-  both: dict[str, Timed] = {}
-  for name, one in timed.items():
-    if has_two_executions(one.network):
+def in_both_executions(populations: Mapping[str, Population]) -> dict[str, Population]:
+  """Every HR network in both executions, named "NAME (EXECUTION)"; others unchanged."""
+  both: dict[str, Population] = {}
+  for name, population in populations.items():
+    network = population.network
+    if has_two_executions(network):
       for execution in EXECUTIONS:
-        network = one.network.clone(execution=execution)
-        both[f"{name} ({execution})"] = one._replace(network=network)
-    elif isinstance(one.network, HRNetwork):
-      both[f"{name} ({one.network.execution})"] = one
+        executed = network.clone(execution=execution)
+        both[f"{name} ({execution})"] = population._replace(network=executed)
+    elif isinstance(network, HRNetwork):
+      both[f"{name} ({network.execution})"] = population
     else:
-      both[name] = one
+      both[name] = population
   return both
 
 
 def training_call(
   train_steps: Callable, state: State, members: Members, store: Store
 ) -> Callable[[int], None]:
-  """What trains a copy of a population for some steps and waits for it; `state` is kept."""
+  """A function that trains a copy of a population for some steps and waits for it."""
   held = [jax.tree.map(jnp.copy, state)]
-  nothing = no_losses(state)  # given as in training, whose program this is to be
+  losses = no_losses(state)  # an argument, as in training, to time the same program
 
   def call(steps: int) -> None:
-    held[0], losses = train_steps(held[0], members, store, 0, steps, SCHEDULE, nothing)
-    jax.block_until_ready(losses)
+    held[0], total = train_steps(held[0], members, store, 0, steps, SCHEDULE, losses)
+    jax.block_until_ready(total)
 
   return call
+
+
+def call_of(population: Population, store: Store, batch: int, patch: int) -> Callable[[int], None]:
+  """The `training_call` of a population; the store is from `sharding.upload`."""
+  network, state, members, mesh, computation = population
+  train_steps = make_train_steps(network, batch, patch, mesh, computation)
+  return training_call(train_steps, state, members, on_mesh(mesh, store))
 
 
 def seconds_a_step(
   calls: Mapping[str, Callable[[int], Any]], seconds: int | float = 0.25, rounds: int = 5
 ) -> dict[str, float]:
-  """Median seconds of one of the steps that each `call(steps)` does, the calls taking turns.
+  """Median seconds of a step of each `call(steps)`, the calls taking turns.
 
   Args:
     calls: what is timed, by name; the first of their steps may compile.
@@ -76,28 +72,23 @@ def seconds_a_step(
     call(2)
     steps[name] = max(2, int(2 * seconds / (time.perf_counter() - began)))
   steps = broadcast_from_primary(lambda: steps)
-  found: dict[str, list[float]] = {name: [] for name in calls}
+  times: dict[str, list[float]] = {name: [] for name in calls}
   for _ in range(rounds):
     for name, call in calls.items():
       began = time.perf_counter()
       call(steps[name])
-      found[name].append((time.perf_counter() - began) / steps[name])
+      times[name].append((time.perf_counter() - began) / steps[name])
   return broadcast_from_primary(
-    lambda: {name: float(np.median(each)) for name, each in found.items()}
+    lambda: {name: float(np.median(rounds)) for name, rounds in times.items()}
   )
 
 
-def step_seconds(timed: dict[str, Timed], store: Store, batch: int, patch: int) -> dict[str, float]:
-  """Seconds a training step takes one member of each population. No state is changed."""
-  resident = {one.mesh: jax.block_until_ready(replicate(one.mesh, store)) for one in timed.values()}
+def step_seconds(
+  populations: Mapping[str, Population], store: Store, batch: int, patch: int
+) -> dict[str, float]:
+  """Seconds a training step takes one member of each population; no state is changed."""
   calls = {
-    name: training_call(
-      make_train_steps(one.network, batch, patch, one.mesh, one.computation),
-      one.state,
-      one.members,
-      resident[one.mesh],
-    )
-    for name, one in timed.items()
+    name: call_of(population, store, batch, patch) for name, population in populations.items()
   }
-  found = seconds_a_step(calls, SECONDS)
-  return {name: seconds / len(timed[name].members.seed) for name, seconds in found.items()}
+  seconds = seconds_a_step(calls, SECONDS)
+  return {name: seconds[name] / len(populations[name].members.seed) for name in calls}

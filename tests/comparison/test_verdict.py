@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 from sr_jax.comparison import verdict
-from sr_jax.comparison.arm_run import choose_rate
 from sr_jax.comparison.contrasts import Comparison, Contrast
 from sr_jax.report import tables
 
@@ -164,16 +163,3 @@ def test_time_is_said_beside_the_macs_it_was_spent_on():
   assert said.endswith(
     "1.25 times as long for HR computed in LR space (5.00 ms), at 1.77 times the MACs."
   )
-
-
-def test_the_rate_is_chosen_by_mean_validation_and_divergence_ranks_last():
-  def found(*scores):
-    return [
-      {"seed": seed, "learning_rate": rate, "validation_psnr": psnr} for seed, rate, psnr in scores
-    ]
-
-  search = found((0, 0.1, 30.0), (0, 0.2, 31.0), (1, 0.1, 30.2), (1, 0.2, 29.0))
-  assert choose_rate(search, [0.1, 0.2]) == 0.1
-  search = found((0, 0.1, 30.0), (0, 0.2, 35.0), (1, 0.1, 30.2), (1, 0.2, None))
-  assert choose_rate(search, [0.1, 0.2]) == 0.1
-  assert choose_rate([], [0.3]) == 0.3

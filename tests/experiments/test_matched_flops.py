@@ -1,6 +1,14 @@
 import pytest
 
-from experiments.matched_flops import FAMILY, MECHANISMS, PRESETS, Config, arms, comparison
+from experiments.matched_flops import (
+  FAMILY,
+  MECHANISMS,
+  PRESETS,
+  Config,
+  arms,
+  comparison,
+  measured_arms,
+)
 from sr_jax.config import InputError
 from sr_jax.networks import HRNetwork
 from sr_jax.networks.budget import budget
@@ -22,11 +30,11 @@ class Chosen:
 
 
 def named(*names, **more):
-  return {arm.name: arm for arm in arms(Config(arms=names, **more), Chosen())}
+  return {arm.name: arm for arm in measured_arms(Config(arms=names, **more), Chosen())}
 
 
 def test_the_default_is_the_pair_of_the_note():
-  lr, hr = arms(Config(), None)
+  lr, hr = arms(Config())
   assert (lr.name, hr.name, lr.macs, hr.macs) == ("lr", "hr", 9704, 9704)
   assert (hr.network.features, hr.network.kernel_size) == (8, 6)
 
@@ -75,7 +83,7 @@ def test_arms_of_equal_time_take_the_width_they_are_given():
 def test_each_hr_network_is_trained_in_its_faster_execution():
   chosen = Chosen(hr_k3="hr_space")
   config = Config(arms=("lr", "hr", "hr_k3", "hr_untied", "lr_timed", "hr_timed"))
-  found = {arm.name: arm.network for arm in arms(config, chosen)}
+  found = {arm.name: arm.network for arm in measured_arms(config, chosen)}
   executions = {name: getattr(network, "execution", None) for name, network in found.items()}
   assert executions == {
     "lr": None,

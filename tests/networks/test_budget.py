@@ -4,7 +4,7 @@ import pytest
 
 from sr_jax.config import InputError
 from sr_jax.networks import HRNetwork, LRNetwork
-from sr_jax.networks.budget import Arm, budget, check_budgets, matches, note_pair
+from sr_jax.networks.budget import Arm, budget, matches, note_pair
 from sr_jax.operators.conv import conv
 
 
@@ -55,9 +55,9 @@ def test_features_that_do_not_divide_are_refused_with_what_would():
 def test_an_arm_off_its_target_is_refused():
   hr = HRNetwork(features=16, kernel_size=3)
   macs = budget(LRNetwork()).macs
-  assert check_budgets([Arm("hr", hr, macs, 0.01, "")])["hr"].macs == 9760
+  assert Arm("hr", hr, macs, 0.01, "").budget.macs == 9760
   with pytest.raises(InputError, match=r"9760 MACs per HR pixel, not 9704: \+0.6%"):
-    check_budgets([Arm("hr", hr, macs, 0.0, "")])
+    Arm("hr", hr, macs, 0.0, "")
 
 
 @pytest.mark.parametrize(

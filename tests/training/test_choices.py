@@ -8,6 +8,7 @@ from sr_jax.data import patches
 from sr_jax.data.images import make_photo
 from sr_jax.networks import HRNetwork, LRNetwork
 from sr_jax.operators.conv import Computation
+from sr_jax.runtime.run_folder import RunFolder
 from sr_jax.training import choices, sharding, timing
 from sr_jax.training.choices import Choices, Stopwatch, max_width, reproducing
 
@@ -17,7 +18,7 @@ NOISE = np.random.default_rng(0).integers(0, 256, (24, 24), np.uint8)
 @pytest.fixture(scope="module")
 def stopwatch():
   mesh = sharding.make_mesh(2, 2, "member:2")
-  store = patches.make_store([make_photo("n", NOISE, 2)], 6)
+  store = sharding.upload(patches.make_store([make_photo("n", NOISE, 2)], 6))
   return Stopwatch(2, 6, 2, "bfloat16", mesh, store)
 
 
@@ -36,20 +37,20 @@ def test_the_widest_that_is_as_fast(seconds, width):
 def test_a_choice_is_measured_once_and_then_kept(tmp_path, stopwatch, capsys):
   networks = {width: LRNetwork(features=width, depth=0) for width in (1, 2)}
   slow = LRNetwork(features=64, depth=2)
-  assert Choices(tmp_path, {}, stopwatch).max_width("wide", slow, networks) == 2
+  assert Choices(RunFolder(tmp_path), {}, stopwatch).max_width("wide", slow, networks) == 2
   assert "wide: 2, by the time of a training step (target " in capsys.readouterr().out
-  kept = json.loads((tmp_path / choices.FILE).read_text())
+  kept = json.loads(RunFolder(tmp_path).choices.read_text())
   assert kept["wide"]["seconds"].keys() == {"target", "1", "2"}
   kept["wide"]["choice"] = "1"
-  (tmp_path / choices.FILE).write_text(json.dumps(kept))
-  again = Choices(tmp_path, {}, stopwatch)
+  RunFolder(tmp_path).choices.write_text(json.dumps(kept))
+  again = Choices(RunFolder(tmp_path), {}, stopwatch)
   assert again.max_width("wide", slow, networks) == 1
   assert again.taken == {"wide": "1"}
 
 
 def test_a_choice_that_is_given_is_not_measured(tmp_path, stopwatch, monkeypatch):
   monkeypatch.setattr(choices, "step_seconds", lambda *_: pytest.fail("measured"))
-  given = Choices(tmp_path, {"hr": "lr_space"}, stopwatch)
+  given = Choices(RunFolder(tmp_path), {"hr": "lr_space"}, stopwatch)
   assert given.fastest("hr", {}) == "lr_space"
   assert given.taken == {"hr": "lr_space"}
   assert not list(tmp_path.iterdir())
@@ -100,13 +101,13 @@ def test_on_accelerators_the_form_that_was_timed_is_the_one_that_is_trained(
 
   monkeypatch.setattr(Stopwatch, "seconds", timed)
   networks = dict.fromkeys(seconds, LRNetwork())
-  chosen = Choices(tmp_path, {}, stopwatch)
+  chosen = Choices(RunFolder(tmp_path), {}, stopwatch)
   assert chosen.fastest("hr", networks) == "hr_space"
   assert chosen.taken == {"hr": "hr_space", "hr/2": "matrix_product"}
-  again = Choices(tmp_path, {}, stopwatch)
+  again = Choices(RunFolder(tmp_path), {}, stopwatch)
   assert again.choose("hr/2", lambda: pytest.fail("measured again"), min) == "matrix_product"
   (tmp_path / "given").mkdir()
-  given = Choices(tmp_path / "given", {"hr/2": "plain"}, stopwatch)
+  given = Choices(RunFolder(tmp_path / "given"), {"hr/2": "plain"}, stopwatch)
   given.fastest("hr", networks)
   assert asked == [None, "plain"]
   assert given.taken["hr/2"] == "plain"

@@ -1,0 +1,121 @@
+"""Trains one population of an arm, from its latest checkpoint if there is one."""
+
+import errno
+import os
+from typing import Any
+
+from jax.sharding import Mesh
+
+from sr_jax.comparison.run import Run
+from sr_jax.config import to_dict
+from sr_jax.evaluation import scoring
+from sr_jax.networks import describe
+from sr_jax.networks.budget import Arm
+from sr_jax.operators.conv import Computation
+from sr_jax.runtime import processes
+from sr_jax.runtime.provenance import provenance
+from sr_jax.training import autotune, population
+from sr_jax.training.checkpoints import Checkpoints
+from sr_jax.training.choices import fastest
+from sr_jax.training.loop import Saver, Training, train
+from sr_jax.training.population import Members, Population, State
+from sr_jax.training.restore import FINAL
+from sr_jax.training.sharding import (
+  make_mesh,
+  members_of,
+  on_mesh,
+  one_by_one,
+  shard_members,
+)
+
+VALIDATIONS = 5  # over the final training, for the learning curve
+
+
+def train_seeds(arm: Arm, learning_rate: float, run: Run) -> Population:
+  """Trains every seed of an arm to the end of the schedule."""
+  members = population.make_members(range(run.recipe.seeds), [learning_rate])
+  return train_population(arm, FINAL, run.recipe.steps, members, run)
+
+
+def train_population(arm: Arm, stage: str, steps: int, members: Members, run: Run) -> Population:
+  """Trains members of an arm, from their latest checkpoint if there is one.
+
+  Args:
+    arm: the network.
+    stage: "final", or a stage of the search for a rate.
+    steps: length of the schedule.
+    members: seeds and peak rates, as NumPy arrays.
+    run: what the arms share.
+  """
+  recipe, count = run.recipe, len(members.seed)
+  mesh = make_mesh(count, recipe.batch, run.execution.mesh)
+  members = shard_members(mesh, members)
+  state = population.initialise(arm.network, arm.name, members, mesh)
+  fresh = Population(arm.network, state, members, mesh, Computation(precision=recipe.precision))
+  computation = _computation(arm.name, count, fresh, run)
+  validations = VALIDATIONS if stage == FINAL else 0
+  validate_at = frozenset(steps * i // validations for i in range(1, validations + 1))
+  processes.broadcast_from_primary(lambda: _check_still_there(run))
+  checkpoints = Checkpoints(run.run_dir.checkpoints(arm.name, stage), count)
+  about = {
+    "arm": arm.name,
+    "stage": stage,
+    "steps": steps,
+    "network": describe(arm.network),
+    "config": to_dict(recipe),
+    "provenance": provenance(),
+  }
+  every = run.execution.checkpoint_every_seconds
+  is_traced = run.execution.profile and stage == FINAL and processes.is_primary()
+  try:
+    state = train(
+      Training(arm.name, stage, count, steps, validate_at),
+      population.make_train_steps(arm.network, recipe.batch, recipe.patch, mesh, computation),
+      state,
+      members,
+      on_mesh(mesh, run.store),
+      lambda state: validate(arm, state, count, run),
+      Saver(checkpoints, about, every, run.unsaved, f"{arm.name} {stage}"),
+      run.metrics,
+      run.execution.on_corrupt,
+      run.run_dir.trace(arm.name) if is_traced else None,
+    )
+  except processes.USER_ERRORS:
+    raise
+  except Exception as error:
+    processes.abort(error)  # rather than wait for the others, to close the checkpoints with them
+    raise
+  finally:
+    checkpoints.close()
+  return fresh._replace(state=state, computation=computation)
+
+
+def _computation(arm: str, count: int, fresh: Population, run: Run) -> Computation:
+  """How a population's convolutions are computed: measured where there is a choice."""
+  if one_by_one(fresh.mesh):
+    return fresh.computation
+  form = run.choices.choose(
+    f"{arm}/{count}",
+    lambda: autotune.form_seconds(fresh, run.store, run.recipe.batch, run.recipe.patch),
+    fastest,
+  )
+  return fresh.computation._replace(form=form)
+
+
+def _check_still_there(run: Run) -> None:
+  """Refuses to make the folder of a run again that was moved away."""
+  if not run.run_dir.path.is_dir():
+    raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(run.run_dir))
+
+
+def validate(arm: Arm, state: State, count: int, run: Run) -> list[float | None]:
+  """The validation PSNR of every member, squared errors pooled over photographs."""
+  params, mesh = eval_params(state, count)
+  return scoring.pooled_psnr(arm.network, params, run.photos.validation, mesh)[:count]
+
+
+def eval_params(state: State, count: int) -> tuple[Any, Mesh]:
+  """Parameters of `count` members, and their mesh, on which members alone share the devices."""
+  mesh = make_mesh(count, batch=1)
+  params = processes.to_host(state.params) if processes.is_multiprocess() else state.params
+  return shard_members(mesh, members_of(params, count)), mesh

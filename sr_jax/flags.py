@@ -1,0 +1,168 @@
+"""The command line of an experiment: flags from its dataclasses, `--help`, and presets."""
+
+import dataclasses
+from collections.abc import Sequence
+from types import ModuleType
+from typing import Any
+
+from absl import flags
+
+from sr_jax.config import (
+  Execution,
+  InputError,
+  Launch,
+  accepts,
+  as_flags,
+  changes,
+  is_tuple,
+  scalar_type,
+)
+
+KINDS = {int: "a whole number", float: "a number", bool: "true or false", str: "text"}
+BOOLEANS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+
+
+class FieldParser(flags.ArgumentParser):
+  """Parses "1,2,3" as values of a config field.
+
+  Args:
+    kind: type of a value.
+    is_list: whether commas separate values.
+  """
+
+  def __init__(self, kind: type, is_list: bool) -> None:
+    self.kind, self.is_list = kind, is_list
+
+  def parse(self, argument: str) -> list[Any]:
+    """All values of the list; a single one of a plain value."""
+    texts = argument.split(",") if self.is_list else [argument]
+    if len(texts) > 1 and not all(text.strip() for text in texts):
+      raise ValueError(f"{argument!r} has an empty value")
+    return [self._parse_value(text.strip()) for text in texts]
+
+  def _parse_value(self, text: str) -> Any:
+    try:
+      return BOOLEANS[text.lower()] if self.kind is bool else self.kind(text)
+    except (ValueError, KeyError) as error:
+      raise ValueError(f"{text!r} is not {KINDS[self.kind]}") from error
+
+
+@dataclasses.dataclass(frozen=True)
+class CommandLine:
+  """What the flags of an experiment say.
+
+  Attributes:
+    values: those of each config field, in the order of the command line; a tuple field has one.
+    execution: where and how to run.
+    launch: which points of a sweep to run.
+  """
+
+  values: dict[str, list[Any]]
+  execution: Execution
+  launch: Launch
+
+
+def parse(argv: Sequence[str], name: str, experiment: ModuleType) -> CommandLine:
+  """Parses the flags of an experiment.
+
+  Args:
+    argv: the program's name and its flags.
+    name: of the experiment.
+    experiment: its module, with `Config` and, if it does not use all of Execution, `EXECUTION`.
+
+  Raises:
+    InputError: a flag is unknown, malformed, or not used by this experiment.
+    flags.Error: as absl says it.
+  """
+  parsed = flags.FlagValues()
+  fields = {
+    field.name: field
+    for cls in (Execution, Launch, experiment.Config)
+    for field in dataclasses.fields(cls)
+  }
+  single = (*_names(Execution), *_names(Launch))
+  for field_name, field in fields.items():
+    kind = scalar_type(field)
+    text = accepts(experiment.Config, field_name)["help"]
+    parser = FieldParser(kind, is_list=field_name not in single)
+    flag = flags.Flag(parser, None, field_name, None, text, boolean=kind is bool)
+    flags.DEFINE_flag(flag, parsed)
+  try:
+    extra = parsed(list(argv))[1:]
+  except ValueError as error:  # how absl says that --noFLAG takes no value
+    raise InputError(str(error)) from error
+  if extra:
+    raise InputError(f"flags look like --name=value; found {' '.join(extra)!r}")
+  words = [word.lstrip("-").partition("=")[0] for word in argv]
+  order = sorted(fields, key=lambda name: words.index(name) if name in words else len(words))
+  values: dict[str, list[Any]] = {
+    name: list(parsed[name].value or ()) for name in order if parsed[name].present
+  }
+  values = {
+    name: [tuple(items)] if is_tuple(fields[name]) else items for name, items in values.items()
+  }
+  _refuse_unused(name, experiment, values)
+  return CommandLine(
+    execution=_take(Execution, values), launch=_take(Launch, values), values=values
+  )
+
+
+def preset(name: str | None, experiment: ModuleType) -> Any:
+  """The config that flags override: the preset's, or the experiment's defaults.
+
+  Raises:
+    InputError: the experiment has no such preset.
+  """
+  presets = getattr(experiment, "PRESETS", {})
+  if name is None:
+    return experiment.Config()
+  if name not in presets:
+    known = f"choose from {', '.join(presets)}" if presets else "this experiment has none"
+    raise InputError(f"--preset={name} is not known; {known}")
+  return presets[name]
+
+
+def help_text(name: str, experiment: ModuleType) -> str:
+  """The experiment's docstring, and every flag with its default, meaning and choices."""
+  lines = [f"python launch.py --experiment={name} [flags]\n", experiment.__doc__ or ""]
+  for title, cls in (
+    ("Flags", experiment.Config),
+    ("Flags that change no result", Execution),
+    ("Flags that say which points of a sweep are run, and where", Launch),
+  ):
+    lines.append(f"{title}:")
+    for field in dataclasses.fields(cls):
+      if cls is Execution and field.name not in _used(experiment):
+        continue
+      default = getattr(cls(), field.name)
+      text = ",".join(map(str, default)) if is_tuple(field) else str(default)
+      limits = accepts(cls, field.name)
+      choices = f" ({', '.join(map(str, limits['choices']))})" if limits["choices"] else ""
+      lines.append(f"  --{field.name}={text}\n      {limits['help']}{choices}")
+  for preset_name, config in getattr(experiment, "PRESETS", {}).items():
+    lines.append(f"--preset={preset_name} is {as_flags(changes(experiment.Config(), config))}")
+  lines.append("A flag of a scalar field takes a comma list: the product of all lists is run.")
+  return "\n".join(lines)
+
+
+def _names(cls: type) -> list[str]:
+  return [field.name for field in dataclasses.fields(cls)]
+
+
+def _used(experiment: ModuleType) -> tuple[str, ...]:
+  """The fields of Execution that an experiment uses: all, unless it names them."""
+  return getattr(experiment, "EXECUTION", tuple(_names(Execution)))
+
+
+def _refuse_unused(name: str, experiment: ModuleType, values: dict[str, list[Any]]) -> None:
+  """Refuses flags that would be ignored, whatever their values."""
+  used = _used(experiment)
+  unused = sorted(f"--{flag}" for flag in values if flag in _names(Execution) and flag not in used)
+  if unused:
+    them = "it" if len(unused) == 1 else "them"
+    raise InputError(f"--experiment={name} does not use {' and '.join(unused)}; leave {them} out")
+
+
+def _take(cls: Any, values: dict[str, list[Any]]) -> Any:
+  """Takes the fields of an Execution or a Launch out of the values, and builds it."""
+  return cls(**{name: values.pop(name)[0] for name in _names(cls) if name in values})
