@@ -71,7 +71,9 @@ def test_no_private_modules_of_jax_and_nothing_is_evaluated():
 def test_every_field_is_read_somewhere(cls):
   text = "\n".join(path.read_text() for path in CODE)
   for field in dataclasses.fields(cls):
-    assert re.search(rf"(recipe|config|execution|launch|how|self)\.{field.name}\b", text), field.name
+    assert re.search(rf"(recipe|config|execution|launch|how|self)\.{field.name}\b", text), (
+      field.name
+    )
 
 
 def test_tensorflow_and_matplotlib_are_not_imported_to_train():

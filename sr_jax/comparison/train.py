@@ -71,8 +71,7 @@ def train_population(arm: Arm, stage: str, steps: int, members: Members, run: Ru
     state = train(
       Training(arm.name, stage, count, steps, validate_at),
       population.make_train_steps(arm.network, recipe.batch, recipe.patch, mesh, computation),
-      state,
-      members,
+      fresh,
       on_mesh(mesh, run.store),
       lambda state: validate(arm, state, count, run),
       Saver(checkpoints, about, every, run.unsaved, f"{arm.name} {stage}"),

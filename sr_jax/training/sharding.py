@@ -128,6 +128,11 @@ def replicate(mesh: Mesh, tree: Any) -> Any:
   return _put(tree, NamedSharding(mesh, P()))
 
 
+def put_integers(mesh: Mesh, *values: int) -> tuple[jax.Array, ...]:
+  """Integers on every device of the mesh."""
+  return tuple(replicate(mesh, [np.int32(value) for value in values]))
+
+
 def upload(tree: Any) -> Any:
   """Puts arrays on every device of every process, to be used on any mesh through `on_mesh`."""
   devices = np.array(jax.devices())

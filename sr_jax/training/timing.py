@@ -12,7 +12,7 @@ from sr_jax.data.patches import Store
 from sr_jax.networks import EXECUTIONS, HRNetwork, has_two_executions
 from sr_jax.runtime.processes import broadcast_from_primary
 from sr_jax.training.population import Members, Population, State, make_train_steps, no_losses
-from sr_jax.training.sharding import on_mesh
+from sr_jax.training.sharding import on_mesh, put_integers
 
 SCHEDULE = 10_000  # steps: rates are in warm-up while something is timed
 SECONDS = 0.1  # of every network and round: enough for a report
@@ -40,9 +40,11 @@ def training_call(
   """A function that trains a copy of a population for some steps and waits for it."""
   held = [jax.tree.map(jnp.copy, state)]
   losses = no_losses(state)  # an argument, as in training, to time the same program
+  mesh = losses.sharding.mesh  # type: ignore[attr-defined]
 
   def call(steps: int) -> None:
-    held[0], total = train_steps(held[0], members, store, 0, steps, SCHEDULE, losses)
+    span = put_integers(mesh, 0, steps, SCHEDULE)
+    held[0], total = train_steps(held[0], members, store, *span, losses)
     jax.block_until_ready(total)
 
   return call

@@ -11,9 +11,14 @@ from sr_jax.data.images import make_photo
 from sr_jax.networks import LRNetwork
 from sr_jax.runtime import preemption
 from sr_jax.runtime.files import Unsaved
-from sr_jax.training import loop, metrics, population, sharding
+from sr_jax.training import dispatch as dispatching
+from sr_jax.training import metrics, population, sharding
 from sr_jax.training.checkpoints import Checkpoints
-from sr_jax.training.loop import DispatchSizer, Saver, Training, steps_per_dispatch, train
+from sr_jax.training.dispatch import DispatchSizer, steps_per_dispatch
+from sr_jax.training.loop import train
+from sr_jax.training.losses import Training
+from sr_jax.training.population import Population
+from sr_jax.training.saver import Saver
 
 STEPS = 3 * steps_per_dispatch() + 7
 NETWORK = LRNetwork(features=4, depth=1)
@@ -26,12 +31,12 @@ def run(folder, validate=lambda state: [1.0, 2.0], every_seconds=1e9):
   store = sharding.replicate(mesh, patches.make_store([make_photo("n", NOISE, 2)], 6))
   checkpoints = Checkpoints(folder / "checkpoints", 2)
   unsaved = Unsaved()
+  state = population.initialise(NETWORK, "lr", members, mesh)
   try:
     state = train(
       Training("lr", "final", 2, STEPS, frozenset([25, STEPS])),
       population.make_train_steps(NETWORK, 4, 6, mesh),
-      population.initialise(NETWORK, "lr", members, mesh),
-      members,
+      Population(NETWORK, state, members, mesh),
       store,
       validate,
       Saver(checkpoints, {}, every_seconds, unsaved, "lr final"),
@@ -134,7 +139,7 @@ class Clock:
 
   def __init__(self, monkeypatch):
     self.now = 100.0
-    monkeypatch.setattr(loop.time, "monotonic", lambda: self.now)
+    monkeypatch.setattr(dispatching.time, "monotonic", lambda: self.now)
 
   def dispatches(self, sizer, step_seconds, count):
     """Dispatches whose steps take so long, the host one ahead; the steps of each."""

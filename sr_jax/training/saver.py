@@ -1,0 +1,61 @@
+"""Saves a training now and then."""
+
+import time
+from typing import Any
+
+from sr_jax.runtime import preemption
+from sr_jax.runtime.files import Unsaved
+from sr_jax.training.checkpoints import Checkpoints
+from sr_jax.training.population import Members, State
+
+
+class Saver:
+  """Saves a training now and then, without stopping where that fails.
+
+  Args:
+    checkpoints: where.
+    about: metadata of each checkpoint.
+    every_seconds: time between two of them.
+    unsaved: keeps what could not be written.
+    name: of the training, for messages.
+  """
+
+  def __init__(
+    self,
+    checkpoints: Checkpoints,
+    about: dict[str, Any],
+    every_seconds: float,
+    unsaved: Unsaved,
+    name: str,
+  ) -> None:
+    self.checkpoints = checkpoints
+    self._about, self._every = about, every_seconds
+    self._unsaved, self._what = unsaved, f"checkpoints of {name}"
+    self._saved_at = time.monotonic()
+
+  def due(self) -> bool:
+    """Whether it is time to save."""
+    return time.monotonic() - self._saved_at >= self._every
+
+  def save(
+    self, step: int, state: State, members: Members, line: dict[str, Any], last: bool = False
+  ) -> None:
+    """Saves a checkpoint in the background.
+
+    Args:
+      step: steps done.
+      state: after them.
+      members: seeds and rates.
+      line: from `Losses.begun_line`.
+      last: whether to wait until it is written.
+    """
+    with self._unsaved.noting(self._what):
+      self.checkpoints.wait()  # for the one before, whose failure is not this one's
+    with self._unsaved.noting(self._what):
+      self.checkpoints.save(step, state, members, {**self._about, **line})
+      if last:
+        self.checkpoints.wait()
+        self._unsaved.saved(self._what)
+    self._saved_at = time.monotonic()  # only now: where it fails, it may have taken long
+    if last:
+      preemption.must_save(False)
