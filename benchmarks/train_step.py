@@ -30,17 +30,17 @@ def compare(network: Network, recipe: Recipe, store: patches.Store) -> tuple[flo
   resident = replicate(mesh, store)
 
   params = jax.tree.map(lambda x: jnp.asarray(x[0]), state.params)
-  adam = population.ADAM.init(params)
+  opt_state = population.ADAM.init(params)
   crops = patches.draw(store, jax.random.key(0), recipe.batch)
   lr, hr = patches.cut(store, crops, recipe.patch, recipe.scale)
 
   def loss(params, lr, hr):  # type: ignore[no-untyped-def]
     return jnp.mean((upscale(network, params, lr) - hr) ** 2)
 
-  def step(params, adam, lr, hr):  # type: ignore[no-untyped-def]
+  def step(params, opt_state, lr, hr):  # type: ignore[no-untyped-def]
     gradient = jax.grad(loss)(params, lr, hr)
-    update, adam = population.ADAM.update(gradient, adam)
-    return jax.tree.map(lambda p, u: p - 1e-3 * u, params, update), adam
+    update, opt_state = population.ADAM.update(gradient, opt_state)
+    return jax.tree.map(lambda p, u: p - 1e-3 * u, params, update), opt_state
 
   bare = jax.jit(step, donate_argnums=(0, 1))
   seconds: dict[str, list[float]] = {"loop": [], "bare": []}
@@ -50,7 +50,7 @@ def compare(network: Network, recipe: Recipe, store: patches.Store) -> tuple[flo
     seconds["loop"].append((time.perf_counter() - began) / STEPS)
     began = time.perf_counter()
     for _ in range(STEPS):
-      params, adam = bare(params, adam, lr, hr)
+      params, opt_state = bare(params, opt_state, lr, hr)
     jax.block_until_ready(params)
     seconds["bare"].append((time.perf_counter() - began) / STEPS)
   return float(np.median(seconds["loop"][1:])), float(np.median(seconds["bare"][1:]))

@@ -1,16 +1,13 @@
 """Checkpoints of one training, through Orbax; plain Orbax opens them too.
 
-A digest of every array is written with it and checked when it is read: array storage gives back a
-flipped bit without a word. Several processes take every step of this together, in one folder: Orbax
-has them wait for one another, and the first one writes.
+Several processes call every method together, on one folder: Orbax has them wait for one another,
+and the first one writes.
 """
 
 import contextlib
 import errno
 import functools
-import hashlib
 import itertools
-import json
 import logging
 import shutil
 import sys
@@ -22,27 +19,25 @@ from typing import Any
 import jax
 import numpy as np
 from flax import serialization
-from flax.traverse_util import flatten_dict
 from orbax.checkpoint import v1 as ocp
 
 from sr_jax.config import InputError
 from sr_jax.runtime import processes
 from sr_jax.runtime.lock import is_still
+from sr_jax.training import checkpoint_files
+from sr_jax.training.checkpoint_files import DIGESTS, PARTS, DamagedError
 from sr_jax.training.population import Members, State
 from sr_jax.training.sharding import members_of, shard_members
 
-DIGESTS = "sha256"  # of every array, in a checkpoint's metadata
-SEAL = "sha256_of_metadata"
 KEPT = 2
 ORBAX_SECONDS = 120  # that processes wait for one another in a save, if the first one fails in it
-PARTS = ("params", "adam", "members")  # of the tree
 
 
 class Checkpoints:
   """The checkpoints in one folder, the latest two of them kept.
 
-  A checkpoint is the tree `{"params", "adam", "members"}` of nested dictionaries; every leaf has a
-  leading member axis.
+  A checkpoint is the tree `{"params", "opt_state", "members"}` of nested dictionaries; every leaf
+  has a leading member axis.
 
   Args:
     folder: where they are.
@@ -56,46 +51,45 @@ class Checkpoints:
     self._checkpointer: Any = None  # Orbax's, opened when there is something to save
 
   def _open(self) -> int | None:
-    if self._folder.exists() and not self._folder.is_dir():  # Orbax would go on without a word
+    if self._folder.exists() and not self._folder.is_dir():  # Orbax would go on without an error
       raise InputError(f"{self._folder} is no folder, but checkpoints belong there; move it away")
     self._folder.mkdir(parents=True, exist_ok=True)
     self._opened = self._folder.stat()
     return max(steps(self._folder), default=None)
 
-  def save(self, step: int, state: State, members: Members, about: dict[str, Any]) -> None:
-    """Saves the state after `step` steps, unless that step is saved already; returns at once.
+  def save(self, step: int, state: State, members: Members, metadata: dict[str, Any]) -> None:
+    """Begins to save the state after `step` steps, unless that step is saved already.
 
     The state may be changed right after: it is copied to NumPy arrays, which Orbax loads on any
-    devices without being told a sharding. `wait` tells whether they were written.
+    devices without a sharding. `wait` waits until they are written.
 
     Args:
       step: steps done.
       state: after them.
-      members: who is in the population.
-      about: further metadata.
+      members: of the population.
+      metadata: JSON data to save beside the arrays.
 
     Raises:
-      OSError: this one, or the one before it, could not be written.
+      OSError: this checkpoint, or the one before it, could not be written.
     """
     self.wait()
     if self._latest != step:
       arrays = members_of(processes.to_host(_tree(state, members)), self._count)
-      processes.broadcast_from_primary(self._check_there)
-      processes.all_gather(lambda: self._begin(step, arrays, about))
+      processes.broadcast_from_primary(self._check_folder)
+      processes.all_gather(lambda: self._begin(step, arrays, metadata))
       self._writing = step
 
-  def _check_there(self) -> None:
+  def _check_folder(self) -> None:
     if not is_still(self._folder, self._opened):  # Orbax would make it again, and only that
       raise FileNotFoundError(errno.ENOENT, "its folder is gone", str(self._folder))
 
-  def _begin(self, step: int, arrays: dict[str, Any], about: dict[str, Any]) -> None:
-    """Has Orbax begin to write."""
-    about = _sealed({**about, DIGESTS: _digests(arrays)})
+  def _begin(self, step: int, arrays: dict[str, Any], metadata: dict[str, Any]) -> None:
+    metadata = checkpoint_files.sealed({**metadata, DIGESTS: checkpoint_files.digests(arrays)})
     try:
       self._checkpointer = self._checkpointer or self._open_checkpointer()
-      self._checkpointer.save_async(step, arrays, custom_metadata=about)
+      self._checkpointer.save_async(step, arrays, custom_metadata=metadata)
     except Exception as error:  # as in `_finish`
-      raise self._given_up(step, error) from error
+      raise self._failed(step, error) from error
 
   def _open_checkpointer(self) -> Any:
     context = ocp.Context()
@@ -110,10 +104,10 @@ class Checkpoints:
     )
 
   def wait(self) -> None:
-    """Waits for what is being written.
+    """Waits until the checkpoint that is being saved is written.
 
     Raises:
-      OSError: it could not be.
+      OSError: it could not be written.
     """
     if self._writing is None:
       return
@@ -125,15 +119,15 @@ class Checkpoints:
     try:
       self._checkpointer.wait()
     except Exception as error:  # Orbax and TensorStore have many names for a full disk
-      raise self._given_up(step, error) from error
+      raise self._failed(step, error) from error
 
-  def _given_up(self, step: int, error: Exception) -> OSError:
-    """Removes what was half written, lest failed attempts fill the disk; says why, in short."""
+  def _failed(self, step: int, error: Exception) -> OSError:
+    """Removes the unfinished files, lest failed attempts fill the disk; returns a short error."""
     if processes.is_primary():
-      for half in self._folder.glob(f"{step}.orbax-checkpoint-tmp*"):
-        shutil.rmtree(half, ignore_errors=True)
+      for unfinished in self._folder.glob(f"{step}.orbax-checkpoint-tmp*"):
+        shutil.rmtree(unfinished, ignore_errors=True)
     full = "No space left on device"
-    reason = full if full in str(error) else _in_short(error)
+    reason = full if full in str(error) else checkpoint_files.in_short(error)
     return OSError(f"the checkpoint after step {step} ({reason})")
 
   def restore(
@@ -143,50 +137,56 @@ class Checkpoints:
 
     Args:
       like: a fresh state of the population.
-      members: who is in it.
-      on_corrupt: "stop" at a damaged one, or take the "previous", putting the damaged one aside.
+      members: of the population.
+      on_corrupt: "stop" at a damaged one, or take the "previous" and rename the damaged one.
 
     Returns:
-      the step, the state after it, and what was saved as `about`; step 0, `like` and nothing where
-      no checkpoint is left.
+      the step, the state after it, and its metadata; step 0, `like` and nothing where no checkpoint
+      is left.
 
     Raises:
-      InputError: the checkpoint is damaged, or of another network or population.
+      InputError: the checkpoint is damaged, of another network or population, or was made by
+        another version of sr_jax.
     """
     target = members_of(processes.to_host(_tree(like, members)), self._count)
-    while there := processes.broadcast_from_primary(lambda: steps(self._folder)):
-      *before, newest = there
-      found, problem = self._read_together(target, newest)
-      if problem is None:
+    while saved := processes.broadcast_from_primary(lambda: steps(self._folder)):
+      *before, newest = saved
+      tree, metadata, damage = self._read_together(target, newest)
+      if damage is None:
         self._latest = newest
         mesh = jax.tree.leaves(like)[0].sharding.mesh
-        placed = shard_members(mesh, {part: found[part] for part in ("params", "adam")})
-        return newest, serialization.from_state_dict(like, placed), found["about"]
+        placed = shard_members(mesh, {name: tree[name] for name in State._fields})
+        return newest, serialization.from_state_dict(like, placed), metadata
       if on_corrupt != "previous":
         step = before[-1] if before else 0
-        raise InputError(f"{problem}; --on_corrupt=previous goes on from step {step}")
+        raise InputError(f"{damage}; --on_corrupt=previous goes on from step {step}")
       processes.broadcast_from_primary(functools.partial(self._put_aside, newest))
     self._latest = None
     return 0, like, {}
 
-  def _read_together(self, target: dict[str, Any], step: int) -> tuple[dict[str, Any], str | None]:
-    """As `_read`, and what is damaged about the checkpoint, as far as any process sees."""
-    found: dict[str, Any] = {}
+  def _read_together(
+    self, target: dict[str, Any], step: int
+  ) -> tuple[dict[str, Any], dict[str, Any], str | None]:
+    """The tree and metadata of a checkpoint, and any process's sentence about damage to it."""
+    tree: dict[str, Any] = {}
+    metadata: dict[str, Any] = {}
+
+    def read_metadata() -> None:
+      metadata.update(checkpoint_files.read_metadata(self._folder / str(step), PARTS)[0])
 
     def damage(read: Callable[[], Any]) -> str | None:
       try:
         read()
-      except DamagedError as problem:
-        return str(problem)
+      except DamagedError as error:
+        return str(error)
       return None
 
-    for read in (  # Orbax has the processes wait for one another in the second: all must come to it
-      lambda: _about(self._folder / str(step)),
-      lambda: found.update(self._read(target, step)),
-    ):
-      if problem := next(filter(None, processes.all_gather(functools.partial(damage, read))), None):
-        return found, problem
-    return found, None
+    # In the second, Orbax has the processes wait for one another: all must come to it, or none.
+    for read in (read_metadata, lambda: tree.update(self._read(target, step))):
+      sentences = processes.all_gather(functools.partial(damage, read))
+      if sentence := next(filter(None, sentences), None):
+        return tree, metadata, sentence
+    return tree, metadata, None
 
   def _put_aside(self, step: int) -> None:
     """Renames a damaged checkpoint, so that training goes on before it and nothing is lost."""
@@ -195,8 +195,8 @@ class Checkpoints:
     (self._folder / str(step)).rename(self._folder.with_name(free))
 
   def _read(self, target: dict[str, Any], step: int) -> dict[str, Any]:
-    """The parts of a checkpoint, of the members and shapes that `target` has, and its `about`."""
-    tree, about = _load(self._folder / str(step), PARTS)
+    """The tree of a checkpoint that has the members and shapes of `target`."""
+    tree, _ = checkpoint_files.read(self._folder / str(step), PARTS)
     if jax.tree.map(np.shape, tree) != jax.tree.map(np.shape, target):
       raise InputError(
         f"the checkpoints in {self._folder} are of another network or population; "
@@ -208,39 +208,36 @@ class Checkpoints:
         f"the checkpoints in {self._folder} are of members {_listed(theirs)}, this run wants "
         f"{_listed(ours)}; move the run's folder away"
       )
-    return {**tree, "about": about}
+    return tree
 
   def close(self) -> None:
-    """Ends Orbax's threads. What could not be written has been told by `wait`."""
+    """Ends Orbax's threads; `wait` has raised what could not be written."""
     if self._checkpointer is not None:
-      with contextlib.suppress(Exception):  # told again
+      with contextlib.suppress(Exception):  # raised again
         self._checkpointer.close()
 
 
 def silence_orbax() -> None:
-  """Silences what Orbax and TensorStore say of failures, on pages and from threads of their own.
+  """Silences the reports that Orbax and TensorStore print of failures, also from other threads.
 
-  For programs: each failure is raised as well, and told in a sentence. Of several arrays that
-  cannot be read Orbax raises one and drops the others, which asyncio tells when they are collected.
+  For programs: each failure is raised as well, and reported in a sentence. Of several arrays that
+  cannot be read Orbax raises one error and drops the others, which asyncio reports when they are
+  collected.
   """
   for name in ("absl", "asyncio"):
     logging.getLogger(name).setLevel(logging.CRITICAL)
 
-  def tell_main_thread_only(failure: Any) -> None:
+  def report_main_thread_only(failure: Any) -> None:
     if threading.current_thread() is threading.main_thread():
       sys.__unraisablehook__(failure)
 
-  sys.unraisablehook = tell_main_thread_only
-
-
-class DamagedError(Exception):
-  """A checkpoint cannot be read, or is not what was written."""
+  sys.unraisablehook = report_main_thread_only
 
 
 def steps(folder: Path) -> list[int]:
   """The steps of the complete checkpoints in a folder, ascending; empty if there is no folder.
 
-  Only names are read: what Orbax has not finished has another one.
+  Only names are read: Orbax gives unfinished checkpoints other names.
   """
   if not folder.is_dir():
     return []
@@ -254,88 +251,28 @@ def load_arrays(
 
   Args:
     folder: of one training's checkpoints.
-    step: which one.
-    parts: of the tree, to be loaded; others are left.
+    step: of the checkpoint.
+    parts: of the tree that are loaded.
 
   Returns:
-    `(step, tree, metadata)`, the metadata being what was saved with it.
+    `(step, tree, metadata)`, the metadata being what was saved beside the arrays.
 
   Raises:
-    InputError: there is no complete checkpoint in the folder, none of this step, or it is damaged.
+    InputError: there is no complete checkpoint in the folder, none of this step, it is damaged, or
+      another version of sr_jax wrote it without one of the parts.
   """
-  there = steps(folder)
-  if not there:
+  saved = steps(folder)
+  if not saved:
     raise InputError(f"{folder} holds no complete checkpoint")
-  step = there[-1] if step is None else step
-  if step not in there:
-    raise InputError(f"{folder} holds no step {step}; there are {', '.join(map(str, there))}")
+  step = saved[-1] if step is None else step
+  if step not in saved:
+    raise InputError(f"{folder} holds no step {step}; there are {', '.join(map(str, saved))}")
   try:
-    return step, *_load(folder / str(step), parts)
-  except DamagedError as problem:
-    others = [str(other) for other in there if other != step]
-    too = f"; step {', '.join(others)} is there too" if others else ""
-    raise InputError(f"{problem}{too}") from problem
-
-
-def _about(checkpoint: Path) -> tuple[dict[str, Any], Any]:
-  """What was saved beside the arrays, and the tree of their shapes and types.
-
-  Raises:
-    DamagedError: they cannot be read.
-  """
-  try:
-    found = ocp.metadata(checkpoint.absolute())
-  except Exception as error:  # Orbax and TensorStore raise many kinds for damaged files
-    raise _damaged(checkpoint, _in_short(error)) from error
-  about, tree = found.custom_metadata, found.metadata  # nothing where Orbax cannot read them
-  if not about or not tree or not {*PARTS} <= tree.keys():
-    raise _damaged(checkpoint, "its metadata cannot be read")
-  seal = about.pop(SEAL, None)
-  if _sealed(about)[SEAL] != seal:
-    raise _damaged(checkpoint, "its metadata is not what was written")
-  return about, tree
-
-
-def _load(checkpoint: Path, parts: Sequence[str]) -> tuple[dict[str, Any], dict[str, Any]]:
-  """Some parts of a checkpoint as NumPy arrays, each what was written, and its metadata.
-
-  Raises:
-    DamagedError: it cannot be read, or an array is another one.
-  """
-  about, shapes = _about(checkpoint)
-  wanted = {
-    part: jax.tree.map(
-      lambda leaf, asked=part in parts: (
-        np.empty(leaf.shape, leaf.dtype) if asked else ocp.PLACEHOLDER
-      ),
-      tree,
-    )
-    for part, tree in shapes.items()
-  }
-  try:
-    tree = ocp.load(checkpoint.absolute(), wanted)
-  except Exception as error:  # as in `_about`
-    raise _damaged(checkpoint, _in_short(error)) from error
-  tree = {part: tree[part] for part in parts}
-  found = _digests(tree)
-  written = {k: v for k, v in about.get(DIGESTS, {}).items() if k.partition("/")[0] in parts}
-  if odd := sorted(name for name in written.keys() | found if written.get(name) != found.get(name)):
-    raise _damaged(checkpoint, f"{odd[0]} is not what was written")
-  return tree, about
-
-
-def _damaged(checkpoint: Path, reason: str) -> DamagedError:
-  return DamagedError(f"the checkpoint {checkpoint} is damaged ({reason})")
-
-
-def _in_short(error: Exception) -> str:
-  return " ".join(f"{type(error).__name__}: {str(error)[:100]}".split())
-
-
-def _sealed(about: dict[str, Any]) -> dict[str, Any]:
-  """Metadata with a digest of itself."""
-  text = json.dumps(about, sort_keys=True)
-  return {**about, SEAL: hashlib.sha256(text.encode()).hexdigest()}
+    return step, *checkpoint_files.read(folder / str(step), parts)
+  except DamagedError as error:
+    others = [str(other) for other in saved if other != step]
+    alternatives = f"; step {', '.join(others)} is there too" if others else ""
+    raise InputError(f"{error}{alternatives}") from error
 
 
 def _listed(members: dict[str, Any]) -> str:
@@ -344,16 +281,4 @@ def _listed(members: dict[str, Any]) -> str:
 
 
 def _tree(state: State, members: Members) -> dict[str, Any]:
-  return serialization.to_state_dict(
-    {"params": state.params, "adam": state.adam, "members": members}
-  )
-
-
-def _digests(tree: dict[str, Any]) -> dict[str, str]:
-  """A digest of every array, its type and shape included, by its path in the tree."""
-  found = {}
-  for name, array in flatten_dict(tree, sep="/").items():
-    hashed = hashlib.sha256(f"{array.dtype.str} {array.shape}".encode())
-    hashed.update(np.ascontiguousarray(array).tobytes())
-    found[name] = hashed.hexdigest()
-  return found
+  return serialization.to_state_dict({**state._asdict(), "members": members})

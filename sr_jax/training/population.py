@@ -45,11 +45,11 @@ class State(NamedTuple):
 
   Attributes:
     params: the network's parameters.
-    adam: Adam's moments and step count (and the empty state of clipping).
+    opt_state: Adam's moments and step count (and the empty state of clipping).
   """
 
   params: Any
-  adam: Any
+  opt_state: Any
 
 
 class Population(NamedTuple):
@@ -144,13 +144,13 @@ def make_train_steps(
     lr, hr = cut(store, _share_of(crops, share), patch, network.scale)
     local = jax.lax.pcast(state.params, DATA, to="varying")
     value, gradient = jax.lax.pmean(jax.value_and_grad(loss)(local, lr, hr), DATA)
-    update, adam = ADAM.update(gradient, state.adam)
+    update, opt_state = ADAM.update(gradient, state.opt_state)
     rate = learning_rate(member.learning_rate, step, steps)
     params = {
       name: jax.tree.map(lambda p, u, own=rate * relative[name]: p - own * u, layer, update[name])
       for name, layer in state.params.items()
     }
-    return State(params, adam), total + value
+    return State(params, opt_state), total + value
 
   def one(
     member: tuple[State, Members, Array | None],

@@ -21,7 +21,7 @@ from sr_jax.inspect_checkpoint.dead import dead_units
 from sr_jax.networks import ESPCN, FSRCNN, SRCNN, HRNetwork, LRNetwork
 from sr_jax.operators.conversion import lr_to_deconv
 from sr_jax.report import figures
-from sr_jax.training import checkpoints
+from sr_jax.training import checkpoint_files
 
 ROOT = Path(__file__).parents[2]
 STEPS = 30
@@ -60,9 +60,9 @@ def planted(run_dir, tmp_path):
     tree["params"][layer]["bias"][1, unit] = -1
   tree["params"]["last"]["kernel"][1, 0, 0, 0, 0] += 100
   shutil.rmtree(checkpoint)
-  del metadata[checkpoints.SEAL]
-  metadata |= {checkpoints.DIGESTS: checkpoints._digests(tree)}
-  ocp.save(checkpoint, tree, custom_metadata=checkpoints._sealed(metadata))
+  del metadata[checkpoint_files.SEAL]
+  metadata |= {checkpoint_files.DIGESTS: checkpoint_files.digests(tree)}
+  ocp.save(checkpoint, tree, custom_metadata=checkpoint_files.sealed(metadata))
   return copy
 
 

@@ -13,7 +13,8 @@ from orbax.checkpoint import v1 as ocp
 from sr_jax.config import InputError
 from sr_jax.networks import LRNetwork
 from sr_jax.training import population, sharding
-from sr_jax.training.checkpoints import Checkpoints, _sealed, load_arrays, steps
+from sr_jax.training.checkpoint_files import DIGESTS, digests, sealed
+from sr_jax.training.checkpoints import Checkpoints, load_arrays, steps
 
 ROOT = Path(__file__).parents[2]
 NETWORK = LRNetwork(features=4, depth=1)
@@ -140,7 +141,7 @@ def flipped(saved, tmp_path):
   kernel.view(np.uint32).reshape(-1)[5] ^= 1 << 22
   shutil.rmtree(folder / "3")
   with ocp.training.Checkpointer(folder) as checkpointer:
-    checkpointer.save(step, tree, custom_metadata=_sealed(metadata))
+    checkpointer.save(step, tree, custom_metadata=sealed(metadata))
   return folder
 
 
@@ -230,6 +231,27 @@ def test_a_flip_in_the_files_never_passes_as_good(saved, tmp_path):
   found = run.stdout.split()
   assert len(found) == 12
   assert set(found) == {"refused", "same"}
+
+
+def test_a_checkpoint_of_another_version_gives_its_parameters_but_is_not_continued(saved, tmp_path):
+  _, tree, metadata = load_arrays(saved)
+  tree["adam"] = tree.pop("opt_state")
+  with ocp.training.Checkpointer(tmp_path) as checkpointer:
+    checkpointer.save(3, tree, custom_metadata=sealed({**metadata, DIGESTS: digests(tree)}))
+  step, loaded, _ = load_arrays(tmp_path, parts=("params", "members"))
+  assert step == 3
+  assert_same(loaded, {"params": tree["params"], "members": tree["members"]})
+  says = (
+    r"/3 was made by another version of sr_jax, which saved no opt_state; move the run's folder"
+  )
+  with pytest.raises(InputError, match=says):
+    load_arrays(tmp_path)
+  for on_corrupt in ("stop", "previous"):
+    checkpoints = Checkpoints(tmp_path, 2)
+    with pytest.raises(InputError, match=says):
+      checkpoints.restore(*fresh(), on_corrupt)
+    checkpoints.close()
+  assert steps(tmp_path) == [3]
 
 
 def test_a_folder_without_a_checkpoint_is_named(tmp_path):
