@@ -19,17 +19,21 @@ from jaxtyping import Array, Float32, Int32, PRNGKeyArray
 from sr_jax.data.patches import Crops, HostOrDevice, Store, cut, draw
 from sr_jax.networks import Network, squared_error
 from sr_jax.operators.conv import DEFAULT, Computation, computing
-from sr_jax.training.sharding import DATA, each_member, one_by_one, shard_members
+from sr_jax.runtime import preemption
+from sr_jax.training.sharding import DATA, MEMBER, each_member, one_by_one, shard_members
+
+Loss = Callable[[Any, Any, Array, Any], Array]
 
 # Clipping only cuts early spikes, after which all ReLUs of a layer may be dead for good.
 ADAM = optax.chain(optax.clip_by_global_norm(0.05), optax.scale_by_adam(b1=0.9, b2=0.999, eps=1e-8))
 WARMUP = 0.1  # of all steps
 BLOCK = 20  # steps, see `_repeat`
+DISPATCH = 100  # steps, see `train`
 INITIALISATION, BATCHES = 0, 1  # the two uses of a seed
 
 
 class Members(NamedTuple):
-  """Who is in a population; arrays of equal length.
+  """The members of a population; arrays of equal length.
 
   Attributes:
     seed: sets the initialisation (with the arm's name) and the batches (alone).
@@ -98,13 +102,23 @@ def initialise(network: Network, arm_name: str, members: Members, mesh: Mesh) ->
 
 @functools.lru_cache(maxsize=16)
 def _make_initialise(network: Network, mesh: Mesh) -> Callable:
-  def one(member: Members, name: Array) -> State:
+  def initialise_member(member: Members, name: Array) -> State:
     key = jax.random.fold_in(jax.random.key(member.seed), INITIALISATION)
     side = 8 + 2 * network.margin
-    params = network.init(jax.random.fold_in(key, name), jnp.zeros((1, side, side, 1)))["params"]
-    return State(params, ADAM.init(params))
+    return _fresh(
+      network.init(jax.random.fold_in(key, name), jnp.zeros((1, side, side, 1)))["params"]
+    )
 
-  return jax.jit(each_member(one, mesh))
+  return jax.jit(each_member(initialise_member, mesh))
+
+
+def start_from(params: Any, mesh: Mesh) -> State:
+  """State before the first step of members that start from these parameters."""
+  return jax.jit(each_member(_fresh, mesh))(shard_members(mesh, params))
+
+
+def _fresh(params: Any) -> State:
+  return State(params, ADAM.init(params))
 
 
 def no_losses(state: State) -> Array:
@@ -117,33 +131,55 @@ def no_losses(state: State) -> Array:
 def make_train_steps(
   network: Network, batch: int, patch: int, mesh: Mesh, computation: Computation = DEFAULT
 ) -> Callable:
-  """The training loop of a population, jitted once for a network, its batches and a mesh.
+  """`train_steps_on` the squared error over patches of photographs; the data is their `Store`.
+
+  Args:
+    network: of the population.
+    batch: patches in a batch, which the devices along the mesh's data axis share.
+    patch: side of a patch in LR pixels.
+    mesh: where the population is.
+    computation: of the convolutions.
+  """
+  share = batch // mesh.shape[DATA]
+
+  def loss(params: Any, member: Members, step: Array, store: Store) -> Array:
+    crops = draw(store, batch_key(member.seed, step), batch)
+    lr, hr = cut(store, _share_of(crops, share), patch, network.scale)
+    with computing(computation):
+      return squared_error(network, params, lr, hr)
+
+  return train_steps_on(loss, network, mesh)
+
+
+def train_steps_on(loss: Loss, network: Network, mesh: Mesh) -> Callable:
+  """The training loop of a population on any loss, jitted once for a network and a mesh.
 
   The numbers of the first and last step are arguments, so that one program serves any stretch of
   steps, any schedule length, and (populations being equally large) the search for a rate and the
   final training.
 
+  Args:
+    loss: `loss(params, member, step, data)` of one member at one step, on this device's part of the
+      batch.
+    network: of the population.
+    mesh: where the population is.
+
   Returns:
-    `train_steps(state, members, store, start, stop, steps, losses=None) -> (state, losses)`: trains
+    `train_steps(state, members, data, start, stop, steps, losses=None) -> (state, losses)`: trains
     every member for the steps from `start` up to `stop` of a schedule of `steps`, and adds each
     step's loss to those of its member, in the order of the steps, so that their sum does not depend
-    on how a stretch is cut; None is a sum of nothing. `state` is donated.
+    on how a stretch is cut; None is a sum of nothing. `members` are `Members`, or another tuple
+    that has their `learning_rate` and what the loss needs. `state` is donated.
   """
-  share = batch // mesh.shape[DATA]
   relative = {layer.name: layer.rate for layer in network.layers}
 
-  def loss(params: Any, lr: Array, hr: Array) -> Array:
-    with computing(computation):
-      return squared_error(network, params, lr, hr)
-
   def train_step(
-    step: Array, carry: tuple[State, Array], member: Members, store: Store, steps: Array
+    step: Array, carry: tuple[State, Array], member: Any, data: Any, steps: Array
   ) -> tuple[State, Array]:
     state, total = carry
-    crops = draw(store, batch_key(member.seed, step), batch)
-    lr, hr = cut(store, _share_of(crops, share), patch, network.scale)
-    local = jax.lax.pcast(state.params, DATA, to="varying")
-    value, gradient = jax.lax.pmean(jax.value_and_grad(loss)(local, lr, hr), DATA)
+    # Gradients of convolutions need all of their inputs to vary alike over the mesh.
+    local = jax.lax.pcast((state.params, member), DATA, to="varying")
+    value, gradient = jax.lax.pmean(jax.value_and_grad(loss)(*local, step, data), DATA)
     update, opt_state = ADAM.update(gradient, state.opt_state)
     rate = learning_rate(member.learning_rate, step, steps)
     params = {
@@ -152,31 +188,42 @@ def make_train_steps(
     }
     return State(params, opt_state), total + value
 
-  def one(
-    member: tuple[State, Members, Array | None],
-    store: Store,
-    start: Array,
-    stop: Array,
-    steps: Array,
+  def train_member(
+    carry: tuple[State, Any, Array | None], data: Any, start: Array, stop: Array, steps: Array
   ) -> tuple[State, Array]:
-    state, who, losses = member
-    body = functools.partial(train_step, member=who, store=store, steps=steps)
-    nothing = who.learning_rate * 0  # rather than 0.0: sharded as the member is
-    before = nothing if losses is None else losses
+    state, member, losses = carry
+    data = jax.lax.pcast(data, (MEMBER, DATA), to="varying")
+    body = functools.partial(train_step, member=member, data=data, steps=steps)
+    zero = member.learning_rate * 0  # rather than 0.0: sharded as the member is
+    before = zero if losses is None else losses
     return _repeat(body, start, stop, (state, before), one_by_one(mesh))
 
   def train_steps(
     state: State,
-    members: Members,
-    store: Store,
+    members: Any,
+    data: Any,
     start: Array,
     stop: Array,
     steps: Array,
     losses: Array | None = None,
   ) -> tuple[State, Array]:
-    return each_member(one, mesh)((state, members, losses), store, start, stop, steps)
+    return each_member(train_member, mesh)((state, members, losses), data, start, stop, steps)
 
   return jax.jit(train_steps, donate_argnums=0)
+
+
+def train(train_steps: Callable, state: State, members: Any, data: Any, steps: int) -> State:
+  """Trains a whole schedule without a log or checkpoints, as `training.loop` does with both.
+
+  Raises:
+    Interrupted: a signal asked to stop; it is obeyed every `DISPATCH` steps.
+  """
+  for start in range(0, steps, DISPATCH):
+    preemption.raise_if_requested()
+    stop = min(steps, start + DISPATCH)
+    state, losses = train_steps(state, members, data, start, stop, steps)
+    jax.block_until_ready(losses)
+  return state
 
 
 def _repeat(body: Callable, start: Array, stop: Array, carry: Any, on_cpu: bool) -> Any:
