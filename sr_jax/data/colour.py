@@ -14,7 +14,7 @@ FROM_YCBCR = np.linalg.inv(TO_YCBCR)
 
 
 def luminance(pixels: UInt8[np.ndarray, "h w *c"]) -> UInt8[np.ndarray, "h w"]:
-  """Y = round(16 + (65.481 R + 128.553 G + 24.966 B) / 255) of RGB; a gray image as it is."""
+  """Y = round(16 + (65.481 R + 128.553 G + 24.966 B) / 255) of RGB; gray is returned unchanged."""
   if pixels.ndim == 2:
     return pixels
   return np.floor(unrounded_luminance(pixels) + 0.5).astype(np.uint8)
@@ -31,9 +31,9 @@ def to_ycbcr(rgb: Real[np.ndarray, "h w 3"]) -> Float[np.ndarray, "h w 3"]:
 
 
 def from_ycbcr(ycbcr: Float[np.ndarray, "h w 3"]) -> Float[np.ndarray, "h w 3"]:
-  """RGB in 0..255 of `to_ycbcr`, in double precision; not rounded, and not clipped where beyond.
+  """RGB from what `to_ycbcr` gives, in double precision, neither rounded nor clipped to 0..255.
 
-  A pixel's bits depend on that pixel alone, which those of a matrix product need not.
+  Each pixel is computed by itself: the bits of a matrix product may depend on its neighbours.
   """
   y, cb, cr = np.moveaxis(ycbcr - OFFSETS, 2, 0)
   return np.stack([row[0] * y + row[1] * cb + row[2] * cr for row in FROM_YCBCR], axis=2)

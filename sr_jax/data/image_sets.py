@@ -1,8 +1,8 @@
 """Image sets through TensorFlow Datasets (TFDS), without TensorFlow.
 
-A user's own folders are prepared once, losslessly, into array_record files; those, and sets of
-TFDS's catalogue that are prepared already, are read with random access. Import this module only
-where it is needed: TFDS takes a second to import, and a machine may be without it.
+A user's own folders are prepared once, without loss, as array_record files. These, and prepared
+sets of TFDS's catalogue, are read with random access. Import this module only where it is needed:
+TFDS takes a second to import and may not be installed.
 """
 
 import contextlib
@@ -22,7 +22,7 @@ from PIL import Image
 
 from sr_jax.config import InputError
 from sr_jax.data.images import read_luminance, read_pixels
-from sr_jax.data.luminance_cache import Item, in_parallel, short_names, stamp_of
+from sr_jax.data.luminance_cache import Item, file_stamp, map_in_threads, short_names
 
 FORMAT = "array_record"  # which is read without TensorFlow
 EXIF_ORIENTATION = 0x0112
@@ -30,7 +30,7 @@ EXIF_ORIENTATION = 0x0112
 
 @dataclasses.dataclass(eq=False)
 class Folders(tfds.core.BuilderConfig):
-  """A set made of folders.
+  """The configuration of a set that is made from folders.
 
   Attributes:
     files: the image files of each split.
@@ -40,7 +40,7 @@ class Folders(tfds.core.BuilderConfig):
 
 
 class ImageSet(tfds.core.GeneratorBasedBuilder):
-  """Photographs of a user's own folders, no pixel changed."""
+  """The photographs of a user's own folders, with unchanged pixels."""
 
   VERSION = tfds.core.Version("1.0.0")
 
@@ -59,23 +59,23 @@ class ImageSet(tfds.core.GeneratorBasedBuilder):
     return {split: self._generate_examples(paths) for split, paths in files.items()}
 
   def _generate_examples(self, paths: Sequence[Path]) -> Iterator[tuple[int, dict[str, Any]]]:
-    for i, image in enumerate(in_parallel(_encoded, paths, "Preparing photographs")):
+    for i, image in enumerate(map_in_threads(_encode, paths, "Preparing photographs")):
       yield i, {"image": BytesIO(image), "name": paths[i].stem}
 
 
 def _listing(files: Mapping[str, Sequence[Path]]) -> dict[str, list[Any]]:
-  """What tells whether files have changed since: name, size and time of each, by split."""
+  """Name, size and time of every file by split, to notice later changes."""
   return {
     split: [[path.name, path.stat().st_size, path.stat().st_mtime_ns] for path in paths]
     for split, paths in files.items()
   }
 
 
-def _encoded(path: Path) -> bytes:
-  """The file's bytes if all programs see the same 8-bit gray or RGB in them, else a PNG of it.
+def _encode(path: Path) -> bytes:
+  """The file's own bytes if every program reads the same 8-bit gray or RGB from them, else a PNG.
 
   Raises:
-    InputError: the file is no image, or damaged.
+    InputError: the file is not an image or is damaged.
   """
   pixels = read_pixels(path)
   with Image.open(path) as image:
@@ -90,13 +90,13 @@ def _encoded(path: Path) -> bytes:
 def own_set(
   name: str, files: Mapping[str, Sequence[Path]], data_dir: Path
 ) -> dict[str, list[Item]]:
-  """The images of a user's own set, by split; prepares the set if that was not done yet.
+  """The images of a user's own set by split; prepares the set the first time.
 
-  Two processes may prepare at once: both work, and the first to finish serves both.
+  Two processes may prepare it at once: the first to finish serves both.
 
   Args:
     name: of the set.
-    files: its image files by split; may be empty if it is prepared.
+    files: its image files by split; may be empty for a prepared set.
     data_dir: TFDS's folder of prepared sets.
 
   Raises:
@@ -104,25 +104,25 @@ def own_set(
       prepared set is damaged.
   """
   folder = data_dir / "image_set" / name / str(ImageSet.VERSION)
-  with _readable(f"tfds:{name}", folder):
+  with _explain_read_errors(f"tfds:{name}", folder):
     builder = _prepare(name, files, data_dir)
-    listed = builder.info.metadata["listing"]
-  if files and listed != _listing(files):
+    listing = builder.info.metadata["listing"]
+  if files and listing != _listing(files):
     raise InputError(
       f"the files of tfds:{name} are not those it was prepared from; remove {folder} to prepare it "
       "again"
     )
-  names = {split: short_names([file for file, _, _ in rows]) for split, rows in listed.items()}
+  names = {split: short_names([file for file, _, _ in rows]) for split, rows in listing.items()}
   return _items(builder, f"tfds:{name}", "image", names)
 
 
 def _prepare(name: str, files: Mapping[str, Sequence[Path]], data_dir: Path) -> ImageSet:
-  """The builder of a user's own set, prepared by this process or by another."""
+  """The builder of a user's own set, once this process or another has prepared the set."""
   verbosity = logging.get_verbosity()
-  logging.set_verbosity(logging.ERROR)  # TFDS warns of every config that is not in a fixed list
+  logging.set_verbosity(logging.ERROR)  # TFDS warns of configs that it does not list
   try:
     config = Folders(name=name, files=files)
-    tfds.disable_progress_bar()  # there is one of ours
+    tfds.disable_progress_bar()  # `map_in_threads` shows one
     builder = ImageSet(data_dir=data_dir, config=config, file_format=FORMAT)
     if builder.is_prepared():
       return builder
@@ -138,11 +138,11 @@ def _prepare(name: str, files: Mapping[str, Sequence[Path]], data_dir: Path) -> 
 
 
 @contextlib.contextmanager
-def _readable(source: str, folder: Path) -> Iterator[None]:
-  """Says in one sentence what TFDS raises on a prepared set that is damaged, or not array_record.
+def _explain_read_errors(source: str, folder: Path) -> Iterator[None]:
+  """Turns what TFDS raises on a set that is damaged or not array_record into an InputError.
 
   Raises:
-    InputError: with the folder to remove.
+    InputError: names the folder to remove.
   """
   try:
     yield
@@ -159,12 +159,12 @@ def catalogue_set(name: str, folder: Path) -> dict[str, list[Item]]:
 
   Args:
     name: of the set, as "div2k/bicubic_x2".
-    folder: where its dataset_info.json lies.
+    folder: where its dataset_info.json is.
 
   Raises:
     InputError: it cannot be read without TensorFlow, or has no feature that is an image.
   """
-  with _readable(f"tfds:{name}", folder):
+  with _explain_read_errors(f"tfds:{name}", folder):
     builder = tfds.builder_from_directory(folder)
   images = _image_features(builder)
   feature = next((key for key in ("hr", "image", *images) if key in images), None)
@@ -183,30 +183,32 @@ def _image_features(builder: tfds.core.DatasetBuilder) -> list[str]:
 def _items(
   builder: tfds.core.DatasetBuilder, source: str, feature: str, names: Mapping[str, Sequence[str]]
 ) -> dict[str, list[Item]]:
-  """What reads each image of a prepared set; images without a name are called by their number.
+  """The images of a prepared set by split; `names` is empty if they are only numbered.
 
   Raises:
-    InputError: as `_readable`.
+    InputError: as `_explain_read_errors`.
   """
   folder = Path(builder.data_path)
   undecoded = {key: tfds.decode.SkipDecoding() for key in _image_features(builder)}
-  with _readable(source, folder):
+  with _explain_read_errors(source, folder):
     records = {
       split: builder.as_data_source(split, decoders=undecoded) for split in builder.info.splits
     }
     sizes = {split: len(images) for split, images in records.items()}
-  stamp = stamp_of(folder / "dataset_info.json")
+  stamp = file_stamp(folder / "dataset_info.json")
 
   def item(split: str, i: int) -> Item:
     name = names[split][i] if split in names else f"{split}-{i}"
     where = f"image {name} of {source}"
-    read = functools.partial(_read, records[split], i, feature, where)
+    read = functools.partial(_read_record, records[split], i, feature, where)
     return Item(name, where, f"{folder.resolve()} {split} {i}", stamp, read)
 
   return {split: [item(split, i) for i in range(sizes[split])] for split in records}
 
 
-def _read(records: Sequence[Any], i: int, feature: str, where: str) -> UInt8[np.ndarray, "h w"]:
+def _read_record(
+  records: Sequence[Any], i: int, feature: str, where: str
+) -> UInt8[np.ndarray, "h w"]:
   try:
     encoded = records[i][feature]
   except (IndexError, OSError, RuntimeError, ValueError) as error:

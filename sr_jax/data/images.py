@@ -1,4 +1,4 @@
-"""Image files as the field reads them: 8-bit luminance of any file, and its low-resolution pair."""
+"""Reads 8-bit luminance from image files and makes HR and LR pairs."""
 
 import dataclasses
 import hashlib
@@ -23,8 +23,8 @@ class Photo:
   Attributes:
     name: file name without suffix.
     hr: 8-bit luminance, sides cropped to multiples of the scale.
-    lr: `hr / 255` shrunk by the scale, in floating point (protocol A does not round it).
-    digest: of the whole luminance, before it was cropped.
+    lr: `hr / 255` downscaled by the scale, in floating point (protocol A does not round it).
+    digest: of the whole luminance, before cropping.
   """
 
   name: str
@@ -34,18 +34,18 @@ class Photo:
 
 
 def make_photo(name: str, luminance: UInt8[np.ndarray, "h w"], scale: int) -> Photo:
-  """Crops luminance to multiples of the scale and shrinks it with MATLAB's bicubic."""
+  """Crops luminance to multiples of the scale and downscales it with MATLAB's bicubic."""
   height, width = (side - side % scale for side in luminance.shape)
   hr = luminance[:height, :width]
   lr = imresize(hr / 255.0, 1 / scale).astype(np.float32)
-  return Photo(name, hr, lr, digest_of(luminance))
+  return Photo(name, hr, lr, pixel_digest(luminance))
 
 
 def images_in(folder: Path) -> list[Path]:
-  """The image files of a folder, by name.
+  """The image files of a folder, sorted by name.
 
   Raises:
-    InputError: it is missing or holds none, or one is a symbolic link to outside of it.
+    InputError: it is missing, holds no image, or holds a symbolic link to an image elsewhere.
   """
   if not folder.is_dir():
     raise InputError(f"there is no folder {folder}")
@@ -57,42 +57,42 @@ def images_in(folder: Path) -> list[Path]:
   if not files:
     raise InputError(f"{folder} holds no image, that is no file ending in {', '.join(SUFFIXES)}")
   for path in files:
-    refuse_link_out(path)
+    refuse_outside_link(path)
   return files
 
 
-def refuse_link_out(path: Path) -> None:
-  """Keeps to a folder what is in it.
+def refuse_outside_link(path: Path) -> None:
+  """Refuses a symbolic link that leaves its folder.
 
   Raises:
-    InputError: the path is a symbolic link to outside of its folder.
+    InputError: the path is such a link.
   """
   if path.is_symlink() and path.resolve().parent != path.parent.resolve():
     raise InputError(f"{path} is a symbolic link to outside of its folder; replace it by a copy")
 
 
-def digest_of(luminance: UInt8[np.ndarray, "h w"]) -> str:
-  """What tells images apart by their pixels: 32 hexadecimal digits of shape and luminance."""
+def pixel_digest(luminance: UInt8[np.ndarray, "h w"]) -> str:
+  """A hash of shape and luminance in 32 hexadecimal digits."""
   digest = hashlib.blake2b("{}x{}".format(*luminance.shape).encode(), digest_size=16)
   digest.update(np.ascontiguousarray(luminance).data)
   return digest.hexdigest()
 
 
 def decode(file: Path | BytesIO, name: str = "") -> Image.Image:
-  """Reads an image file whole, turned as its EXIF tag says.
+  """Decodes an image file, rotated as its EXIF tag says.
 
   Args:
     file: a path, or the file's contents.
     name: what an error calls it, where it is not the path.
 
   Raises:
-    InputError: the file is no image or is damaged.
+    InputError: the file is not an image or is damaged.
   """
   try:
     with Image.open(file) as opened:
       image = ImageOps.exif_transpose(opened)
       image.load()
-  except Exception as error:  # of damaged files Pillow raises whatever its parsers stumble over
+  except Exception as error:  # damaged files make Pillow's parsers raise any kind
     raise InputError(
       f"{name or file} cannot be read as an image ({error}); remove or replace it"
     ) from error
@@ -100,9 +100,9 @@ def decode(file: Path | BytesIO, name: str = "") -> Image.Image:
 
 
 def read_luminance(file: Path | BytesIO, name: str = "") -> UInt8[np.ndarray, "h w"]:
-  """Reads the 8-bit luminance of an image file of any mode, turned as its EXIF tag says.
+  """Reads the 8-bit luminance of an image file of any mode, rotated as its EXIF tag says.
 
-  Gray files are taken as they are; colour becomes Y of ITU-R BT.601 (16..235).
+  Gray files are not converted; colour becomes Y of ITU-R BT.601 (16..235).
 
   Args:
     file: a path, or the file's contents.
@@ -111,17 +111,16 @@ def read_luminance(file: Path | BytesIO, name: str = "") -> UInt8[np.ndarray, "h
   Raises:
     InputError: as `read_pixels`.
   """
-  pixels = read_pixels(file, name)
-  return pixels if pixels.ndim == 2 else luminance(pixels)
+  return luminance(read_pixels(file, name))
 
 
 def read_pixels(file: Path | BytesIO, name: str = "") -> UInt8[np.ndarray, "h w *c"]:
   """Reads an image file of any mode as 8-bit gray `(h, w)` or RGB `(h, w, 3)`.
 
-  16-bit gray is brought to 8 bits, transparency is ignored.
+  16-bit gray is rounded to 8 bits, transparency is ignored.
 
   Raises:
-    InputError: the file is no image, is damaged, or holds 32-bit pixels.
+    InputError: the file is not an image, is damaged, or holds 32-bit pixels.
   """
   image = decode(file, name)
   if image.mode in ("F", "I"):

@@ -1,4 +1,4 @@
-"""Decoding many images at once, and only once: their 8-bit luminance is kept in files."""
+"""Decodes images in threads, each image once: a cache of files keeps their 8-bit luminance."""
 
 import contextlib
 import dataclasses
@@ -18,20 +18,20 @@ from jaxtyping import UInt8
 from sr_jax.config import InputError
 from sr_jax.runtime.console import with_progress
 
-Given = TypeVar("Given")
-Made = TypeVar("Made")
-AT_ONCE = 64  # results that wait for their consumer, at most
+Input = TypeVar("Input")
+Output = TypeVar("Output")
+MAX_WAITING = 64  # results that wait for their consumer
 
 
 @dataclasses.dataclass(frozen=True)
 class Item:
-  """An image that has not been read yet.
+  """An image that is not read yet.
 
   Attributes:
-    name: what results call it.
-    where: what errors call it, as its path.
-    key: what no other image has.
-    stamp: changes whenever the image does; empty for one that is not worth caching.
+    name: its name in results.
+    where: its name in errors, as its path.
+    key: unique to this image.
+    stamp: changes whenever the image does; empty if the image is not to be cached.
     read: decodes its luminance.
   """
 
@@ -43,53 +43,53 @@ class Item:
 
 
 def short_names(files: Sequence[str]) -> list[str]:
-  """File names without suffix, unless two would then be called the same."""
+  """File names without suffix, except where two would then be equal."""
   stems = [Path(file).stem for file in files]
-  times = Counter(stems)
-  return [stem if times[stem] == 1 else file for stem, file in zip(stems, files, strict=True)]
+  counts = Counter(stems)
+  return [stem if counts[stem] == 1 else file for stem, file in zip(stems, files, strict=True)]
 
 
-def in_parallel(
-  work: Callable[[Given], Made], items: Sequence[Given], title: str
-) -> Iterator[Made]:
-  """Does `work` on all items in threads, results in order; decoding releases Python's lock."""
+def map_in_threads(
+  function: Callable[[Input], Output], items: Sequence[Input], title: str
+) -> Iterator[Output]:
+  """Yields `function` of every item, in order; decoding in threads releases Python's lock."""
   pool = ThreadPoolExecutor()
-  blocks = (items[i : i + AT_ONCE] for i in range(0, len(items), AT_ONCE))
+  blocks = (items[i : i + MAX_WAITING] for i in range(0, len(items), MAX_WAITING))
   try:
-    made = (one for block in blocks for one in pool.map(work, block))
-    yield from with_progress(made, len(items), title)
-  finally:  # also when a signal stops it
+    results = (result for block in blocks for result in pool.map(function, block))
+    yield from with_progress(results, len(items), title)
+  finally:  # also after a signal
     pool.shutdown(cancel_futures=True)
 
 
-def stamp_of(path: Path) -> str:
-  """Size and times of a file: none of its contents can change without them.
+def file_stamp(path: Path) -> str:
+  """Size and times of a file, which change whenever its contents do.
 
-  The time of the last change of the inode is among them, which nobody can set back.
+  They include the time of the inode's last change, which no program can set.
   """
   stat = path.stat()
   return f"{stat.st_size} {stat.st_mtime_ns} {stat.st_ctime_ns}"
 
 
 def fill(items: Sequence[Item], folder: Path) -> int:
-  """Decodes what the cache does not hold yet; a kill loses only the images at work.
+  """Decodes the images that the cache lacks; a kill loses only those being decoded.
 
   Returns:
-    the number of pixels of all items that are cached.
+    the number of pixels of all cached items.
 
   Raises:
     InputError: an image cannot be read, or the folder cannot be written.
   """
-  kept = [item for item in items if item.stamp]
-  missing = [item for item in kept if _header(item, folder) is None]
-  for _ in in_parallel(lambda item: read(item, folder).size, missing, "Decoding photographs"):
+  cached = [item for item in items if item.stamp]
+  missing = [item for item in cached if _header(item, folder) is None]
+  for _ in map_in_threads(lambda item: read(item, folder).size, missing, "Decoding photographs"):
     pass
-  shapes = [(_header(item, folder) or {"shape": (0, 0)})["shape"] for item in kept]
+  shapes = [(_header(item, folder) or {"shape": (0, 0)})["shape"] for item in cached]
   return sum(height * width for height, width in shapes)
 
 
 def read(item: Item, folder: Path) -> UInt8[np.ndarray, "h w"]:
-  """An image's luminance from its cache file, or decoded and cached.
+  """Reads an image's luminance from its cache file, or decodes the image and caches it.
 
   Raises:
     InputError: the image cannot be read, or the folder cannot be written.
@@ -97,7 +97,7 @@ def read(item: Item, folder: Path) -> UInt8[np.ndarray, "h w"]:
   if not item.stamp:
     return item.read()
   if (header := _header(item, folder)) is not None:
-    pixels = np.fromfile(_file(item, folder), np.uint8, offset=header["begins"])
+    pixels = np.fromfile(_cache_file(item, folder), np.uint8, offset=header["begins"])
     if pixels.size == np.prod(header["shape"]) and zlib.crc32(pixels.data) == header["crc32"]:
       return pixels.reshape(header["shape"])
   luminance = item.read()
@@ -105,36 +105,36 @@ def read(item: Item, folder: Path) -> UInt8[np.ndarray, "h w"]:
   return luminance
 
 
-def _file(item: Item, folder: Path) -> Path:
+def _cache_file(item: Item, folder: Path) -> Path:
   name = hashlib.blake2b(item.key.encode(), digest_size=16).hexdigest()
   return folder / "luminance" / name[:2] / name[2:]
 
 
 def _header(item: Item, folder: Path) -> dict[str, Any] | None:
-  """The first line of an image's cache file; None if there is none, or it is of another stamp."""
+  """The first line of an image's cache file; None without a file of the same stamp."""
   try:
-    with _file(item, folder).open("rb") as file:
+    with _cache_file(item, folder).open("rb") as file:
       header = json.loads(file.readline(1000))
       return {**header, "begins": file.tell()} if header["stamp"] == item.stamp else None
-  except (KeyError, OSError, TypeError, ValueError):  # none yet, or damaged
+  except (KeyError, OSError, TypeError, ValueError):  # no file yet, or a damaged one
     return None
 
 
 def _write(item: Item, folder: Path, luminance: UInt8[np.ndarray, "h w"]) -> None:
-  """Writes an image's cache file, which is at any moment the old one or the new one, whole."""
-  path = _file(item, folder)
+  """Replaces an image's cache file atomically."""
+  path = _cache_file(item, folder)
   luminance = np.ascontiguousarray(luminance)
   header = {"stamp": item.stamp, "shape": luminance.shape, "crc32": zlib.crc32(luminance.data)}
-  fresh = path.with_name(f"{path.name}.{uuid.uuid4().hex}.new")
+  new = path.with_name(f"{path.name}.{uuid.uuid4().hex}.new")
   try:
     path.parent.mkdir(parents=True, exist_ok=True)
-    with fresh.open("wb") as file:
+    with new.open("wb") as file:
       file.write(json.dumps(header).encode() + b"\n")
       file.write(luminance.data)
-    fresh.replace(path)
+    new.replace(path)
   except OSError as error:
     with contextlib.suppress(OSError):
-      fresh.unlink()
+      new.unlink()
     raise InputError(
       f"--data_dir: {folder} cannot be written ({error.strerror}); name another folder"
     ) from error

@@ -1,7 +1,7 @@
-"""Training patches, cut on the device: images stay resident, a batch is `f(key)`.
+"""Training patches, cut on the device from images that stay there: a batch is a function of a key.
 
-All images of a set lie end to end in one flat array, HR as uint8 and LR as float32, so that images
-of any size share one program. Every position at which a patch fits is equally likely.
+One flat array holds all images end to end, HR as uint8 and LR as float32, so that images of any
+size share one program. Every position at which a patch fits is equally likely.
 """
 
 import os
@@ -17,7 +17,7 @@ from sr_jax.config import InputError
 from sr_jax.data.images import Photo
 
 HostOrDevice = Array | np.ndarray
-ALIGNMENT = 64  # bytes; devices of a CPU take arrays that begin at multiples of it as they are
+ALIGNMENT = 64  # bytes: a CPU's devices share arrays that start at a multiple of it
 
 
 class Store(NamedTuple):
@@ -55,17 +55,17 @@ class Crops(NamedTuple):
 
 
 def make_store(photos: Sequence[Photo], patch: int) -> Store:
-  """Lays images end to end, as NumPy arrays; `jax.device_put` moves them to a device or mesh.
+  """Concatenates images into NumPy arrays; `jax.device_put` moves them to a device or mesh.
 
-  The devices of a CPU share these very arrays, so that a process has one copy of them; any other
-  device gets its own.
+  The devices of a CPU share these arrays, so that a process has one copy of them; any other device
+  gets its own.
 
   Args:
     photos: each at least `patch` LR pixels in both directions.
     patch: side of the patches to be cut, in LR pixels.
 
   Raises:
-    InputError: more pixels than 32-bit indices reach.
+    InputError: there are more pixels than 32-bit indices can address.
   """
   if (pixels := sum(photo.hr.size for photo in photos)) >= 2**32:
     raise InputError(
@@ -76,8 +76,8 @@ def make_store(photos: Sequence[Photo], patch: int) -> Store:
   columns = np.array([photo.lr.shape[1] - patch + 1 for photo in photos])
   rows = np.array([photo.lr.shape[0] - patch + 1 for photo in photos])
   return Store(
-    hr=_end_to_end([photo.hr for photo in photos]),
-    lr=_end_to_end([photo.lr for photo in photos]),
+    hr=_concatenate([photo.hr for photo in photos]),
+    lr=_concatenate([photo.lr for photo in photos]),
     lr_start=(np.cumsum(sizes) - sizes).astype(np.uint32),
     lr_width=np.array([photo.lr.shape[1] for photo in photos], np.int32),
     last_position=np.cumsum(rows * columns).astype(np.int32),
@@ -85,8 +85,8 @@ def make_store(photos: Sequence[Photo], patch: int) -> Store:
   )
 
 
-def _end_to_end(images: Sequence[np.ndarray]) -> np.ndarray:
-  """All pixels in one flat array; unless it is aligned, JAX copies it for every device of a CPU."""
+def _concatenate(images: Sequence[np.ndarray]) -> np.ndarray:
+  """All pixels in one flat array, aligned: else JAX copies it for every device of a CPU."""
   size = sum(image.nbytes for image in images)
   memory = np.empty(size + ALIGNMENT, np.uint8)
   begin = -memory.ctypes.data % ALIGNMENT
@@ -95,32 +95,32 @@ def _end_to_end(images: Sequence[np.ndarray]) -> np.ndarray:
 
 
 def device_memory(device: jax.Device) -> int:
-  """Bytes of memory that a device has; on CPU, the machine's."""
+  """The memory of a device in bytes; of a CPU device, the machine's."""
   limit = (device.memory_stats() or {}).get("bytes_limit")
   return limit or machine_memory()
 
 
 def machine_memory() -> int:
-  """Bytes of this machine's memory."""
+  """The memory of this machine in bytes."""
   return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
-def check_memory(store: Store, there: int) -> None:
-  """Refuses a store that does not fit `there` bytes, before it is put on a device.
+def check_memory(store: Store, memory: int) -> None:
+  """Refuses a store that does not fit a device's memory in bytes, before it is put there.
 
   Raises:
-    InputError: with the size needed and the size there is.
+    InputError: names the size needed and the size of the memory.
   """
   needed = sum(leaf.nbytes for leaf in jax.tree.leaves(store))
-  if needed > 0.8 * there:  # the rest is for the networks
+  if needed > 0.8 * memory:  # the rest is for the networks
     raise InputError(
-      f"the training images need {needed / 2**30:.2f} GiB and the device has {there / 2**30:.2f} "
+      f"the training images need {needed / 2**30:.2f} GiB and the device has {memory / 2**30:.2f} "
       "GiB, of which images may take 80 %; train on fewer images"
     )
 
 
 def draw(store: Store, key: PRNGKeyArray, batch: int) -> Crops:
-  """Draws patch positions uniformly, and symmetries."""
+  """Draws patch positions and symmetries, all equally likely."""
   key_position, key_symmetry = jax.random.split(key)
   position = jax.random.randint(key_position, (batch,), 0, store.last_position[-1])
   image = jnp.searchsorted(store.last_position, position, side="right").astype(jnp.int32)
@@ -148,7 +148,8 @@ def cut(
     patch * scale,
   )
   hr = hr.astype(jnp.float32) / 255
-  return _turn(lr, crops.symmetry)[..., None], _turn(hr, crops.symmetry)[..., None]
+  lr, hr = (_apply_symmetry(patches, crops.symmetry)[..., None] for patches in (lr, hr))
+  return lr, hr
 
 
 def _windows(
@@ -159,7 +160,7 @@ def _windows(
   column: HostOrDevice,
   side: int,
 ) -> Array:
-  """`(b, side, side)` windows of images that lie end to end."""
+  """`(b, side, side)` windows of images in a flat array."""
   corner = start + (row * width + column).astype(jnp.uint32)
   lines = jnp.arange(side)[None, :] * width[:, None]
   begin = corner[:, None] + lines.astype(jnp.uint32)
@@ -167,7 +168,7 @@ def _windows(
   return jax.vmap(one_row)(begin)
 
 
-def _turn(x: HostOrDevice, symmetry: Bool[HostOrDevice, "b 3"]) -> Array:
+def _apply_symmetry(x: HostOrDevice, symmetry: Bool[HostOrDevice, "b 3"]) -> Array:
   """Applies one of the 8 symmetries of the square to each `(side, side)` image."""
   swap, up_down, left_right = (symmetry[:, i, None, None] for i in range(3))
   x = jnp.where(swap, x.swapaxes(1, 2), x)
@@ -176,9 +177,9 @@ def _turn(x: HostOrDevice, symmetry: Bool[HostOrDevice, "b 3"]) -> Array:
 
 
 def fixed_crops(photos: Sequence[Photo], patch: int, per_image: int) -> Crops:
-  """The same `per_image` patches of every image in every run: what "training PSNR" is measured on.
+  """Positions of `per_image` patches an image, on which every run measures its training PSNR.
 
-  Unturned, on a grid of random offsets that depends on the images' sizes alone.
+  Neither rotated nor mirrored, at random offsets that depend on the images' sizes alone.
   """
   rng = np.random.default_rng(0)
   count = len(photos) * per_image

@@ -1,4 +1,4 @@
-"""What photographs are: the field's own sets, by their pixels, and copies of one another."""
+"""Recognises the field's own image sets by their pixels, and photographs that are in two sets."""
 
 import functools
 import itertools
@@ -20,29 +20,29 @@ ALIASES = {"b100": "bsd100", "bsds100": "bsd100"}  # under which BSD100 is passe
 # Correlation of two thumbnails' gradients from which they show one photograph. Among the 430
 # photographs of T91, BSD200, Set5, Set14, BSD100 and the sample the three true pairs that differ in
 # pixels have 0.966 and more, any other pair at most 0.574.
-SAME = 0.8
-SIDE = 16  # of a thumbnail
-SHOWN = 5  # pairs that a sentence names
+MIN_CORRELATION = 0.8
+THUMBNAIL_SIDE = 16
+MAX_PAIRS_NAMED = 5  # in a sentence
 
 
 def recognise(name: str, digests: Sequence[str]) -> str | None:
-  """Says whether a set is one of the field's and has its pixels; None if it is nobody's.
+  """A sentence on whether a set is one of the field's with its pixels; None for an unknown set.
 
   Args:
-    name: what the set calls itself.
-    digests: of all its photographs (`images.digest_of`).
+    name: of the set.
+    digests: of all its photographs (`images.pixel_digest`).
   """
-  found = {digest[:DIGITS] for digest in digests}
+  photographs = {digest[:DIGITS] for digest in digests}
   for known, genuine in _known_sets().items():
-    if found == genuine:
-      alias = "" if _plain(name) == _plain(known) else f" of {known}"
+    if photographs == genuine:
+      alias = "" if _normalise(name) == _normalise(known) else f" of {known}"
       return f"{name}: the genuine pixels{alias}."
   for known, genuine in _known_sets().items():
-    if _plain(name) == _plain(known):
+    if _normalise(name) == _normalise(known):
       return (
-        f"WARNING: {name}: NOT the genuine {known}: {len(found & genuine)} of its {len(digests)} "
-        f"photographs have the pixels of {known}'s {len(genuine)} (re-encoded, resized or "
-        "incomplete?); its scores do not compare with published ones."
+        f"WARNING: {name}: NOT the genuine {known}: {len(photographs & genuine)} of its "
+        f"{len(digests)} photographs have the pixels of {known}'s {len(genuine)} (re-encoded, "
+        "resized or incomplete?); its scores do not compare with published ones."
       )
   return None
 
@@ -55,43 +55,47 @@ def _known_sets() -> dict[str, frozenset[str]]:
   }
 
 
-def _plain(name: str) -> str:
-  plain = "".join(filter(str.isalnum, name.casefold()))
-  return ALIASES.get(plain, plain)
+def _normalise(name: str) -> str:
+  letters = "".join(filter(str.isalnum, name.casefold()))
+  return ALIASES.get(letters, letters)
 
 
-def copies(sets: Mapping[str, Sequence[Photo]]) -> dict[tuple[str, str], list[tuple[str, str]]]:
-  """Photographs that are in two sets, though resized, re-encoded or cropped a little.
+def find_copies(
+  sets: Mapping[str, Sequence[Photo]],
+) -> dict[tuple[str, str], list[tuple[str, str]]]:
+  """Finds photographs that are in two sets, even resized, re-encoded or cropped a little.
 
-  Within one set only equal pixels are found.
+  Within one set only equal pixels count.
 
   Returns:
     for each pair of sets (or of a set and itself) that share photographs, their names in both.
   """
-  found = {}
-  thumbnails = {name: _thumbnails(photos) for name, photos in sets.items()}
-  digests = {name: np.array([photo.digest for photo in some]) for name, some in sets.items()}
-  for one, other in itertools.combinations_with_replacement(sets, 2):
-    alike = thumbnails[one] @ thumbnails[other].T > SAME
-    equal = digests[one][:, None] == digests[other]  # also where a thumbnail shows nothing
-    same = np.argwhere(alike | equal).tolist()
-    named = [(sets[one][a].name, sets[other][b].name) for a, b in same]
-    if pairs := _twins(sets[one]) if one == other else named:
-      found[one, other] = pairs
-  return found
+  copies = {}
+  thumbnails = {name: np.array([_thumbnail(p.hr) for p in photos]) for name, photos in sets.items()}
+  digests = {name: np.array([p.digest for p in photos]) for name, photos in sets.items()}
+  for a, b in itertools.combinations_with_replacement(sets, 2):
+    if a == b:
+      pairs = _duplicates(sets[a])
+    else:
+      similar = thumbnails[a] @ thumbnails[b].T > MIN_CORRELATION
+      equal = digests[a][:, None] == digests[b]  # also where a thumbnail is flat
+      pairs = [(sets[a][i].name, sets[b][j].name) for i, j in np.argwhere(similar | equal).tolist()]
+    if pairs:
+      copies[a, b] = pairs
+  return copies
 
 
-def describe(shared: Mapping[tuple[str, str], Sequence[tuple[str, str]]]) -> list[str]:
-  """A sentence for each entry of `copies`."""
+def describe_copies(copies: Mapping[tuple[str, str], Sequence[tuple[str, str]]]) -> list[str]:
+  """A sentence for each entry of `find_copies`."""
   return [
-    f"{one} holds photographs twice: {_pairs(pairs)}."
-    if one == other
-    else f"{one} and {other} share photographs: {_pairs(pairs)}."
-    for (one, other), pairs in shared.items()
+    f"{a} holds photographs twice: {_list_pairs(pairs)}."
+    if a == b
+    else f"{a} and {b} share photographs: {_list_pairs(pairs)}."
+    for (a, b), pairs in copies.items()
   ]
 
 
-def _twins(photos: Sequence[Photo]) -> list[tuple[str, str]]:
+def _duplicates(photos: Sequence[Photo]) -> list[tuple[str, str]]:
   first: dict[str, str] = {}
   return [
     (first[photo.digest], photo.name)
@@ -100,18 +104,15 @@ def _twins(photos: Sequence[Photo]) -> list[tuple[str, str]]:
   ]
 
 
-def _pairs(pairs: Sequence[tuple[str, str]]) -> str:
-  shown = ", ".join(f"{a} = {b}" for a, b in pairs[:SHOWN])
-  return shown + (f" and {len(pairs) - SHOWN} more" if len(pairs) > SHOWN else "")
-
-
-def _thumbnails(photos: Sequence[Photo]) -> Float[np.ndarray, "n f"]:
-  return np.array([_thumbnail(photo.hr) for photo in photos])
+def _list_pairs(pairs: Sequence[tuple[str, str]]) -> str:
+  named = ", ".join(f"{a} = {b}" for a, b in pairs[:MAX_PAIRS_NAMED])
+  rest = len(pairs) - MAX_PAIRS_NAMED
+  return f"{named} and {rest} more" if rest > 0 else named
 
 
 def _thumbnail(luminance: UInt8[np.ndarray, "h w"]) -> Float[np.ndarray, " f"]:
-  """Gradients of a thumbnail, of norm 1; those of another photograph correlate little."""
-  small = Image.fromarray(luminance).resize((SIDE, SIDE), Image.Resampling.BOX)
+  """Gradients of a thumbnail, of norm 1; those of different photographs correlate little."""
+  small = Image.fromarray(luminance).resize((THUMBNAIL_SIDE,) * 2, Image.Resampling.BOX)
   pixels = np.asarray(small, np.float32)
   gradients = np.concatenate([np.diff(pixels, axis=axis).ravel() for axis in (0, 1)])
   return gradients / max(float(np.linalg.norm(gradients)), 1e-9)

@@ -26,8 +26,8 @@ def fill(folder, count, first=0):
   return f"folder:{folder}"
 
 
-def names(found):
-  return {part: {item.name for item in items} for part, items in found.sets.items()}
+def names(images):
+  return {part: {item.name for item in items} for part, items in images.sets.items()}
 
 
 def held_out(data, execution):
@@ -36,33 +36,33 @@ def held_out(data, execution):
 
 def test_a_folder_of_photographs_is_divided_by_their_names_alone(tmp_path, execution):
   source = fill(tmp_path / "photos", 40)
-  found = names(held_out(source, execution))
-  assert {part: len(some) for part, some in found.items()} == {
+  by_set = names(held_out(source, execution))
+  assert {part: len(items) for part, items in by_set.items()} == {
     "train": 32,
     "validation": 4,
     "test": 4,
   }
-  assert set.union(*found.values()) == {str(i) for i in range(40)}
-  other = fill(tmp_path / "elsewhere" / "copy", 40, first=0)
-  assert names(held_out(other, execution)) == found
+  assert set.union(*by_set.values()) == {str(i) for i in range(40)}
+  copy = fill(tmp_path / "elsewhere" / "copy", 40)
+  assert names(held_out(copy, execution)) == by_set
 
 
-def test_only_what_is_asked_of_a_folder_is_held_out(tmp_path, execution):
+def test_only_requested_splits_of_a_folder_are_held_out(tmp_path, execution):
   source = fill(tmp_path / "photos", 40)
   test, validation = fill(tmp_path / "mine", 3, first=50), fill(tmp_path / "held", 2, first=60)
-  found = find(source, HELD_OUT, [test], execution)
-  assert {part: len(items) for part, items in found.sets.items()} == {
+  images = find(source, HELD_OUT, [test], execution)
+  assert {part: len(items) for part, items in images.sets.items()} == {
     "train": 36,
     "validation": 4,
     "mine": 3,
   }
-  assert found.origin == {"train": "photos", "validation": "photos", "mine": "mine"}
-  found = find(source, validation, [test], execution)
-  assert [len(items) for items in found.sets.values()] == [40, 2, 3]
+  assert images.origin == {"train": "photos", "validation": "photos", "mine": "mine"}
+  images = find(source, validation, [test], execution)
+  assert [len(items) for items in images.sets.values()] == [40, 2, 3]
 
 
 def test_a_few_photographs_and_very_many_are_divided_sensibly(tmp_path, execution):
-  assert [len(some) for some in held_out(fill(tmp_path / "few", 5), execution).sets.values()] == [
+  assert [len(items) for items in held_out(fill(tmp_path / "few", 5), execution).sets.values()] == [
     1,
     2,
     2,
@@ -74,12 +74,12 @@ def test_a_few_photographs_and_very_many_are_divided_sensibly(tmp_path, executio
 def test_a_divided_folder_is_taken_as_it_is(tmp_path, execution):
   for i, split in enumerate(("train", "validation", "test")):
     fill(tmp_path / "photos" / split, 2, first=10 * i)
-  found = held_out(f"folder:{tmp_path / 'photos'}", execution)
-  assert names(found) == {"train": {"0", "1"}, "validation": {"10", "11"}, "test": {"20", "21"}}
+  images = held_out(f"folder:{tmp_path / 'photos'}", execution)
+  assert names(images) == {"train": {"0", "1"}, "validation": {"10", "11"}, "test": {"20", "21"}}
   # As a test set for others it is its test photographs.
   other = fill(tmp_path / "other", 5, first=30)
-  found = find(other, HELD_OUT, [f"folder:{tmp_path / 'photos'}"], execution)
-  assert names(found)["photos"] == {"20", "21"}
+  images = find(other, HELD_OUT, [f"folder:{tmp_path / 'photos'}"], execution)
+  assert names(images)["photos"] == {"20", "21"}
 
 
 @pytest.mark.parametrize(
@@ -116,12 +116,12 @@ def test_a_set_in_two_roles_is_refused(tmp_path, execution):
   (tmp_path / "link").symlink_to(tmp_path / "photos")
   with pytest.raises(InputError, match="the same photographs are given as train and as validation"):
     find(source, f"folder:{tmp_path / 'link'}", [HELD_OUT], execution)
-  one, other = (fill(tmp_path / name / "Set5", 1, first=20) for name in "ab")
+  first, second = (fill(tmp_path / name / "Set5", 1, first=20) for name in "ab")
   with pytest.raises(InputError, match="a test set cannot be called Set5 beside another"):
-    find(source, HELD_OUT, [one, other], execution)
+    find(source, HELD_OUT, [first, second], execution)
 
 
-def test_a_set_that_is_not_prepared_is_said_at_once(tmp_path, execution):
+def test_a_set_that_is_not_prepared_is_refused_at_once(tmp_path, execution):
   began = time.monotonic()
   with pytest.raises(InputError, match=r"put its photographs into .*manual/Set5 \(--manual_dir"):
     find("sample_photos", HELD_OUT, ["Set5"], execution)
@@ -136,7 +136,7 @@ def test_a_set_that_is_not_prepared_is_said_at_once(tmp_path, execution):
   assert not (tmp_path / "data").exists()
 
 
-def test_a_machine_without_tfds_is_told_so(tmp_path, execution, monkeypatch):
+def test_without_tfds_the_error_says_what_to_do(tmp_path, execution, monkeypatch):
   fill(tmp_path / "manual" / "Set5", 2)
   monkeypatch.setitem(sys.modules, "sr_jax.data.image_sets", None)
   monkeypatch.delattr(sr_jax.data, "image_sets", raising=False)  # if a test has imported it

@@ -106,10 +106,10 @@ def test_div2k_is_its_two_folders(tmp_path, execution):
   ):
     find("tfds:DIV2K", "held_out", ["held_out"], execution)
   own(tmp_path, "Set5")
-  found = find("tfds:DIV2K", "held_out", ["Set5"], execution)
-  assert [item.name for item in found.sets["train"]] == ["0001", "0002", "0003"]
-  assert [item.name for item in found.sets["validation"]] == ["0801", "0802"]
-  assert found.origin == {"train": "DIV2K", "validation": "DIV2K", "Set5": "Set5"}
+  images = find("tfds:DIV2K", "held_out", ["Set5"], execution)
+  assert [item.name for item in images.sets["train"]] == ["0001", "0002", "0003"]
+  assert [item.name for item in images.sets["validation"]] == ["0801", "0802"]
+  assert images.origin == {"train": "DIV2K", "validation": "DIV2K", "Set5": "Set5"}
   with pytest.raises(InputError, match="the same photographs are given as validation and as DIV2K"):
     find("tfds:DIV2K", "held_out", ["DIV2K"], execution)
 
@@ -126,7 +126,7 @@ def test_a_damaged_image_stops_the_preparation_and_nothing_is_left(tmp_path, exe
   assert len(whole("Mine", execution)) == 5
 
 
-def test_files_that_changed_since_are_said(tmp_path, execution):
+def test_files_that_changed_since_are_refused(tmp_path, execution):
   own(tmp_path)
   whole("Mine", execution)
   save(tmp_path / "manual" / "Mine" / "2.png", RNG.integers(0, 256, (20, 30), np.uint8))
@@ -137,7 +137,7 @@ def test_files_that_changed_since_are_said(tmp_path, execution):
 
 
 @pytest.mark.parametrize("damage", ["gone", "cut", "bad info", "no metadata"])
-def test_a_damaged_prepared_set_is_one_sentence(tmp_path, execution, damage):
+def test_a_damaged_prepared_set_is_named(tmp_path, execution, damage):
   own(tmp_path)
   whole("Mine", execution)
   (prepared,) = (tmp_path / "data" / "image_set" / "Mine").iterdir()
@@ -262,9 +262,9 @@ def catalogue(tmp_path):
 
 def test_a_prepared_set_of_the_catalogue_is_read(tmp_path, execution, catalogue):
   own(tmp_path, "Set5")
-  found = find("tfds:div2k/bicubic_x2", "held_out", ["Set5"], execution)
-  assert [len(items) for items in found.sets.values()] == [4, 3, 5]
-  seen = {int(item.read()[0, 0]) for item in found.sets["train"]}
+  images = find("tfds:div2k/bicubic_x2", "held_out", ["Set5"], execution)
+  assert [len(items) for items in images.sets.values()] == [4, 3, 5]
+  seen = {int(item.read()[0, 0]) for item in images.sets["train"]}
   grays = np.array([[[40 + i] * 3 for i in range(4)]], np.uint8)
   assert seen == set(luminance(grays)[0].tolist())
   info = catalogue / "dataset_info.json"
@@ -275,7 +275,7 @@ def test_a_prepared_set_of_the_catalogue_is_read(tmp_path, execution, catalogue)
     find("tfds:div2k/bicubic_x2", "held_out", ["Set5"], execution)
 
 
-def test_a_set_without_images_is_said(execution, catalogue):
+def test_a_set_without_images_is_refused(execution, catalogue):
   features = json.loads((catalogue / "features.json").read_text())
   text = {"pythonClassName": "tensorflow_datasets.core.features.text_feature.Text", "text": {}}
   features["featuresDict"]["features"] = {"text": text}

@@ -12,7 +12,7 @@ from PIL import Image
 from sr_jax.config import InputError
 from sr_jax.data import luminance_cache
 from sr_jax.data.images import read_luminance
-from sr_jax.data.luminance_cache import Item, short_names, stamp_of
+from sr_jax.data.luminance_cache import Item, file_stamp, short_names
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (7, 9), np.uint8)
 
@@ -29,7 +29,7 @@ class Counting:
 
 
 def item_of(path):
-  return Item(path.stem, str(path), str(path), stamp_of(path), Counting(path))
+  return Item(path.stem, str(path), str(path), file_stamp(path), Counting(path))
 
 
 @pytest.fixture
@@ -60,7 +60,7 @@ def test_a_changed_image_is_never_served_stale(path, tmp_path):
 @pytest.mark.parametrize("damage", ["half", "flip", "header", "other", "empty"])
 def test_a_damaged_cache_file_is_decoded_again(path, tmp_path, damage):
   luminance_cache.read(item_of(path), tmp_path / "data")
-  (file,) = (one for one in (tmp_path / "data").rglob("*") if one.is_file())
+  (file,) = (path for path in (tmp_path / "data").rglob("*") if path.is_file())
   whole = file.read_bytes()
   file.write_bytes(
     {
@@ -85,9 +85,9 @@ def test_a_kill_while_decoding_leaves_a_cache_that_works(tmp_path):
   code = (
     "import sys; from pathlib import Path; from sr_jax.config import Execution;"
     "from sr_jax.data import finding, luminance_cache;"
-    "found = finding.find(f'folder:{sys.argv[1]}', 'held_out', ['held_out'], Execution());"
+    "images = finding.find(f'folder:{sys.argv[1]}', 'held_out', ['held_out'], Execution());"
     "print('found', flush=True);"
-    "[luminance_cache.fill(items, Path(sys.argv[2])) for items in found.sets.values()]"
+    "[luminance_cache.fill(items, Path(sys.argv[2])) for items in images.sets.values()]"
   )
   process = subprocess.Popen(
     [sys.executable, "-c", code, tmp_path, tmp_path / "data"], stdout=subprocess.PIPE, text=True
@@ -117,10 +117,10 @@ def test_an_image_without_a_stamp_is_not_cached(path, tmp_path):
 
 
 def test_work_is_done_in_order_and_its_error_raised():
-  results = list(luminance_cache.in_parallel(lambda i: i * i, range(200), "Squaring"))
+  results = list(luminance_cache.map_in_threads(lambda i: i * i, range(200), "Squaring"))
   assert results == [i * i for i in range(200)]
   with pytest.raises(ZeroDivisionError):
-    list(luminance_cache.in_parallel(lambda i: 1 / (i - 150), range(200), "Dividing"))
+    list(luminance_cache.map_in_threads(lambda i: 1 / (i - 150), range(200), "Dividing"))
 
 
 def test_names_stay_apart():

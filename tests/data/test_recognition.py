@@ -2,15 +2,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from sr_jax.data.images import digest_of, make_photo, read_luminance
-from sr_jax.data.recognition import copies, describe, recognise
+from sr_jax.data.images import make_photo, pixel_digest, read_luminance
+from sr_jax.data.recognition import describe_copies, find_copies, recognise
 from sr_jax.data.sources import load
 
 SETS = ("Set5", "Set14", "BSD100", "BSD200", "T91")
 
 
-def describe_copies(sets):
-  return describe(copies(sets))
+def sentences(sets):
+  return describe_copies(find_copies(sets))
 
 
 def files(shared_data, name):
@@ -18,22 +18,22 @@ def files(shared_data, name):
 
 
 def digests(paths):
-  return [digest_of(read_luminance(path)) for path in paths]
+  return [pixel_digest(read_luminance(path)) for path in paths]
 
 
 @pytest.mark.parametrize("name", SETS)
 def test_the_fields_sets_are_recognised_under_any_name(shared_data, name):
-  found = digests(files(shared_data, name))
-  assert recognise(name, found) == f"{name}: the genuine pixels."
-  assert recognise("mine", found) == f"mine: the genuine pixels of {name}."
+  genuine = digests(files(shared_data, name))
+  assert recognise(name, genuine) == f"{name}: the genuine pixels."
+  assert recognise("mine", genuine) == f"mine: the genuine pixels of {name}."
 
 
-def test_other_pixels_under_a_known_name_are_said(shared_data, tmp_path):
+def test_other_pixels_under_a_known_name_are_reported(shared_data, tmp_path):
   paths = files(shared_data, "Set5")
   again = tmp_path / "re-encoded.jpg"
   Image.open(paths[0]).save(again, quality=95)
-  said = recognise("set_5", digests([again, *paths[1:]]))
-  assert said.startswith(
+  sentence = recognise("set_5", digests([again, *paths[1:]]))
+  assert sentence.startswith(
     "WARNING: set_5: NOT the genuine Set5: 4 of its 5 photographs have the pixels of Set5's 5"
   )
   assert "3 of its 3 photographs have the pixels of Set5's 5" in recognise(
@@ -42,7 +42,7 @@ def test_other_pixels_under_a_known_name_are_said(shared_data, tmp_path):
   assert "NOT the genuine BSD100: 0 of its 3" in recognise("B100", digests(paths[:3]))
 
 
-def test_a_set_of_ones_own_is_nobodys():
+def test_an_unknown_set_is_not_recognised():
   assert recognise("mine", ["0" * 32]) is None
 
 
@@ -50,12 +50,12 @@ def photos_of(paths):
   return [make_photo(path.stem, read_luminance(path), 2) for path in paths]
 
 
-def test_no_pair_is_taken_for_one_photograph_that_is_not(shared_data):
+def test_different_photographs_are_not_taken_for_copies(shared_data):
   # 430 photographs: the three pairs below are all that look alike
   sets = {name: photos_of(files(shared_data, name)) for name in SETS}
   sample = load("sample_photos", 2, 17)
   sets["sample"] = [*sample.train, *sample.validation, *sample.test]
-  assert describe_copies(sets) == [
+  assert sentences(sets) == [
     "Set5 and Set14 share photographs: head_GT = face.",
     "Set5 and BSD200 share photographs: woman_GT = 302003.",
     "T91 holds photographs twice: t36 = t65.",
@@ -71,12 +71,12 @@ def test_changed_copies_are_found():
     image = image.crop((3, 3, width - 5, height - 2)).resize((width * 2 // 3, height * 2 // 3))
     return make_photo("copy of " + photo.name, np.asarray(image) // 2 + 40, 2)
 
-  (said,) = describe_copies({"train": original, "test": [changed(one) for one in original]})
+  (sentence,) = sentences({"train": original, "test": [changed(photo) for photo in original]})
   for photo in original[:5]:
-    assert f"{photo.name} = copy of {photo.name}" in said
-  assert said.endswith(" and 3 more.")
+    assert f"{photo.name} = copy of {photo.name}" in sentence
+  assert sentence.endswith(" and 3 more.")
 
 
 def test_flat_photographs_are_like_no_other():
   flat = [make_photo(str(gray), np.full((20, 20), gray, np.uint8), 2) for gray in (7, 9)]
-  assert describe_copies({"one": flat[:1], "other": flat[1:]}) == []
+  assert sentences({"one": flat[:1], "other": flat[1:]}) == []

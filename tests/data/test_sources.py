@@ -37,11 +37,11 @@ def test_sample_photos_are_those_of_the_manifest(execution, tmp_path):
   assert photos.notes == []
   assert not list(tmp_path.iterdir())  # so few need no cache
   manifest = json.loads((SAMPLE_PHOTOS / "manifest.json").read_text())
-  for one in manifest:
-    path = SAMPLE_PHOTOS / f"{one['name']}.webp"
+  for entry in manifest:
+    path = SAMPLE_PHOTOS / f"{entry['name']}.webp"
     pixels = np.asarray(Image.open(path).convert("RGB"))
-    assert hashlib.sha256(pixels.tobytes()).hexdigest() == one["sha256_of_rgb_pixels"]
-    assert one["name"] in (SAMPLE_PHOTOS / "ATTRIBUTION.md").read_text()
+    assert hashlib.sha256(pixels.tobytes()).hexdigest() == entry["sha256_of_rgb_pixels"]
+    assert entry["name"] in (SAMPLE_PHOTOS / "ATTRIBUTION.md").read_text()
 
 
 def test_a_folder_is_read_and_fingerprinted_by_its_pixels(tmp_path, execution):
@@ -70,7 +70,7 @@ def test_every_test_set_is_kept_by_itself(tmp_path, execution):
     execution=execution,
   )
   assert [photo.name for photo in photos.train] == ["a", "b"]
-  assert {name: [one.name for one in some] for name, some in photos.tests.items()} == {
+  assert {name: [photo.name for photo in tests] for name, tests in photos.tests.items()} == {
     "two": ["d", "e"],
     "three": ["f"],
   }
@@ -93,13 +93,13 @@ def test_a_flat_test_image_is_named(tmp_path, execution):
 
 
 @pytest.mark.parametrize(
-  ("one", "other"), list(itertools.combinations(("train", "validation", "test"), 2))
+  ("first", "second"), list(itertools.combinations(("train", "validation", "test"), 2))
 )
-def test_copies_of_a_whole_set_are_refused(tmp_path, execution, one, other):
+def test_copies_of_a_whole_set_are_refused(tmp_path, execution, first, second):
   source = folder(tmp_path, train=(50, 50), validation=(50, 50), test=(50, 50))
-  copied = tmp_path / "photos" / other / f"{other}.png"
-  copied.write_bytes((tmp_path / "photos" / one / f"{one}.png").read_bytes())
-  with pytest.raises(InputError, match=f"same photographs are given as {one} and as {other}"):
+  copied = tmp_path / "photos" / second / f"{second}.png"
+  copied.write_bytes((tmp_path / "photos" / first / f"{first}.png").read_bytes())
+  with pytest.raises(InputError, match=f"same photographs are given as {first} and as {second}"):
     sources.load(source, 2, 17, execution=execution)
 
 
@@ -133,7 +133,7 @@ def test_a_photograph_leaves_the_sets_that_come_before_its_last_one(tmp_path, ex
   photos = load_folders(tmp_path, execution)
   assert [photo.name for photo in photos.train] == list("abcd")
   assert [photo.name for photo in photos.validation] == list("ef")
-  assert [len(some) for some in photos.tests.values()] == [1, 1]
+  assert [len(tests) for tests in photos.tests.values()] == [1, 1]
   assert photos.notes == [
     "WARNING: train and validation share photographs: in_further_test = tested, in_validation = e.",
     "WARNING: train and one share photographs: in_test = g.",
@@ -201,7 +201,7 @@ def test_every_process_of_a_machine_takes_memory_for_all_photographs(
     sources.load(source, 2, 17, execution=execution)
 
 
-def test_the_memory_of_a_big_set_is_said_first(tmp_path, execution, monkeypatch, capsys):
+def test_the_memory_of_a_big_set_is_logged_first(tmp_path, execution, monkeypatch, capsys):
   source = folder(tmp_path, train=(50, 50), validation=(50, 50), test=(50, 50))
   monkeypatch.setattr(sources.luminance_cache, "fill", lambda items, cache: 2**28)
   sources.load(source, 2, 17, execution=execution)
@@ -218,7 +218,7 @@ def test_the_known_leaks_are_named_and_the_sets_are_genuine(shared_data, executi
     execution=execution,
   )
   assert [len(photos.train), len(photos.validation)] == [91, 199]
-  assert [len(some) for some in photos.tests.values()] == [5, 14, 100]
+  assert [len(tests) for tests in photos.tests.values()] == [5, 14, 100]
   assert photos.notes == [
     *(f"{name}: the genuine pixels." for name in ("T91", "BSD200", "Set5", "Set14", "BSD100")),
     "WARNING: train holds photographs twice: t36 = t65.",
@@ -250,6 +250,6 @@ def test_a_photograph_that_is_there_twice_is_kept_once(execution):
   photos = sources.load("sample_photos", 2, 17, execution=execution)
   twin = dataclasses.replace(photos.train[3], name="twin")
   twice = dataclasses.replace(photos, train=[*photos.train, twin])
-  found = sources.select(twice, True, 1.0, 0)
-  assert {photo.name for photo in found.train} == {photo.name for photo in photos.train}
-  assert found.notes == ["Trained on 11 distinct photographs: 1 were there twice."]
+  selected = sources.select(twice, True, 1.0, 0)
+  assert {photo.name for photo in selected.train} == {photo.name for photo in photos.train}
+  assert selected.notes == ["Trained on 11 distinct photographs: 1 were there twice."]
