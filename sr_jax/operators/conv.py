@@ -1,9 +1,9 @@
-"""The one convolution that every network here calls, with gradients that stay fast in a loop.
+"""The convolution that every network here calls, with gradients that stay fast inside a loop.
 
-XLA's CPU backend brings convolutions into its canonical layout in the entry computation only
-(jax issue 12868): the two convolutions that autodiff derives run about 20 times slower inside
-`scan`, `while_loop` or `lax.map`. The form "canonical" writes both in that layout from the start.
-The other two forms are for accelerators, where members are batched and the better one is measured.
+XLA's CPU backend rewrites convolutions to its canonical layout in the entry computation only (jax
+issue 12868): the two convolutions that autodiff derives run about 20 times slower inside `scan`,
+`while_loop` or `lax.map`. The form "canonical" writes both in that layout from the start. The other
+two forms are for accelerators, where members are batched and the faster form is measured.
 """
 
 import contextlib
@@ -28,15 +28,15 @@ PRECISIONS = ("float32", "tf32", "bfloat16")
 
 
 class Computation(NamedTuple):
-  """How convolutions are computed: what they are stays the same, to rounding.
+  """How convolutions are computed, which changes their results by rounding alone.
 
   Attributes:
     form: "canonical" (gradients written out, for CPU), "plain" (XLA's own gradients, or with
       bfloat16 the same convolutions written out, whose results are not rounded), or
       "matrix_product" (of all windows with the kernel; under `vmap` a batched product instead of
       the grouped convolution that the other two become).
-    precision: of products: "float32", "tf32" (as far as the device has it), or "bfloat16", whose
-      operands are rounded; sums and results are float32 in each.
+    precision: of products: "float32", "tf32" (on devices that have it), or "bfloat16", whose
+      operands are rounded; sums and results are always float32.
   """
 
   form: str = "canonical"
@@ -49,7 +49,7 @@ _ambient = contextvars.ContextVar("_ambient", default=DEFAULT)  # it is immutabl
 
 @contextlib.contextmanager
 def computing(computation: Computation) -> Iterator[None]:
-  """Sets how convolutions traced inside are computed (jit: enter it in the traced function)."""
+  """Sets how convolutions traced inside are computed; with jit, enter it in the traced function."""
   token = _ambient.set(computation)
   try:
     yield
@@ -60,10 +60,10 @@ def computing(computation: Computation) -> Iterator[None]:
 def same_padding(kernel_size: int, *, extra_at_start: bool = False) -> tuple[int, int]:
   """Zeros before and after an axis that keep its length under a kernel of `kernel_size`.
 
-  An even kernel has one zero more on one side: at the end, or at the start if asked.
+  An even kernel has one more zero at the end, or at the start with `extra_at_start`.
   """
-  fewer, more = (kernel_size - 1) // 2, kernel_size // 2
-  return (more, fewer) if extra_at_start else (fewer, more)
+  smaller, larger = (kernel_size - 1) // 2, kernel_size // 2
+  return (larger, smaller) if extra_at_start else (smaller, larger)
 
 
 def conv(
@@ -74,7 +74,7 @@ def conv(
 ) -> Float[Array, "b *out o"]:
   """Correlates x with a kernel, stride 1, in full float32 unless `computing` says otherwise.
 
-  Differentiable in reverse mode, any number of times; in forward mode (`jax.jvp`) only if plain.
+  Differentiable in reverse mode, any number of times; in forward mode (`jax.jvp`) only as "plain".
 
   y[b, m, o] = sum over (a, i) of kernel[a, i, o] x[b, m + a - low, i], zero outside x.
 
@@ -82,10 +82,10 @@ def conv(
     x: `(batch, *space, in)`, any number d of spatial axes.
     kernel: `(*kernel, in, out)`.
     padding: d pairs `(low, high)` of zeros added to the spatial axes; negative ones crop.
-    computation: instead of the ambient one.
+    computation: overrides that of `computing`.
 
   Raises:
-    ValueError: ranks, channels or padding of x and kernel do not belong together.
+    ValueError: ranks, channels or padding of x and kernel do not match.
   """
   if x.ndim != kernel.ndim or len(padding) != x.ndim - 2:
     raise ValueError(
@@ -94,7 +94,7 @@ def conv(
     )
   if x.shape[-1] != kernel.shape[-2]:
     raise ValueError(
-      f"conv: kernel {kernel.shape} wants {kernel.shape[-2]} input channels, x {x.shape} has "
+      f"conv: kernel {kernel.shape} needs {kernel.shape[-2]} input channels, x {x.shape} has "
       f"{x.shape[-1]}"
     )
   if len(padding) > 3:
@@ -109,39 +109,39 @@ def conv(
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(2, 3))
-def _conv(x: Array, kernel: Array, padding: Padding, how: Computation) -> Array:
-  if how.form == "matrix_product":
+def _conv(x: Array, kernel: Array, padding: Padding, computation: Computation) -> Array:
+  if computation.form == "matrix_product":
     windows = _windows(x, kernel.shape[:-2], padding)
-    y = _product(_rows(windows), _rows(kernel), how)
+    y = _product(_rows(windows), _rows(kernel), computation)
     return y.reshape(*windows.shape[:-1], kernel.shape[-1])
-  return _correlate(x, kernel, padding, how)
+  return _correlate(x, kernel, padding, computation)
 
 
 def _forward(
-  x: Array, kernel: Array, padding: Padding, how: Computation
+  x: Array, kernel: Array, padding: Padding, computation: Computation
 ) -> tuple[Array, tuple[Array, Array]]:
-  return _conv(x, kernel, padding, how), (x, kernel)
+  return _conv(x, kernel, padding, computation), (x, kernel)
 
 
 def _backward(
-  padding: Padding, how: Computation, saved: tuple[Array, Array], dy: Array
+  padding: Padding, computation: Computation, saved: tuple[Array, Array], dy: Array
 ) -> tuple[Array, Array]:
   x, kernel = saved
-  # dx: the kernel reversed, channels swapped, and what the forward pass left of a full padding.
+  # dx: the kernel reversed, channels swapped, and the padding complementary to the forward one.
   mirrored = lax.rev(kernel, tuple(range(len(padding)))).swapaxes(-1, -2)
-  dx = _conv(dy, mirrored, _full(kernel.shape[:-2], padding), how)
-  if how.form == "matrix_product":
+  dx = _conv(dy, mirrored, _mirrored_padding(kernel.shape[:-2], padding), computation)
+  if computation.form == "matrix_product":
     windows = _windows(x, kernel.shape[:-2], padding)
-    return dx, _product(_rows(windows).T, _rows(dy), how).reshape(kernel.shape)
-  if how.form == "plain":  # XLA's own gradient would round its results, as it does its operands
-    return dx, _correlate(x, dy, padding, how, ("C{}N", "I{}O", "{}NC"))
+    return dx, _product(_rows(windows).T, _rows(dy), computation).reshape(kernel.shape)
+  if computation.form == "plain":  # XLA's own gradient would round its results, too
+    return dx, _correlate(x, dy, padding, computation, ("C{}N", "I{}O", "{}NC"))
   # The batch is summed over in parts, all equally large, unless channels are so few that XLA:CPU
   # does not take matrix products.
   parts, terms = 1, math.prod(dy.shape[:-1])
   while min(kernel.shape[-2:]) >= 16 and terms > parts * TERMS and len(x) % (2 * parts) == 0:
     parts *= 2
   pairs = zip(jnp.split(x, parts), jnp.split(dy, parts), strict=True)
-  gradients = [_kernel_gradient(*pair, kernel.shape[:-2], padding, how) for pair in pairs]
+  gradients = [_kernel_gradient(*pair, kernel.shape[:-2], padding, computation) for pair in pairs]
   return dx, functools.reduce(jnp.add, gradients)
 
 
@@ -149,28 +149,28 @@ _conv.defvjp(_forward, _backward)
 
 
 def _kernel_gradient(
-  x: Array, dy: Array, window: Sequence[int], padding: Padding, how: Computation
+  x: Array, dy: Array, window: Sequence[int], padding: Padding, computation: Computation
 ) -> Array:
-  """X correlated with dy, the batch being summed over as channels.
+  """Correlates x with dy, or dy with x for the reversed kernel, with the batch as channels.
 
-  Or dy with x, which gives the reversed kernel: the fewer channels belong in the batch, since a
-  convolution to few channels leaves a CPU's vectors half empty.
+  The side with fewer channels becomes the batch: a convolution to few channels leaves a CPU's
+  vectors half empty.
   """
   space = tuple(range(1, x.ndim - 1))
   to_batch, to_kernel = (x.ndim - 1, *space, 0), (*space, 0, x.ndim - 1)
   if dy.shape[-1] >= x.shape[-1]:
-    gradient: Array = _conv(x.transpose(to_batch), dy.transpose(to_kernel), padding, how)
+    gradient: Array = _conv(x.transpose(to_batch), dy.transpose(to_kernel), padding, computation)
     return gradient.transpose(to_kernel)
-  full = _full(window, padding)
+  full = _mirrored_padding(window, padding)
   if x.shape[1:-1] != dy.shape[1:-1]:
-    # A kernel larger than the image that it moves over takes XLA:CPU 20 times as long.
+    # A kernel larger than its image takes XLA:CPU 20 times as long.
     dy, full = _pad(dy, full), tuple((0, 0) for _ in full)
-  gradient = _conv(dy.transpose(to_batch), x.transpose(to_kernel), full, how)
+  gradient = _conv(dy.transpose(to_batch), x.transpose(to_kernel), full, computation)
   return lax.rev(gradient, space).transpose(*space, x.ndim - 1, 0)
 
 
-def _full(window: Sequence[int], padding: Padding) -> Padding:
-  """The padding under which the mirrored correlation undoes this one's choice of windows."""
+def _mirrored_padding(window: Sequence[int], padding: Padding) -> Padding:
+  """The padding of the correlation with the reversed kernel that transposes this one."""
   return tuple(
     (size - 1 - low, size - 1 - high) for size, (low, high) in zip(window, padding, strict=True)
   )
@@ -180,25 +180,25 @@ def _correlate(
   x: Array,
   kernel: Array,
   padding: Padding,
-  how: Computation,
+  computation: Computation,
   layout: tuple[str, str, str] = ("N{}C", "{}IO", "N{}C"),
 ) -> Array:
   space = "DHW"[-len(padding) :]
   lhs, rhs, out = (axes.format(space) for axes in layout)
-  left, right = _rounded(how, x, kernel)
+  left, right = _round_operands(computation, x, kernel)
   return lax.conv_general_dilated(
     left,
     right,
     window_strides=(1,) * len(padding),
     padding=padding,
     dimension_numbers=(lhs, rhs, out),
-    precision=_precision(how),
+    precision=_precision(computation),
     preferred_element_type=x.dtype,
   )
 
 
 def _windows(x: Array, window: Sequence[int], padding: Padding) -> Array:
-  """`(batch, *out, taps * in)`: what the kernel meets at each output pixel."""
+  """`(batch, *out, taps * in)`: the inputs of each output pixel."""
   x = _pad(x, padding)
   for axis, size in enumerate(window, start=1):
     length = x.shape[axis] - size + 1
@@ -217,14 +217,16 @@ def _rows(x: Array) -> Array:
   return x.reshape(math.prod(x.shape[:-1]), x.shape[-1])
 
 
-def _product(a: Array, b: Array, how: Computation) -> Array:
-  left, right = _rounded(how, a, b)
-  return jnp.matmul(left, right, precision=_precision(how), preferred_element_type=a.dtype)
+def _product(a: Array, b: Array, computation: Computation) -> Array:
+  left, right = _round_operands(computation, a, b)
+  return jnp.matmul(left, right, precision=_precision(computation), preferred_element_type=a.dtype)
 
 
-def _rounded(how: Computation, *operands: Array) -> list[Array]:
-  return [x.astype(jnp.bfloat16) for x in operands] if how.precision == "bfloat16" else [*operands]
+def _round_operands(computation: Computation, *operands: Array) -> list[Array]:
+  if computation.precision != "bfloat16":
+    return [*operands]
+  return [x.astype(jnp.bfloat16) for x in operands]
 
 
-def _precision(how: Computation) -> lax.Precision:
-  return lax.Precision.HIGHEST if how.precision == "float32" else lax.Precision.HIGH
+def _precision(computation: Computation) -> lax.Precision:
+  return lax.Precision.HIGHEST if computation.precision == "float32" else lax.Precision.HIGH

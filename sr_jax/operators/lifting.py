@@ -1,29 +1,26 @@
-"""An HR-space convolution as the LR-space convolution that computes the same: the lift.
+"""The lift: an HR-space convolution as the LR-space convolution that computes the same.
 
-An HR map is its own `space_to_depth` read pixel by pixel, and a convolution of the one is a
-convolution of the other. Zero padding, biases, pointwise activations and residual additions commute
-with `space_to_depth` too, so that whole networks lift. This makes the note's "more representation
-power" (arXiv 1609.07009, Section 3) a statement about sets of functions: see `fits`.
+`space_to_depth` turns a convolution of an HR map into a convolution of LR maps. Zero padding,
+biases, pointwise activations and residual additions commute with it too, so that whole networks
+lift. This makes the note's "more representation power" (arXiv 1609.07009, Section 3) a statement
+about sets of functions: see `fits`.
 """
 
 from collections.abc import Sequence
 
-import numpy as np
 from jax import lax
 from jax import numpy as jnp
 from jaxtyping import Array, Float
 
 from sr_jax.operators.conv import Padding
-from sr_jax.operators.conversion import check_kernel
+from sr_jax.operators.conversion import AnyArray, check_kernel
 from sr_jax.operators.shuffle import space_to_depth
-
-AnyArray = Array | np.ndarray
 
 
 def lift_conv(
   kernel: Float[AnyArray, "*kernel i o"], scale: int, padding: Sequence
 ) -> tuple[Float[Array, "*lr_kernel ri ro"], Padding]:
-  """The LR convolution that is, on `space_to_depth` maps, the given HR convolution.
+  """The LR convolution that equals a given HR convolution on `space_to_depth` maps.
 
   With `W, lr_padding = lift_conv(F, r, padding)` and h of r N samples an axis, borders included,
 
@@ -31,19 +28,19 @@ def lift_conv(
     W[t, (phi, i), (phi', o)] = F[r (t - L) + phi - phi' + q, i, o]  (0 where that leaves F),
     L = ceil(q / r),  R = ceil((K - 1 - q) / r),  k = 1 + L + R taps,  lr_padding = (L, R)
 
-  on each axis, channels phase-major. Each weight of F is there r^d times, once for each output
-  phase. Differentiable in F and made of pads and slices only, so gradients are deterministic.
+  on each axis, channels phase-major. Each weight of F appears r^d times, once for each output
+  phase. Differentiable in F; of pads and slices only, so that gradients are deterministic.
 
   Args:
     kernel: `(*K, in, out)`, F above.
     scale: r >= 1.
-    padding: d pairs (q, K - 1 - q), the zeros around h: they keep its length.
+    padding: d pairs (q, K - 1 - q) of zeros around h, which keep its length.
 
   Returns:
-    The kernel `(*k, scale**d * in, scale**d * out)` and its d pairs of zeros.
+    the kernel `(*k, scale**d * in, scale**d * out)` and its d pairs of zeros.
 
   Raises:
-    ValueError: kernel, scale and padding do not belong together, or the length is not kept.
+    ValueError: kernel, scale and padding do not match, or the length is not kept.
   """
   pairs = check_kernel("kernel", kernel, scale, "padding", padding)
   sizes, axes = kernel.shape[:-2], len(pairs)
@@ -72,20 +69,20 @@ def lift_conv(
 def lift_untied_conv(
   kernel: Float[AnyArray, "*kernel i ro"], scale: int, padding: Sequence
 ) -> tuple[Float[Array, "*lr_kernel ri ro"], Padding]:
-  """The LR convolution that gives each phase of the output from an HR kernel of its own.
+  """The LR convolution that computes each phase of the output with its own HR kernel.
 
-  With equal kernels it is that of `lift_conv`, whose arguments, padding and errors are the same.
+  With equal kernels it is that of `lift_conv`, whose padding and errors it shares.
 
   Args:
-    kernel: `(*K, in, scale**d * out)`, phase-major: the kernel of the first phase, the next one's.
+    kernel: `(*K, in, scale**d * out)`, phase-major.
     scale: r >= 1.
     padding: as for `lift_conv`.
   """
   phases = scale ** len(padding)
-  lifted = [lift_conv(one, scale, padding) for one in jnp.split(kernel, phases, axis=-1)]
+  lifted = [lift_conv(part, scale, padding) for part in jnp.split(kernel, phases, axis=-1)]
   outputs = kernel.shape[-1] // phases
-  own = [w[..., phi * outputs : (phi + 1) * outputs] for phi, (w, _) in enumerate(lifted)]
-  return jnp.concatenate(own, axis=-1), lifted[0][1]
+  parts = [w[..., phi * outputs : (phi + 1) * outputs] for phi, (w, _) in enumerate(lifted)]
+  return jnp.concatenate(parts, axis=-1), lifted[0][1]
 
 
 def lift_bias(bias: Float[AnyArray, " o"], scale: int, axes: int) -> Float[Array, " ro"]:
@@ -94,7 +91,7 @@ def lift_bias(bias: Float[AnyArray, " o"], scale: int, axes: int) -> Float[Array
   Args:
     bias: `(out,)`.
     scale: r >= 1.
-    axes: d, how many spatial axes.
+    axes: d, the number of spatial axes.
 
   Raises:
     ValueError: bias is not a vector; scale or axes is not a whole number of at least 1.

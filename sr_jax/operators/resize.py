@@ -1,8 +1,8 @@
 """Bicubic resizing as the super-resolution field measures it: MATLAB's `imresize`.
 
-Two forms. `imresize` works on NumPy arrays in double precision and makes the data. The other,
-`upscale_bicubic`, is what networks contain: enlarging by a whole factor is itself a convolution in
-low-resolution space followed by `depth_to_space`, so the networks use exactly that.
+`imresize` works on NumPy arrays in double precision and makes the data. `upscale_bicubic` is the
+layer of networks: upscaling by a whole factor is a convolution in low-resolution space followed by
+`depth_to_space`.
 """
 
 import functools
@@ -55,17 +55,17 @@ def imresize_part(
   """Rows and columns of `imresize`, the same to the bit, without computing the others.
 
   Args:
-    image: as of `imresize`, whole; of no channels, so is the result.
+    image: the whole image, as of `imresize`.
     factor: size out per size in.
-    part: the rows and columns that are wanted, step 1, at least one of each.
+    part: the rows and columns to compute, step 1, at least one of each.
     border: as of `imresize`.
   """
   matrices, out = [], image
   for axis in (0, 1):
     matrix = _matrix(image.shape[axis], factor, border)[part[axis]]
     first, last = matrix.indices.min(), matrix.indices.max()
-    seen = (matrix.data, matrix.indices - first, matrix.indptr)
-    matrices.append(csr_array(seen, shape=(matrix.shape[0], last - first + 1)))
+    shifted = (matrix.data, matrix.indices - first, matrix.indptr)
+    matrices.append(csr_array(shifted, shape=(matrix.shape[0], last - first + 1)))
     out = out[(slice(None),) * axis + (slice(first, last + 1),)]
   for axis, matrix in enumerate(matrices):
     lines = np.moveaxis(out, axis, 0).astype(np.float64, copy=False)
@@ -79,7 +79,7 @@ def imresize_part(
 
 @functools.lru_cache(maxsize=64)
 def _matrix(length: int, factor: int | float, border: Border) -> csr_array:
-  """What resizes one axis: a sparse matrix `(ceil(factor * length), length)`."""
+  """The sparse matrix `(ceil(factor * length), length)` that resizes one axis."""
   out_length = math.ceil(factor * length)
   width = 4.0 / min(factor, 1.0)
   centre = (np.arange(out_length) + 0.5) / factor - 0.5
@@ -98,18 +98,20 @@ def _matrix(length: int, factor: int | float, border: Border) -> csr_array:
   return csr_array((weights.ravel(), indices.ravel(), begins), shape=(out_length, length))
 
 
-BICUBIC_REACH = 2  # LR pixels that enlarging looks at on each side: 5 taps, of which a phase uses 4
+BICUBIC_REACH = (
+  2  # LR pixels on each side that upscaling depends on: 5 taps, of which a phase uses 4
+)
 
 
 @functools.lru_cache(maxsize=8)
 def upscale_taps(scale: int) -> Float[np.ndarray, "5 r"]:
-  """What LR pixel s + t - 2 gives to HR pixel scale * s + phase, as an array indexed [t, phase]."""
+  """Weights of LR pixel s + t - 2 in HR pixel scale * s + phase, indexed [t, phase]."""
   position = (np.arange(scale) + 0.5) / scale - 0.5
   return cubic(position[None, :] - np.arange(-BICUBIC_REACH, BICUBIC_REACH + 1)[:, None])
 
 
 def bicubic_phases(x: Float[Array, "b h w 1"], scale: int) -> Float[Array, "b h w rr"]:
-  """The `scale**2` phases of the image enlarged by a whole factor, as LR maps.
+  """The `scale**2` phases of the image upscaled by a whole factor, as LR maps.
 
   A fixed 5x5 convolution, equal before the shuffle to `imresize(x, scale)` with the mirrored
   border, up to x's own precision. Costs 25 multiply-accumulates a HR pixel.
@@ -122,10 +124,10 @@ def bicubic_phases(x: Float[Array, "b h w 1"], scale: int) -> Float[Array, "b h 
   kernel = np.einsum("ip,jq->ijpq", taps, taps).reshape(*taps.shape[:1] * 2, 1, scale**2)
   reach = (BICUBIC_REACH, BICUBIC_REACH)
   padded = jnp.pad(x, ((0, 0), reach, reach, (0, 0)), mode="symmetric")
-  # Whatever the layers are computed in: a skip in bfloat16 would limit every image to 50 dB.
+  # Always in float32: a skip in bfloat16 would limit every image to 50 dB.
   return conv(padded, jnp.asarray(kernel, x.dtype), ((0, 0), (0, 0)), DEFAULT)
 
 
 def upscale_bicubic(x: Float[Array, "b h w 1"], scale: int) -> Float[Array, "b rh rw 1"]:
-  """Enlarges by a whole factor: `bicubic_phases`, shuffled."""
+  """Upscales by a whole factor: `bicubic_phases`, then the shuffle."""
   return depth_to_space(bicubic_phases(x, scale), scale)

@@ -9,7 +9,7 @@ def depth_to_space(x: Shaped[Array, "b *space rc"], scale: int) -> Shaped[Array,
 
   Phase-major, as `tf.nn.depth_to_space`: output pixel `scale * s + phase` of channel `c` is input
   channel `phase * C + c` at pixel `s`, phases counted row first. PyTorch's `pixel_shuffle` is
-  channel-major; the two agree for one output channel.
+  channel-major; the two are equal for one output channel.
 
   Args:
     x: `(batch, *space, scale**d * C)`, d spatial axes.
@@ -26,9 +26,9 @@ def depth_to_space(x: Shaped[Array, "b *space rc"], scale: int) -> Shaped[Array,
   if x.shape[-1] % phases:
     raise ValueError(
       f"depth_to_space: x has {x.shape[-1]} channels (shape {x.shape}); with scale {scale} and "
-      f"{len(axes)} spatial axes it wants a multiple of {phases}"
+      f"{len(axes)} spatial axes it must be a multiple of {phases}"
     )
-  # One axis at a time, so that each reshape merges one pair: sharded (Explicit) axes allow that.
+  # One axis at a time: sharded (Explicit) axes allow only reshapes that merge one pair.
   for axis in axes:
     x = x.reshape(*x.shape[:-1], scale, x.shape[-1] // scale)
     x = jnp.moveaxis(x, -2, axis + 1)
@@ -55,7 +55,7 @@ def space_to_depth(x: Shaped[Array, "b *space c"], scale: int) -> Shaped[Array, 
 
 
 def _check(x: Array, scale: int) -> range:
-  """The spatial axes of x, after checking that there is one and that scale is a whole number."""
+  """Checks that x has a spatial axis and scale is a whole number; returns the spatial axes."""
   if not isinstance(scale, int) or scale < 1:
     raise ValueError(f"scale must be a whole number of at least 1, not {scale!r}")
   if x.ndim < 3:

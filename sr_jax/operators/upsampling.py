@@ -1,10 +1,10 @@
-"""Three implementations of one layer: the note's Section 1 (arXiv 1609.07009, Fig. 1 to 7).
+"""Three implementations of one layer, of the note's Section 1 (arXiv 1609.07009, Fig. 1 to 7).
 
 All three compute the deconvolution T(g; r, p0, p1), on each of up to three spatial axes
 
   y[m] = sum_i x[i] g[m + p0 - r i],  0 <= m < M = r (N - 1) + K - p0 - p1,
 
-from the same arguments; they differ in what they multiply. Per output value and channel pair,
+from the same arguments; they differ in their multiplications. Per output value and channel pair,
 zero insertion takes K^d multiply-accumulates, of which all but about (K/r)^d are by a zero; the LR
 convolution takes k^d = (K/r)^d where `deconv_to_lr` is a bijection.
 """
@@ -24,7 +24,7 @@ from sr_jax.operators.shuffle import depth_to_space
 def zero_insertion_conv(
   x: Float[Array, "b *space i"], kernel: Float[Array, "*kernel i o"], scale: int, padding: Sequence
 ) -> Float[Array, "b *out o"]:
-  """The sub-pixel convolution as the note first draws it (Fig. 3): zeros between the pixels.
+  """The sub-pixel convolution as in Fig. 3 of the note: zeros between the pixels.
 
   Inserts r - 1 zeros, pads with q = (K - 1 - p0, K - 1 - p1), and correlates with the reversed
   kernel: S(flip g; q) = T(g; p).
@@ -33,29 +33,29 @@ def zero_insertion_conv(
     x: `(batch, *space, in)`, d = 1, 2 or 3 spatial axes of N samples.
     kernel: `(*K, in, out)`, g above.
     scale: upscaling factor r >= 1, of all axes.
-    padding: d pairs (p0, p1), what is cropped from the full output; at most K, negative ones add.
+    padding: d pairs (p0, p1) cropped from the full output; at most K, negative ones add.
 
   Returns:
     `(batch, *M, out)`.
 
   Raises:
-    ValueError: the arguments do not belong together, or nothing is left after the crop.
+    ValueError: the arguments do not match, or nothing is left after the crop.
   """
   padding, _ = _check(x, kernel, scale, padding)
   edges = [
     (size - 1 - low, size - 1 - high, scale - 1)
     for size, (low, high) in zip(kernel.shape[:-2], padding, strict=True)
   ]
-  stuffed = lax.pad(x, jnp.zeros((), x.dtype), ((0, 0, 0), *edges, (0, 0, 0)))
-  # Without the barrier XLA sees through it and compiles the very program of transposed_conv.
-  stuffed = lax.optimization_barrier(stuffed)
-  return conv(stuffed, lax.rev(kernel, tuple(range(len(edges)))), ((0, 0),) * len(edges))
+  with_zeros = lax.pad(x, jnp.zeros((), x.dtype), ((0, 0, 0), *edges, (0, 0, 0)))
+  # Without the barrier XLA compiles the same program as for transposed_conv.
+  with_zeros = lax.optimization_barrier(with_zeros)
+  return conv(with_zeros, lax.rev(kernel, tuple(range(len(edges)))), ((0, 0),) * len(edges))
 
 
 def transposed_conv(
   x: Float[Array, "b *space i"], kernel: Float[Array, "*kernel i o"], scale: int, padding: Sequence
 ) -> Float[Array, "b *out o"]:
-  """The deconvolution by its definition (the note, Fig. 2): the transpose of a strided convolution.
+  """The deconvolution as defined in Fig. 2 of the note: the transpose of a strided convolution.
 
   The convolution goes from y to x, x[i] = sum_a g[a] y[r i + a - p0], and is the matrix of Fig. 2;
   this is its transposed matrix, as JAX's own autodiff derives it for XLA.
@@ -85,7 +85,7 @@ def sub_pixel_conv(
 ) -> Float[Array, "b *out o"]:
   """The efficient sub-pixel convolution (the note, Fig. 5 to 7): convolve in LR, then shuffle.
 
-  `deconv_to_lr` picks the kernel's phases, one convolution applies them to x as it is, and
+  `deconv_to_lr` selects the kernel's phases, one convolution applies them to x, and
   `depth_to_space` interleaves the r^d results.
 
   `(batch, *space, in) -> (batch, *M, out)`; arguments and errors are `zero_insertion_conv`'s.
@@ -93,25 +93,25 @@ def sub_pixel_conv(
   padding, lengths = _check(x, kernel, scale, padding)
   lr_kernel, lr_padding, _ = deconv_to_lr(kernel, scale, padding)
   y = depth_to_space(conv(x, lr_kernel, lr_padding), scale)
-  # What deconv_to_lr says to crop is what is longer than M.
+  # The crop of deconv_to_lr is the part beyond M.
   return lax.slice(y, (0,) * y.ndim, (x.shape[0], *lengths, kernel.shape[-1]))
 
 
 def conversion_error(
   kernel: Float[AnyArray, "*kernel i o"], scale: int, padding: Sequence
 ) -> float:
-  """How far, on a random input, `sub_pixel_conv` is from `transposed_conv`.
+  """The largest difference of `sub_pixel_conv` from `transposed_conv` on a random input.
 
   Args:
     kernel: `(*K, in, out)`, of T.
     scale: upscaling factor r.
-    padding: d pairs (p0, p1), what is cropped from the full output.
+    padding: d pairs (p0, p1) cropped from the full output.
 
   Returns:
-    the largest difference over the largest output; about 1e-6 is float32's rounding.
+    the difference, divided by the largest output; about 1e-6 is float32's rounding.
 
   Raises:
-    ValueError: the arguments do not belong together.
+    ValueError: the arguments do not match.
   """
   pairs = check_deconv(kernel, scale, padding)
   shape = (1, *(max(size, 8) for size in kernel.shape[:-2]), kernel.shape[-2])
@@ -124,7 +124,7 @@ def conversion_error(
 def _check(
   x: Array, kernel: Array, scale: int, padding: Sequence
 ) -> tuple[Padding, tuple[int, ...]]:
-  """The padding as pairs and the output length M of each axis."""
+  """Checks the arguments; returns the padding as pairs and the output length M of each axis."""
   pairs = check_deconv(kernel, scale, padding)
   axes = len(pairs)
   if not jnp.issubdtype(x.dtype, jnp.floating):
@@ -136,7 +136,7 @@ def _check(
     )
   if x.shape[-1] != kernel.shape[-2]:
     raise ValueError(
-      f"kernel {kernel.shape} wants {kernel.shape[-2]} input channels, x {x.shape} has "
+      f"kernel {kernel.shape} needs {kernel.shape[-2]} input channels, x {x.shape} has "
       f"{x.shape[-1]}"
     )
   lengths = tuple(
@@ -146,6 +146,6 @@ def _check(
   if min(lengths) < 1:
     raise ValueError(
       f"padding {pairs} crops more than the output has: x {x.shape}, kernel {kernel.shape} and "
-      f"scale {scale} leave {lengths} samples; at least 1 on each axis is wanted"
+      f"scale {scale} leave {lengths} samples; each axis must keep at least 1"
     )
   return pairs, lengths

@@ -176,7 +176,7 @@ def test_bfloat16_rounds_operands_and_neither_sums_nor_results(form):
 @pytest.mark.parametrize(
   ("x_shape", "kernel_shape", "padding", "says"),
   [
-    ((1, 4, 4, 2), (3, 3, 3, 1), ((1, 1), (1, 1)), "wants 3 input channels"),
+    ((1, 4, 4, 2), (3, 3, 3, 1), ((1, 1), (1, 1)), "needs 3 input channels"),
     ((1, 4, 4, 2), (3, 2, 1), ((1, 1),), "same number of spatial axes"),
     ((1, 4, 4, 2), (3, 3, 2, 1), ((1, 1),), "same number of spatial axes"),
   ],

@@ -13,11 +13,10 @@ from hypothesis import strategies as st
 from jax import numpy as jnp
 
 from sr_jax.operators.conv import conv
-from sr_jax.operators.conversion import (
+from sr_jax.operators.conversion import deconv_to_lr, lr_to_deconv
+from sr_jax.operators.frameworks import (
   channel_to_phase_major,
-  deconv_to_lr,
   flax_to_deconv,
-  lr_to_deconv,
   phase_to_channel_major,
   torch_to_deconv,
 )
@@ -284,13 +283,13 @@ def read_torch(weight, scale, padding=0, output_padding=0, out_channels=4):
 KERNEL, LR = np.ones((3, 3, 2, 4), np.float32), np.ones((2, 2, 3, 8), np.float32)
 TORCH, ONES = np.ones((2, 4, 3, 3), np.float32), ((1, 1), (1, 1))
 BAD = {
-  "rank": (deconv_to_lr, (KERNEL, 2, ((1, 1),)), r"kernel \(3, 3, 2, 4\) wants padding to be 2"),
+  "rank": (deconv_to_lr, (KERNEL, 2, ((1, 1),)), r"kernel \(3, 3, 2, 4\) needs padding of 2 pairs"),
   "vector": (deconv_to_lr, (KERNEL[0, 0], 2, ()), r"with a spatial axis .* not \(2, 4\)"),
   "crop": (deconv_to_lr, (KERNEL, 2, ((1, 4), (1, 1))), r"crops more than the kernel .*\(3, 3\)"),
   "scale": (deconv_to_lr, (KERNEL, 1.5, ONES), "scale must be a whole number.*1.5"),
   "integer": (deconv_to_lr, (KERNEL.astype(np.int8), 2, ONES), "kernel .* not int8"),
   "phases": (lr_to_deconv, (LR[..., :6], 2, ONES, (0, 0)), "6 output channels.* multiple of 4"),
-  "lr_rank": (lr_to_deconv, (LR, 2, ONES[:1], (0, 0)), "lr_kernel .* wants lr_padding to be 2"),
+  "lr_rank": (lr_to_deconv, (LR, 2, ONES[:1], (0, 0)), "lr_kernel .* needs lr_padding of 2"),
   "lr_integer": (lr_to_deconv, (LR.astype(int), 2, ONES, (0, 0)), "lr_kernel .* floating point"),
   "drop": (lr_to_deconv, (LR, 2, ONES, (0, 2)), r"crop must be 2 whole numbers in \[0, scale\)"),
   "drops": (lr_to_deconv, (LR, 2, ONES, (0,)), r"crop must be 2 .* found \(0,\)"),
@@ -298,7 +297,7 @@ BAD = {
   "lr_right": (lr_to_deconv, (LR, 2, ((1, -1), (1, 1)), (1, 0)), "drops whole LR pixels"),
   "name": (flax_to_deconv, (KERNEL, 2, "CIRCULAR"), "'SAME', 'VALID' or numbers, not 'CIRCULAR'"),
   "flax_scale": (flax_to_deconv, (KERNEL, (2, 2), "SAME"), "scale must be a whole number"),
-  "flax_rank": (flax_to_deconv, (KERNEL, 2, (1, 1, 1)), "wants padding to be 2 pairs"),
+  "flax_rank": (flax_to_deconv, (KERNEL, 2, (1, 1, 1)), "needs padding of 2 pairs"),
   "torch_rank": (read_torch, (TORCH, 2, (1, 1, 1)), r"weight \(2, 4, 3, 3\) has 2 spatial"),
   "torch_2d": (read_torch, (TORCH[:, :, 0, 0], 2), r"weight must be \(in, out, \*kernel\)"),
   "torch_grouped": (read_torch, (TORCH, 2, 1, 0, 8), r"has 4 .* is 8: its groups are 2,"),

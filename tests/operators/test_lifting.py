@@ -161,7 +161,7 @@ def test_the_notes_6x6_needs_4x4():
 
 KERNEL = np.ones((3, 4, 2, 2), np.float32)
 BAD = {
-  "rank": (lift_conv, (KERNEL, 2, ((1, 1),)), r"kernel \(3, 4, 2, 2\) wants padding to be 2 pairs"),
+  "rank": (lift_conv, (KERNEL, 2, ((1, 1),)), r"kernel \(3, 4, 2, 2\) needs padding of 2 pairs"),
   "length": (lift_conv, (KERNEL, 2, ((1, 1), (1, 1))), r"must keep the length .* to \(2, 3\)"),
   "scale": (lift_conv, (KERNEL, 0.5, ((1, 1), (1, 2))), "scale must be a whole number.*0.5"),
   "integer": (lift_conv, (KERNEL.astype(int), 2, ((1, 1), (1, 2))), "kernel .* floating point"),

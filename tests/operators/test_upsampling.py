@@ -150,14 +150,14 @@ def test_maps_over_members(layer):
 
 X, KERNEL = np.ones((1, 4, 4, 2), np.float32), np.ones((3, 3, 2, 1), np.float32)
 BAD = {
-  "rank": (X, KERNEL, 2, ((1, 1),), r"kernel \(3, 3, 2, 1\) wants padding to be 2 pairs"),
-  "pairs": (X, KERNEL, 2, (1, 1), r"kernel \(3, 3, 2, 1\) wants padding to be 2 pairs"),
+  "rank": (X, KERNEL, 2, ((1, 1),), r"kernel \(3, 3, 2, 1\) needs padding of 2 pairs"),
+  "pairs": (X, KERNEL, 2, (1, 1), r"kernel \(3, 3, 2, 1\) needs padding of 2 pairs"),
   "half": (X, KERNEL, 2, ((0.5, 0), (0, 0)), "2 pairs of whole numbers"),
   "kernel_crop": (X, KERNEL, 2, ((4, 0), (0, 0)), r"padding \(\(4, 0\).*at most \(3, 3\)"),
   "output_crop": (X[:, :1], KERNEL, 2, ((2, 1), (0, 0)), r"padding .* leave \(0, 9\) samples"),
   "scale": (X, KERNEL, 2.0, ((1, 1), (1, 1)), "scale must be a whole number.*2.0"),
   "no_scale": (X, KERNEL, 0, ((1, 1), (1, 1)), "scale must be a whole number.*0"),
-  "channels": (X[..., :1], KERNEL, 2, ((1, 1), (1, 1)), r"wants 2 input channels, x .* has 1"),
+  "channels": (X[..., :1], KERNEL, 2, ((1, 1), (1, 1)), r"needs 2 input channels, x .* has 1"),
   "space": (X[:, 0], KERNEL, 2, ((1, 1), (1, 1)), r"x must be \(batch, \*space, in\)"),
   "integer_x": (X.astype(np.uint8), KERNEL, 2, ((1, 1), (1, 1)), "x .* not uint8"),
   "integer_kernel": (X, KERNEL.astype(np.int32), 2, ((1, 1), (1, 1)), "kernel .* not int32"),
