@@ -87,7 +87,9 @@ def training_psnr(network: Shape, params: Any, data: Photographs) -> list[float]
   mesh = make_mesh(count, batch=1)
   crops = patches.fixed_crops(data.train, data.patch, PATCHES_PER_IMAGE)
   arrays = shard_members(mesh, params), replicate(mesh, data.store)
-  by_member = scoring.fit(network, *arrays, crops, data.patch, mesh, network.margin)[:count]
+  by_member = scoring.training_psnr(network, *arrays, crops, data.patch, mesh, network.margin)[
+    :count
+  ]
   return [_mean(psnr) for psnr in by_member]
 
 

@@ -50,7 +50,7 @@ def score_arm(
   test = scoring.score(network, params, photos.test, mesh)
   validation = scoring.pooled_psnr(network, params, photos.validation, mesh)
   store = on_mesh(mesh, run.store)
-  training = scoring.fit(network, params, store, crops, recipe.patch, mesh, margin)
+  training = scoring.training_psnr(network, params, store, crops, recipe.patch, mesh, margin)
   members = []
   for seed in range(seeds):
     elsewhere = [psnr for scores in further.values() for psnr in scores[seed]["psnr"]]
@@ -94,7 +94,9 @@ def score_bicubic(run: Run, margin: int) -> dict[str, Any]:
   """Scores bicubic interpolation as members are scored."""
   recipe, photos = run.recipe, run.photos
   crops = patches.fixed_crops(photos.train, recipe.patch, PATCHES_PER_IMAGE)
-  fit = scoring.fit_bicubic(local_copy(run.store), crops, recipe.patch, recipe.scale, margin)
+  fit = scoring.training_psnr_of_bicubic(
+    local_copy(run.store), crops, recipe.patch, recipe.scale, margin
+  )
   return {
     "test": scoring.score_bicubic(photos.test, recipe.scale),
     "validation_psnr": scoring.pooled_psnr_of_bicubic(photos.validation, recipe.scale),

@@ -22,10 +22,10 @@ import numpy as np
 from absl import flags
 
 from sr_jax.config import InputError
-from sr_jax.evaluation.folders import Score, pair, score_folder
-from sr_jax.evaluation.habits import hints, of_folder
-from sr_jax.evaluation.metrics import HIGHEST_PSNR, to_db
-from sr_jax.evaluation.variants import EDSR_SHAVED, PROTOCOL, RGB, explain
+from sr_jax.evaluation.folders import Score, pair_images, score_folder
+from sr_jax.evaluation.habits import describe_habits, folder_habit
+from sr_jax.evaluation.metrics import MAX_PSNR, to_db
+from sr_jax.evaluation.variants import EDSR_SHAVED, PROTOCOL, RGB, explain_expected
 from sr_jax.runtime.console import log, table
 from sr_jax.runtime.files import write_json
 
@@ -81,7 +81,7 @@ def _main(argv: Sequence[str]) -> int:
 def _score(
   reference: Path, restored: Path, scale: int, expected: float | None, file: Path | None
 ) -> int:
-  pairs = pair(reference.expanduser(), restored.expanduser())
+  pairs = pair_images(reference.expanduser(), restored.expanduser())
   width = max(len("mean of 1000"), *(len(path.name) for path, _ in pairs))
   log(f"{'image':<{width}}  PSNR (dB)    SSIM  luminance\n" + "-" * (width + 31))
   scores = []
@@ -90,8 +90,8 @@ def _score(
     scores.append(score)
   psnr, ssim = (float(np.mean([getattr(s, name) for s in scores])) for name in ("psnr", "ssim"))
   log(f"{f'mean of {len(scores)}':<{width}}  {psnr:9.2f}  {ssim:.4f}")
-  if any(score.psnr == HIGHEST_PSNR for score in scores):
-    log(f"\nEqual images count as {HIGHEST_PSNR:g} dB.")
+  if any(score.psnr == MAX_PSNR for score in scores):
+    log(f"\nEqual images count as {MAX_PSNR:g} dB.")
   variants = dict(_variants(scores))
   rows = [
     [name, *(("-", "-") if db is None else (f"{db:.2f}", f"{round(db - psnr, 2) + 0.0:+.2f}"))]
@@ -103,11 +103,12 @@ def _score(
     log("(- takes restored images in colour)")
   if variants[EDSR_SHAVED] is None:
     log("(- takes larger images)")
-  scored = [(score.name, score.psnr, score.undone) for score in scores]
+  scored = [(score.name, score.psnr, score.corrected) for score in scores]
   if expected is not None:
-    whole = of_folder(scored)
-    log(f"\n{explain(expected, variants | ({whole[0].what: whole[1]} if whole else {}))}")
-  sentences = hints(scored)
+    whole = folder_habit(scored)
+    means = variants | ({whole[0].description: whole[1]} if whole else {})
+    log(f"\n{explain_expected(expected, means)}")
+  sentences = describe_habits(scored)
   for sentence in sentences:
     log(f"\nHint: {sentence}")
   if file is not None:

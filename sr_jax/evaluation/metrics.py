@@ -21,22 +21,22 @@ def mse(image: UInt8[np.ndarray, "h w *c"], truth: UInt8[np.ndarray, "h w *c"]) 
   return int((error * error).sum()) / error.size
 
 
-HIGHEST_PSNR = 100.0  # dB, that of equal images: a mean must stay finite
+MAX_PSNR = 100.0  # dB, of equal images: a mean must stay finite
 
 
 def to_db(mean_squared_error: float, peak: float = 255.0) -> float:
   """PSNR in dB, 10 log10(peak^2 / MSE), at most 100; NaN for an error that is not finite."""
   if not math.isfinite(mean_squared_error):
     return math.nan
-  if mean_squared_error <= peak**2 * 10 ** (-HIGHEST_PSNR / 10):
-    return HIGHEST_PSNR
+  if mean_squared_error <= peak**2 * 10 ** (-MAX_PSNR / 10):
+    return MAX_PSNR
   return 10 * math.log10(peak**2 / mean_squared_error)
 
 
 def ssim(image: UInt8[np.ndarray, "h w"], truth: UInt8[np.ndarray, "h w"]) -> float:
-  """Structural similarity (Wang et al. 2004), their MATLAB code's settings.
+  """Structural similarity (Wang et al. 2004) with the settings of its authors' MATLAB code.
 
-  Gaussian window of 11 x 11 pixels and sigma 1.5 where it fits whole, K1 = 0.01, K2 = 0.03,
+  Gaussian window of 11 x 11 pixels and sigma 1.5 where it fits entirely, K1 = 0.01, K2 = 0.03,
   L = 255, biased variances; the mean over the map.
   """
   x, y = image.astype(np.float64), truth.astype(np.float64)
@@ -50,7 +50,7 @@ def ssim(image: UInt8[np.ndarray, "h w"], truth: UInt8[np.ndarray, "h w"]) -> fl
 
 
 def _blur(x: np.ndarray) -> np.ndarray:
-  """SSIM's Gaussian window, where it lies within the image."""
+  """Blurs with SSIM's Gaussian window where it lies within the image."""
   reach = SSIM_WINDOW // 2
   window = np.exp(-(np.arange(-reach, reach + 1) ** 2) / (2 * SSIM_SIGMA**2))
   window /= window.sum()

@@ -1,6 +1,7 @@
-"""Scores every member of a population on whole photographs, and bicubic interpolation beside it."""
+"""Scores every member of a population, and bicubic interpolation, on whole photographs."""
 
 import functools
+import itertools
 import math
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -14,7 +15,7 @@ from sr_jax.data.images import Photo
 from sr_jax.data.patches import Crops, Store, cut
 from sr_jax.evaluation.metrics import mse, score_image, shave, to_db
 from sr_jax.networks import Network, squared_error, upscale
-from sr_jax.networks.layers import without_border
+from sr_jax.networks.layers import crop_border
 from sr_jax.operators.resize import imresize, upscale_bicubic
 from sr_jax.runtime import processes
 from sr_jax.training.sharding import each_member
@@ -29,53 +30,50 @@ def to_uint8(y: np.ndarray) -> np.ndarray:
 
 @functools.lru_cache(maxsize=16)
 def make_upscale(network: Network, mesh: Mesh) -> Callable:
-  """Upscales one image with every member.
-
-  The jitted function is cached, so that each distinct image shape compiles once.
+  """A jitted function that upscales one image with every member; each image shape compiles once.
 
   Returns:
     `upscale(params, lr) -> sr`: `(h, w)` LR luminance to `(members, rh, rw)` HR luminance, both
     float32 with values in 0..1 (the result is not clipped).
   """
 
-  def one(params: Any, lr: Float32[Array, "h w"]) -> Float32[Array, "rh rw"]:
+  def upscale_member(params: Any, lr: Float32[Array, "h w"]) -> Float32[Array, "rh rw"]:
     return upscale(network, params, lr[None, :, :, None])[0, :, :, 0]
 
-  return jax.jit(each_member(one, mesh))
+  return jax.jit(each_member(upscale_member, mesh))
 
 
 def upscale_all(
   network: Network, params: Any, photos: Sequence[Photo], mesh: Mesh
 ) -> Iterator[tuple[Photo, dict[int, UInt8[np.ndarray, "rh rw"] | None]]]:
-  """Every photograph with the 8-bit output of each member, None where that is not finite.
+  """Yields every photograph with the 8-bit output of each member, None where it is not finite.
 
-  Of several processes each gets the members that are on its devices, by their number.
+  Members are numbered; each process gets those on its devices.
   """
-  upscale_one = make_upscale(network, mesh)
-  ahead = upscale_one(params, photos[0].lr)
+  upscale_photo = make_upscale(network, mesh)
+  pending = upscale_photo(params, photos[0].lr)
   for i, photo in enumerate(photos):
-    output = ahead
-    if i + 1 < len(photos):  # the device works on the next one while the host scores this one
-      ahead = upscale_one(params, photos[i + 1].lr)
+    output = pending
+    if i + 1 < len(photos):  # the device computes the next output while the host scores this one
+      pending = upscale_photo(params, photos[i + 1].lr)
     members = processes.local_rows(output).items()
     yield photo, {i: to_uint8(sr) if np.isfinite(sr).all() else None for i, sr in members}
 
 
 def _by_member(measured: Sequence[dict[int, Any]]) -> list[list[Any]]:
-  """What every process measured of its members, image by image, as a list for each member."""
-  found: dict[int, list[Any]] = {}
-  for mine in processes.all_gather(lambda: [list(image.items()) for image in measured]):
-    for image in mine:
-      for member, value in image:
-        found.setdefault(member, []).append(value)
-  return [found[member] for member in sorted(found)]
+  """The values that all processes measured, image by image, as a list for each member."""
+  values: dict[int, list[Any]] = {}
+  for images in processes.all_gather(lambda: [list(image.items()) for image in measured]):
+    for member, value in itertools.chain.from_iterable(images):
+      values.setdefault(member, []).append(value)
+  return [values[member] for member in sorted(values)]
 
 
 def score(network: Network, params: Any, photos: Sequence[Photo], mesh: Mesh) -> list[Scores]:
   """PSNR and SSIM of every member on every photograph, by protocol A.
 
   Returns:
-    one `Scores` per member; None for an image on which a member's output is not finite.
+    `Scores` of each member; None for an image on which its output is not finite.
   """
   pairs = [
     {
@@ -85,7 +83,7 @@ def score(network: Network, params: Any, photos: Sequence[Photo], mesh: Mesh) ->
     for photo, members in upscale_all(network, params, photos, mesh)
   ]
   return [
-    Scores(psnr=[one[0] for one in member], ssim=[one[1] for one in member])
+    Scores(psnr=[psnr for psnr, _ in member], ssim=[ssim for _, ssim in member])
     for member in _by_member(pairs)
   ]
 
@@ -95,8 +93,8 @@ def pooled_psnr(
 ) -> list[float | None]:
   """PSNR of every member's squared error averaged over the photographs; None if not finite.
 
-  This chooses learning rates: like the training loss it is led by the photographs with most error.
-  The mean of dB is led by smooth ones, whose 40 dB move by half a dB with a trace of brightness.
+  Learning rates are chosen by it: like the training loss it depends most on the photographs with
+  most error, and a mean of dB on smooth ones, whose 40 dB a trace of brightness moves by 0.5 dB.
   """
   errors = [
     {
@@ -112,55 +110,55 @@ def pooled_psnr(
 
 def pooled_psnr_of_bicubic(photos: Sequence[Photo], scale: int) -> float:
   """PSNR of bicubic interpolation's squared error, averaged as `pooled_psnr` does."""
-  errors = [mse(shave(bicubic(one, scale), scale), shave(one.hr, scale)) for one in photos]
+  errors = [mse(shave(bicubic(p, scale), scale), shave(p.hr, scale)) for p in photos]
   return to_db(float(np.mean(errors)))
 
 
 def bicubic(photo: Photo, scale: int) -> UInt8[np.ndarray, "h w"]:
-  """The photograph's LR image enlarged by bicubic interpolation, in double precision."""
+  """The photograph's LR image upscaled by bicubic interpolation, in double precision."""
   return to_uint8(imresize(imresize(photo.hr / 255.0, 1 / scale), scale))
 
 
 def score_bicubic(photos: Sequence[Photo], scale: int) -> Scores:
   """PSNR and SSIM of bicubic interpolation on every photograph, by protocol A."""
   scores = [score_image(bicubic(photo, scale), photo.hr, scale) for photo in photos]
-  return Scores(psnr=[one[0] for one in scores], ssim=[one[1] for one in scores])
+  return Scores(psnr=[psnr for psnr, _ in scores], ssim=[ssim for _, ssim in scores])
 
 
-def fit(
+def training_psnr(
   network: Network, params: Any, store: Store, crops: Crops, patch: int, mesh: Mesh, margin: int
 ) -> list[list[float | None]]:
-  """Training PSNR in dB of every member on every training image: how well the patches are fitted.
+  """Training PSNR in dB of every member on every training image.
 
-  The same error as the training loss (not rounded), pooled over an image's patches in `crops`,
-  which are equally many for each image, less `margin` LR pixels on each side: the largest margin
-  of the networks that are compared, so that all are measured on the same pixels.
+  The error is that of the training loss (not rounded), pooled over an image's patches in `crops`,
+  the same number for each image, without `margin` LR pixels on each side: the largest margin of the
+  networks that are compared, so that all are measured on the same pixels.
   """
   images = int(store.lr_start.shape[0])
 
-  def one(params: Any, store: Store, crops: Crops) -> Array:
+  def patch_errors(params: Any, store: Store, crops: Crops) -> Array:
     def error(crop: Crops) -> Array:
       lr, hr = cut(store, jax.tree.map(lambda x: x[None], crop), patch, network.scale)
       return squared_error(network, params, lr, hr, margin)
 
     return jax.lax.map(error, crops, batch_size=64)
 
-  errors = processes.to_host(jax.jit(each_member(one, mesh))(params, store, crops))
+  errors = processes.to_host(jax.jit(each_member(patch_errors, mesh))(params, store, crops))
   return [_by_image(member, images) for member in errors.astype(np.float64)]
 
 
-def fit_bicubic(
+def training_psnr_of_bicubic(
   store: Store, crops: Crops, patch: int, scale: int, margin: int
 ) -> list[float | None]:
-  """Training PSNR of bicubic interpolation, measured as `fit` measures networks."""
+  """Training PSNR of bicubic interpolation, measured as `training_psnr` measures networks."""
   lr, hr = jax.jit(cut, static_argnums=(2, 3))(store, crops, patch, scale)
   upscaled = jax.jit(upscale_bicubic, static_argnums=1)(lr, scale)
-  squared = without_border((upscaled - hr) ** 2, scale * margin)
+  squared = crop_border((upscaled - hr) ** 2, scale * margin)
   errors = np.asarray(squared, np.float64).mean(axis=(1, 2, 3))
   return _by_image(errors, int(store.lr_start.shape[0]))
 
 
 def _by_image(errors: np.ndarray, images: int) -> list[float | None]:
-  """Training PSNR by image, the images having equally many patches in `errors`."""
+  """Training PSNR by image, from the errors of equally many patches of each."""
   decibels = [to_db(error, peak=1.0) for error in errors.reshape(images, -1).mean(axis=1).tolist()]
   return [None if math.isnan(db) else db for db in decibels]

@@ -1,4 +1,4 @@
-"""Why published numbers disagree: one image's squared error as others measure it."""
+"""Variants of measuring an image's squared error, by which published numbers differ."""
 
 from collections.abc import Mapping
 
@@ -17,27 +17,27 @@ NOT_ROUNDED = "Y not rounded"
 RGB = "RGB, not Y"
 
 
-def errors(
+def errors_by_variant(
   image: UInt8[np.ndarray, "h w *c"], truth: UInt8[np.ndarray, "h w *d"], scale: int
 ) -> dict[str, float | None]:
   """Mean squared error by the protocol and by the field's variants of it.
 
   Args:
     image: gray, or RGB.
-    truth: the same; RGB also where `image` is its luminance alone.
+    truth: the same; may be RGB even if `image` is gray.
     scale: pixels to shave off every side.
 
   Returns:
-    squared gray levels by variant; None for those that need `image` in colour, or larger.
+    squared gray levels by variant; None for variants that need `image` in colour, or larger.
   """
   y, true_y = luminance(image), luminance(truth)
-  found: dict[str, float | None] = {
+  errors: dict[str, float | None] = {
     PROTOCOL: _mse(y, true_y, scale),
     NOT_SHAVED: _mse(y, true_y, 0),
     EDSR_SHAVED: _mse(y, true_y, scale + 6) if min(y.shape) > 2 * (scale + 6) else None,
   }
   if image.ndim == truth.ndim:
-    return found | {
+    return errors | {
       FULL_RANGE: _mse(_full_range(image), _full_range(truth), scale),
       MISCOPIED: _mse(_miscopied(image), _miscopied(truth), scale),
       NOT_ROUNDED: _mse(_unrounded(image), _unrounded(truth), scale),
@@ -45,26 +45,23 @@ def errors(
     }
   stretched = _round((image - 16.0) * (255 / 219))
   full_range = _mse(stretched, _full_range(truth), scale)
-  return found | {FULL_RANGE: full_range, MISCOPIED: None, NOT_ROUNDED: None, RGB: None}
+  return errors | {FULL_RANGE: full_range, MISCOPIED: None, NOT_ROUNDED: None, RGB: None}
 
 
-def explain(expected: float, means: Mapping[str, float | None]) -> str:
-  """A sentence on which habit comes closest to a PSNR that somebody expected.
+def explain_expected(expected: float, means: Mapping[str, float | None]) -> str:
+  """A sentence on which habit comes closest to an expected PSNR.
 
   Args:
     expected: in dB.
-    means: mean PSNR by habit, that of `PROTOCOL` among them; None where there is none.
+    means: mean PSNR by habit, with that of `PROTOCOL`; None where it cannot be measured.
   """
   known = {name: db for name, db in means.items() if db is not None}
   closest = min(known, key=lambda name: abs(known[name] - expected))
-  begin = f"{expected:.2f} dB was expected, the protocol gives {known[PROTOCOL]:.2f} dB: "
+  start = f"{expected:.2f} dB was expected, the protocol gives {known[PROTOCOL]:.2f} dB: "
   if closest == PROTOCOL:
-    return f"{begin}no habit comes closer"
-  away = abs(known[closest] - expected)
-  return (
-    f"{begin}the habit that comes closest is {closest!r}, {known[closest]:.2f} dB ({away:.2f} dB "
-    "away)"
-  )
+    return f"{start}no habit comes closer"
+  psnr, away = known[closest], abs(known[closest] - expected)
+  return f"{start}the habit that comes closest is {closest!r}, {psnr:.2f} dB ({away:.2f} dB away)"
 
 
 def _mse(image: Num[np.ndarray, "h w *c"], truth: Num[np.ndarray, "h w *c"], border: int) -> float:

@@ -1,7 +1,7 @@
 """The networks, as Flax modules.
 
-All take low-resolution (LR) luminance with values in 0..1 and give the high-resolution (HR) one,
-`(batch, h, w, 1) -> (batch, scale * h, scale * w, 1)`. Their `layers` say what they cost.
+All map low-resolution (LR) luminance in 0..1 to high-resolution (HR) luminance, `(batch, h, w, 1)
+-> (batch, scale * h, scale * w, 1)`. Their costs follow from their `layers`.
 """
 
 import dataclasses
@@ -11,7 +11,7 @@ from jax import numpy as jnp
 from jaxtyping import Array, Float
 
 from sr_jax.config import InputError
-from sr_jax.networks.layers import Layer, without_border
+from sr_jax.networks.layers import Layer, crop_border
 from sr_jax.networks.pair import (
   EXECUTIONS,
   HRNetwork,
@@ -47,34 +47,34 @@ KINDS: dict[Any, Any] = {
 
 
 def describe(network: Network) -> dict[str, Any]:
-  """A network as JSON data: its kind and every field; `build` makes it again."""
+  """A network as JSON data, its kind and every field; `build` reads it."""
   fields = [f.name for f in dataclasses.fields(network) if f.name not in ("parent", "name")]
   return {"kind": type(network).__name__, **{name: getattr(network, name) for name in fields}}
 
 
 def build(description: dict[str, Any]) -> Network:
-  """The network that `describe` described.
+  """Makes a network from what `describe` returned.
 
   Raises:
-    InputError: there is no such network.
+    InputError: this version has no such network.
   """
   fields = {k: tuple(v) if isinstance(v, list) else v for k, v in description.items()}
   try:
-    found: Network = KINDS[fields.pop("kind")](**fields)
+    network: Network = KINDS[fields.pop("kind")](**fields)
   except (KeyError, TypeError) as error:
     raise InputError(f"this version of sr_jax has no network like {description}") from error
-  return found
+  return network
 
 
 def upscale(
   network: Network, params: Any, lr: Float[Array, "b h w 1"]
 ) -> Float[Array, "b rh rw 1"]:
-  """What a network with these parameters makes of LR luminance.
+  """Upscales LR luminance with a network of these parameters.
 
-  Where a network has no output within its `margin`, the image is first extended by its edge pixels.
+  If the network has no output within a `margin`, the image is first extended by its edge pixels.
   """
-  around = (network.margin, network.margin)
-  extended = jnp.pad(lr, ((0, 0), around, around, (0, 0)), mode="edge")
+  sides = (network.margin, network.margin)
+  extended = jnp.pad(lr, ((0, 0), sides, sides, (0, 0)), mode="edge")
   output: Any = network.apply({"params": params}, extended)
   return output
 
@@ -86,16 +86,16 @@ def squared_error(
   hr: Float[Array, "b rh rw 1"],
   margin: int | None = None,
 ) -> Float[Array, ""]:
-  """The training loss: mean squared error over patches, less a margin around them.
+  """The training loss: mean squared error over patches without a margin.
 
   Args:
     network: has no output within its own margin.
     params: its parameters.
     lr: patches.
-    hr: what they should become.
+    hr: the true HR patches.
     margin: LR pixels to leave out on each side, at least the network's own, which is the default.
   """
   margin = network.margin if margin is None else margin
   output: Any = network.apply({"params": params}, lr)
-  output = without_border(output, network.scale * (margin - network.margin))
-  return jnp.mean((output - without_border(hr, network.scale * margin)) ** 2)
+  output = crop_border(output, network.scale * (margin - network.margin))
+  return jnp.mean((output - crop_border(hr, network.scale * margin)) ** 2)

@@ -1,7 +1,7 @@
-"""What a network costs and sees, in closed form from its layers, and which networks match in cost.
+"""Cost and receptive field of a network, computed from its layers, and networks of equal cost.
 
-One MAC is one multiply-accumulate, 2 FLOPs. Everything is counted per HR pixel on an infinite
-image; no device is touched.
+One MAC is one multiply-accumulate, 2 FLOPs. Everything is counted per HR pixel of an infinite
+image; no device is used.
 """
 
 import dataclasses
@@ -20,14 +20,14 @@ class Budget:
 
   Attributes:
     macs: learned multiply-accumulates per HR pixel, as the architecture defines them.
-    executed_macs: the same as executed; more where HR layers or transposed convolutions run as LR
-      layers, whose kernels have taps that are zero.
-    bicubic_macs: those of the fixed bicubic (5x5 LR convolution to `scale**2` phases).
+    executed_macs: MACs as executed; more where HR layers or transposed convolutions run as LR
+      layers, in whose kernels some taps are zero.
+    bicubic_macs: MACs of the fixed bicubic (5x5 LR convolution to `scale**2` phases).
     parameters: weights, biases and slopes.
     activations: values written by convolutions per HR pixel.
     receptive_field: side, in HR pixels, of the LR window that one HR pixel depends on (the largest
       over phases).
-    shift: HR pixels by which even kernels move the window's middle.
+    shift: HR pixels by which even kernels move the centre of the window.
   """
 
   macs: Fraction
@@ -84,7 +84,9 @@ def budget(network: Network) -> Budget:
   return Budget(
     macs=macs,
     executed_macs=(
-      budget(LiftedNetwork(network)).macs if _is_lifted(network) else macs + _idle(network.layers)
+      budget(LiftedNetwork(network)).macs
+      if _is_lifted(network)
+      else macs + _zero_macs(network.layers)
     ),
     bicubic_macs=upscale_taps(network.scale).shape[0] ** 2 if has_bicubic else 0,
     parameters=sum(
@@ -107,21 +109,18 @@ def _is_lifted(network: Network) -> TypeGuard[HRNetwork]:
   return isinstance(network, HRNetwork) and network.execution == "lr_space"
 
 
-def _idle(layers: Sequence[Layer]) -> Fraction:
-  """MACs per HR pixel by taps that are zero, where transposed convolutions run as LR ones."""
-  return sum(
-    (
-      ((1 + sum(_lr_reach(one))) ** 2 - Fraction(one.kernel_size, one.stride) ** 2)
-      * (one.inputs * one.outputs)
-      for one in layers
-      if one.stride > 1
-    ),
-    Fraction(),
-  )
+def _zero_macs(layers: Sequence[Layer]) -> Fraction:
+  """MACs per HR pixel with zero taps, where transposed convolutions run as LR convolutions."""
+  macs = Fraction()
+  for layer in layers:
+    if layer.stride > 1:
+      taps = (1 + sum(_lr_reach(layer))) ** 2 - Fraction(layer.kernel_size, layer.stride) ** 2
+      macs += taps * layer.inputs * layer.outputs
+  return macs
 
 
 def _lr_reach(layer: Layer) -> tuple[int, int]:
-  """LR pixels before and after its own that an HR pixel of a transposed convolution sees."""
+  """LR pixels before and after its own that an HR pixel of a transposed convolution depends on."""
   low, _ = layer.padding
   return (layer.kernel_size - 1 - low) // layer.stride, -(-low // layer.stride)
 
@@ -131,7 +130,7 @@ def _paddings(layers: Sequence[Layer], grid: str) -> list[tuple[int, int]]:
 
 
 def _shift(network: Network) -> float:
-  """HR pixels by which the middle of what an output sees lies off that output."""
+  """HR pixels from an output pixel to the centre of the window it depends on."""
   hr, lr = (_paddings(network.layers, grid) for grid in ("hr", "lr"))
   cropped = [layer.padding for layer in network.layers if layer.stride > 1]
   twice = sum(high - low for low, high in hr) - sum(high - low for low, high in cropped)
@@ -139,7 +138,7 @@ def _shift(network: Network) -> float:
 
 
 def _receptive_field(network: Network) -> int:
-  """LR pixels that some output pixel depends on, from first to last, times the scale."""
+  """The most LR pixels, first to last, that an output pixel depends on, in HR pixels."""
   scale = network.scale
   before, after = (sum(side) for side in zip((0, 0), *_paddings(network.layers, "hr"), strict=True))
   low, high = (sum(side) for side in zip((0, 0), *_paddings(network.layers, "lr"), strict=True))
@@ -150,9 +149,9 @@ def _receptive_field(network: Network) -> int:
     for pixel in range(phase - before, phase + after + 1):
       lr_pixel, lr_phase = divmod(pixel, scale)
       if network.layers[0].grid == "lr":
-        around = BICUBIC_REACH if network.bicubic_first else 0  # all phases are seen
-        first, last = _scattering(network.layers[-1], pixel, scale)
-        seen += [first - low - around, last + high + around]
+        reach = BICUBIC_REACH if network.bicubic_first else 0  # the layers depend on all phases
+        first, last = _lr_range(network.layers[-1], pixel, scale)
+        seen += [first - low - reach, last + high + reach]
       if network.layers[0].grid == "hr" or (network.bicubic_skip and pixel == phase):
         used = [t - BICUBIC_REACH for t in range(len(taps)) if taps[t, lr_phase] != 0]
         seen += [lr_pixel + used[0], lr_pixel + used[-1]]
@@ -160,45 +159,45 @@ def _receptive_field(network: Network) -> int:
   return scale * max(widths)
 
 
-def _scattering(last: Layer, pixel: int, scale: int) -> tuple[int, int]:
-  """The first and last LR pixel whose outputs, after the last LR layer, reach an HR pixel."""
+def _lr_range(last: Layer, pixel: int, scale: int) -> tuple[int, int]:
+  """The first and last LR pixel on which an HR pixel depends through the last layer."""
   if last.stride == 1:
     return pixel // scale, pixel // scale
-  at = pixel + last.padding[0]
-  return -((last.kernel_size - 1 - at) // last.stride), at // last.stride
+  tap = pixel + last.padding[0]
+  return -((last.kernel_size - 1 - tap) // last.stride), tap // last.stride
 
 
 def note_pair(lr: LRNetwork, tolerance: float) -> tuple[int, int]:
-  """The HR partner that the note gives an LR network: `n / r^2` maps of kernel size `k r`.
+  """The HR partner of an LR network in the note: `n / r^2` maps of kernel size `k r`.
 
   Args:
     lr: n = `features`, k = `kernel_size`, r = `scale`.
-    tolerance: how far, in MACs of the whole network, the matches named in an error may be off.
+    tolerance: relative deviation in MACs of the whole network of the matches that an error names.
 
   Returns:
     `(maps, kernel size)`.
 
   Raises:
-    InputError: `r^2` does not divide n; the sentence names what does and what else would match.
+    InputError: `r^2` does not divide n; the message names numbers of maps that match.
   """
   maps, rest = divmod(lr.features, lr.scale**2)
   if maps and not rest:
     return maps, lr.scale * lr.kernel_size
-  wider = [lr.features - rest + lr.scale**2 * more for more in (0, 1)]
+  multiples = [lr.features - rest + lr.scale**2 * i for i in (0, 1)]
   message = (
     f"--features={lr.features} cannot be divided into features / scale^2 HR maps at "
-    f"--scale={lr.scale}: use --features={' or '.join(str(n) for n in wider if n)}"
+    f"--scale={lr.scale}: use --features={' or '.join(str(n) for n in multiples if n)}"
   )
   target = budget(lr).macs
-  others = [
+  alternatives = [
     f"--hr_features={n} ({n} maps of {k}x{k})"
     for n, k in matches(lr)
-    if abs(budget(_hr_like(lr, n, k)).macs - target) <= tolerance * target
+    if abs(budget(_hr_network(lr, n, k)).macs - target) <= tolerance * target
   ]
-  if others:
+  if alternatives:
     message += (
       ", or match HR kernel size x maps = kernel_size x features / scale = "
-      f"{lr.features * lr.kernel_size // lr.scale} with {' or '.join(others)}"
+      f"{lr.features * lr.kernel_size // lr.scale} with {' or '.join(alternatives)}"
     )
   raise InputError(message)
 
@@ -215,7 +214,7 @@ def matches(lr: LRNetwork) -> list[tuple[int, int]]:
   return [(n, product // n) for n in range(2, product // 3 + 1) if product % n == 0]
 
 
-def _hr_like(lr: LRNetwork, features: int, kernel_size: int) -> HRNetwork:
+def _hr_network(lr: LRNetwork, features: int, kernel_size: int) -> HRNetwork:
   return HRNetwork(
     scale=lr.scale,
     features=features,
@@ -227,11 +226,11 @@ def _hr_like(lr: LRNetwork, features: int, kernel_size: int) -> HRNetwork:
   )
 
 
-def as_json(one: Budget) -> dict[str, float]:
+def as_json(cost: Budget) -> dict[str, float]:
   """A budget as JSON numbers."""
   return {
     name: value if isinstance(value, int) else float(value)
-    for name, value in dataclasses.asdict(one).items()
+    for name, value in dataclasses.asdict(cost).items()
   }
 
 

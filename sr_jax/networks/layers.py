@@ -1,4 +1,4 @@
-"""The layers that networks are made from: what a budget counts, and the Flax modules."""
+"""The layers of networks: their descriptions, from which costs follow, and their Flax modules."""
 
 import dataclasses
 from typing import Literal
@@ -16,31 +16,30 @@ ACTIVATIONS = {"relu": (nn.relu, 2.0), "tanh": (nn.tanh, 1.0)}
 PRELU_SLOPE = 0.25  # at the start: He et al. (2015)
 
 
-# Inside, luminance counts from mid-gray. The first and last biases could do that, except that zero
-# padding now is mid-gray; and members whose ReLUs all die, frequent otherwise at useful learning
-# rates, become rare.
+# Networks subtract it from luminance, as the first and last biases could. But so zero padding is
+# mid-gray, and members whose ReLUs all die, else frequent at useful learning rates, become rare.
 MID_GRAY = 0.5
 
 
 @dataclasses.dataclass(frozen=True)
 class Layer:
-  """One convolution: what it costs and what it sees follows from these numbers alone.
+  """One convolution; its cost and receptive field follow from these numbers alone.
 
-  With a `stride` it is a transposed one, from LR to HR.
+  With a `stride` it is a transposed convolution, from LR to HR.
 
   Attributes:
     name: of its parameters.
-    grid: the pixels its kernel moves over, "lr" or "hr".
+    grid: "lr" or "hr", the pixels that its kernel moves over.
     kernel_size: K of a K x K kernel, in pixels of its grid.
     inputs: input channels.
     outputs: output channels.
     biases: learned biases; fewer than `outputs` where phases of one HR map share theirs.
-    extra_at_start: the side of the odd zero around an even kernel.
-    slopes: learned slopes of the PReLU that follows; 0 where it is none.
+    extra_at_start: whether the odd zero around an even kernel is before it.
+    slopes: learned slopes of the PReLU that follows; 0 for another activation.
     stride: HR pixels from one LR pixel to the next, of a transposed convolution, whose kernel spans
       HR pixels; 1 for a convolution.
     rate: its learning rate, as a multiple of the network's.
-    kernels: kernels to take turns, one for each phase of an HR output, or 1 for all.
+    kernels: one for each phase of an HR output, or 1 for all phases.
   """
 
   name: str
@@ -57,9 +56,9 @@ class Layer:
 
   @property
   def padding(self) -> tuple[int, int]:
-    """Zeros before and after each spatial axis: its length is kept.
+    """Zeros before and after each spatial axis, which keep its length.
 
-    Of a transposed convolution, what is cropped of its output: `stride` times the length is left.
+    Of a transposed convolution, the crop that leaves `stride` times the length.
     """
     if self.stride > 1:
       return (self.kernel_size - self.stride) // 2, (self.kernel_size - self.stride + 1) // 2
@@ -68,17 +67,17 @@ class Layer:
   def lift(
     self, kernel: Float[Array, "k k i o"], scale: int
   ) -> tuple[Float[Array, "lk lk ri ro"], Padding]:
-    """Kernel and padding of the LR convolution that this HR layer is."""
-    lift_any = lift_conv if self.kernels == 1 else lift_untied_conv
-    return lift_any(kernel, scale, (self.padding, self.padding))
+    """Kernel and padding of the LR convolution that equals this HR layer."""
+    lift = lift_conv if self.kernels == 1 else lift_untied_conv
+    return lift(kernel, scale, (self.padding, self.padding))
 
 
 class Conv(nn.Module):
   """The convolution that a `Layer` describes, with its bias and, if it has slopes, its PReLU.
 
   The kernel is drawn normal with variance `gain / fan_in`. With `lift` > 1 an HR layer is executed
-  as the equal LR convolution on maps of `lift**2` phases each (operators/lifting.py). A `valid` one
-  is not padded: it gives the outputs only whose window lies within the image.
+  as the equal LR convolution on maps of `lift**2` phases each (operators/lifting.py). With `valid`
+  it is not padded: it gives only the outputs whose window lies within the image.
   """
 
   layer: Layer
@@ -88,7 +87,7 @@ class Conv(nn.Module):
 
   @nn.compact
   def __call__(self, x: Float[Array, "b h w i"]) -> Float[Array, "b h2 w2 o"]:
-    """Convolves; phases that share a bias get it by repetition."""
+    """Convolves, and repeats a bias for the phases that share it."""
     layer = self.layer
     size = layer.kernel_size
     init = nn.initializers.variance_scaling(self.gain, "fan_in", "normal")
@@ -106,7 +105,7 @@ class Conv(nn.Module):
     return jnp.where(y > 0, y, slope.reshape(1, 1, 1, -1) * y)
 
 
-def without_border(x: Float[Array, "b h w c"], pixels: int) -> Float[Array, "b h2 w2 c"]:
-  """The images without so many pixels on each side."""
+def crop_border(x: Float[Array, "b h w c"], pixels: int) -> Float[Array, "b h2 w2 c"]:
+  """Takes this many pixels off every side of the images."""
   _, height, width, _ = x.shape
   return x[:, pixels : height - pixels, pixels : width - pixels]

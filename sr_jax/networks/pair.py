@@ -1,4 +1,4 @@
-"""The two networks of the note, and the second one lifted to LR space."""
+"""The two networks of the note, and the HR network lifted to LR space."""
 
 import dataclasses
 from typing import Any, ClassVar, TypeGuard
@@ -17,8 +17,8 @@ EXECUTIONS = ("hr_space", "lr_space")  # of an `HRNetwork`
 class LRNetwork(nn.Module):
   """Convolves in LR space only; `depth_to_space` at the end makes the HR image (the note, Sec. 3).
 
-  A first layer to `features` maps, `depth` hidden layers, a last one to `scale**2` maps, then the
-  periodic shuffling. With `bicubic_skip` the network predicts what bicubic interpolation misses.
+  A first layer to `features` maps, `depth` hidden layers, a last layer to `scale**2` maps, then the
+  periodic shuffling. With `bicubic_skip` the network predicts the error of bicubic interpolation.
   """
 
   scale: int = 2
@@ -42,7 +42,7 @@ class LRNetwork(nn.Module):
 
   @property
   def bicubic_first(self) -> bool:
-    """Whether a fixed bicubic interpolation is what the first layer sees."""
+    """Whether the first layer's input is a fixed bicubic interpolation."""
     return False
 
   @nn.compact
@@ -59,19 +59,18 @@ class LRNetwork(nn.Module):
 
 
 class HRNetwork(nn.Module):
-  """Upsamples first, then convolves in HR space: the network the note compares with.
+  """Upsamples first, then convolves in HR space: the network that the note compares with.
 
-  `upsampling="bicubic"` interpolates before the first layer. "transposed_conv" learns instead: a
-  transposed convolution of stride `scale`, whose kernel spans `first_kernel_size * scale` HR
-  pixels, replaces the first layer. It is held in the equal form of an LR convolution to
-  `scale**2 * features` channels and `depth_to_space`, one bias a map, and so costs no more MACs.
+  `upsampling="bicubic"` interpolates before the first layer. With "transposed_conv" the first layer
+  is a transposed convolution of stride `scale`, whose kernel spans `first_kernel_size * scale` HR
+  pixels. It is stored and computed as the equal LR convolution to `scale**2 * features` channels
+  with `depth_to_space` and one bias a map, and so costs no more MACs.
 
-  `execution="lr_space"` computes the same from the same parameters in LR space, its convolutions
-  lifted there: more MACs, wider maps with fewer pixels, on CPU less time for large kernels.
-  `untied`, in LR space only, gives each phase of every HR map kernels and biases of its own, on the
-  same windows.
+  `execution="lr_space"` computes the same from the same parameters with convolutions lifted to LR
+  space: more MACs, wider maps of fewer pixels, on CPU less time for large kernels. `untied`, in LR
+  space only, gives each phase of every HR map its own kernels and biases on the same windows.
 
-  Even kernels take turns in which side gets the odd zero, the first one at the end.
+  The odd zero around even kernels alternates between the sides from layer to layer, first the end.
   """
 
   scale: int = 2
@@ -106,7 +105,7 @@ class HRNetwork(nn.Module):
 
   @property
   def bicubic_first(self) -> bool:
-    """Whether a fixed bicubic interpolation is what the first layer sees."""
+    """Whether the first layer's input is a fixed bicubic interpolation."""
     return self.upsampling == "bicubic"
 
   @nn.compact
@@ -117,7 +116,7 @@ class HRNetwork(nn.Module):
     if self.execution not in EXECUTIONS:
       raise ValueError(f"execution must be hr_space or lr_space, not {self.execution!r}")
     if self.untied and self.execution == "hr_space":
-      raise ValueError("an untied network is executed in lr_space")
+      raise ValueError("an untied network must be executed in lr_space")
     lifted = self.execution == "lr_space"
     lift = self.scale if lifted else 1
 
@@ -142,10 +141,10 @@ def has_two_executions(network: Any) -> TypeGuard[HRNetwork]:
 
 
 class LiftedNetwork(nn.Module):
-  """An `HRNetwork` in LR space with a weight of its own for every phase (see `lift_network`).
+  """An `HRNetwork` in LR space with its own weights for every phase (see `lift_network`).
 
   Its layers convolve `space_to_depth` of the HR maps. If the HR kernels fit (`lifting.fits`) and
-  its upsampling is learned, these are the layers of an `LRNetwork`.
+  the upsampling is learned, these are the layers of an `LRNetwork`.
   """
 
   original: HRNetwork
@@ -158,12 +157,12 @@ class LiftedNetwork(nn.Module):
 
   @property
   def bicubic_skip(self) -> bool:
-    """Whether the network predicts what bicubic interpolation misses."""
+    """Whether the network predicts the error of bicubic interpolation."""
     return self.original.bicubic_skip
 
   @property
   def bicubic_first(self) -> bool:
-    """Whether a fixed bicubic interpolation, in `scale**2` phases, is what the first layer sees."""
+    """Whether the first layer's input is a fixed bicubic interpolation, in `scale**2` phases."""
     return self.original.bicubic_first
 
   @property
@@ -187,7 +186,7 @@ class LiftedNetwork(nn.Module):
 
 
 def _lift_layer(layer: Layer, scale: int) -> Layer:
-  """The layer whose kernel `lift_conv` gives; a layer in LR space only unties its biases."""
+  """The layer with the kernel of `lift_conv`; for a layer in LR space, with untied biases."""
   if layer.grid == "lr":
     return dataclasses.replace(layer, biases=layer.outputs)
   before, after = (-(-zeros // scale) for zeros in layer.padding)
@@ -198,16 +197,16 @@ def _lift_layer(layer: Layer, scale: int) -> Layer:
 
 
 def lift_network(network: HRNetwork, params: Any) -> tuple[LiftedNetwork, Any]:
-  """The LR-space network that computes what an HR network with these parameters computes.
+  """Lifts an HR network with its parameters to the LR-space network that computes the same.
 
-  Equal to the border, for either upsampling, with or without skip, relu or tanh. The lifted
-  parameters are free of each other; they can be trained on as they are. If `fits(K, r, k)` holds
+  Equal up to the border, for either upsampling, with or without skip, relu or tanh. The lifted
+  parameters are independent of each other and can be trained further. If `fits(K, r, k)` holds
   for the HR kernels K, and the upsampling is learned, they are also the parameters of an
   `LRNetwork(features=r**2 * features, kernel_size=k)`: the HR family is a subset of that LR family.
   The note's own pair does not fit: a 6x6 at r = 2 lifts to 4x4, not to 3x3.
 
   Args:
-    network: an `HRNetwork` of whichever `execution`.
+    network: an `HRNetwork` of either `execution`.
     params: its parameters.
 
   Returns:
@@ -226,5 +225,5 @@ def lift_network(network: HRNetwork, params: Any) -> tuple[LiftedNetwork, Any]:
 
 
 def last_gain(bicubic_skip: bool) -> float:
-  """A last layer that corrects bicubic starts ten times smaller, near zero correction."""
+  """The gain of the last layer: one that corrects bicubic starts near zero correction."""
   return 0.01 if bicubic_skip else 1.0

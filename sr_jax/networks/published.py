@@ -1,11 +1,11 @@
 """ESPCN, SRCNN and FSRCNN as published, the last layer at a tenth of the learning rate.
 
-With `padding="same"` every layer is padded with zeros. With "valid" none is: a patch gives `margin`
-LR pixels less on each side, all of them computed from real neighbours, and `networks.upscale`
-extends a whole image by its edge pixels first.
+With `padding="same"` every layer is padded with zeros. With "valid" none is: the output of a patch
+lacks `margin` LR pixels on each side, and `networks.upscale` extends an image by its edge pixels
+first.
 
-Luminance counts from mid-gray inside, in units of which detail takes a few: with "valid", the
-published network with its first kernel and its first and last biases written otherwise.
+The networks subtract mid-gray from luminance and multiply it by `CONTRAST`: with "valid" these are
+the published networks with another first kernel and other first and last biases.
 """
 
 import math
@@ -14,17 +14,17 @@ from typing import ClassVar
 from flax import linen as nn
 from jaxtyping import Array, Float
 
-from sr_jax.networks.layers import ACTIVATIONS, MID_GRAY, Conv, Layer, without_border
+from sr_jax.networks.layers import ACTIVATIONS, MID_GRAY, Conv, Layer, crop_border
 from sr_jax.operators.resize import BICUBIC_REACH, upscale_bicubic
 from sr_jax.operators.shuffle import depth_to_space
 from sr_jax.operators.upsampling import sub_pixel_conv
 
 LAST_RATE = 0.1  # of the other layers' learning rate, in all three papers
 
-# Kernels that respond to faint detail are large in units of 0..1, and Adam, whose steps are as long
-# as its rate, takes long to reach them, or else a rate at which the later layers are thrown about.
+# Kernels that respond to faint detail are large in units of 0..1. Adam, whose steps are as long as
+# its rate, needs many steps to reach them, or a rate at which the later layers are unstable.
 CONTRAST = 8.0
-LAST_GAIN = 0.01  # outputs start near mid-gray, whatever the contrast
+LAST_GAIN = 0.01  # outputs start near mid-gray at any contrast
 
 
 class ESPCN(nn.Module):
@@ -74,7 +74,7 @@ class SRCNN(nn.Module):
   """The first network of the field, 9-1-5 (Dong et al. 2014, arXiv 1501.00092).
 
   It sharpens bicubic interpolation in HR space: 9x9 to 64 maps, 1x1 to 32, 5x5 to one, ReLU. 8,032
-  weights, the number the paper gives, and 97 biases.
+  weights, as in the paper, and 97 biases.
   """
 
   scale: int = 3
@@ -105,8 +105,8 @@ class SRCNN(nn.Module):
     valid = _is_valid(self.padding)
     *body, last = self.layers
     y = upscale_bicubic(CONTRAST * (x - MID_GRAY), self.scale)
-    if valid:  # 6 HR pixels more than the margin: what the two kernels take off
-      y = without_border(y, self.margin * self.scale - 6)
+    if valid:  # 6 HR pixels fewer than the margin: the two kernels take those off
+      y = crop_border(y, self.margin * self.scale - 6)
     for layer in body:
       y = nn.relu(Conv(layer, 2.0, valid=valid, name=layer.name)(y))
     return Conv(last, LAST_GAIN, valid=valid, name=last.name)(y) + MID_GRAY
@@ -116,12 +116,12 @@ class FSRCNN(nn.Module):
   """The fast successor of SRCNN, FSRCNN(56, 12, 4) (Dong et al. 2016, arXiv 1608.00367).
 
   5x5 to d = 56 maps, 1x1 to s = 12, m = 4 times 3x3, 1x1 back to d, each with a PReLU of one slope
-  a map, and a transposed convolution of 9x9 HR pixels and stride `scale`. 12,464 weights, the
-  number the paper gives, 173 biases and 172 slopes.
+  a map, and a transposed convolution of 9x9 HR pixels and stride `scale`. 12,464 weights, as in the
+  paper, 173 biases and 172 slopes.
 
   The transposed convolution is executed as the equal LR convolution (operators/conversion.py). At
-  scale 3 the two are one to one: it is a sub-pixel layer of 3x3. At even scales its window lies
-  half a HR pixel off the middle.
+  scale 3 this is a bijection, to a sub-pixel layer of 3x3. At even scales its window is shifted by
+  half an HR pixel.
   """
 
   scale: int = 3
@@ -151,7 +151,7 @@ class FSRCNN(nn.Module):
 
   @property
   def _reach(self) -> int:
-    """LR pixels on each side that one LR pixel's outputs of the transposed convolution see."""
+    """LR pixels on each side on which the transposed convolution's outputs of one depend."""
     last = self.layers[-1]
     return (last.kernel_size - 1 - last.padding[0]) // self.scale
 
@@ -164,7 +164,7 @@ class FSRCNN(nn.Module):
     for layer in body:
       y = Conv(layer, 2.0, valid=valid, name=layer.name)(y)
     y = TransposedConv(last, name=last.name)(y) + MID_GRAY
-    return without_border(y, self.scale * self._reach) if valid else y
+    return crop_border(y, self.scale * self._reach) if valid else y
 
 
 class TransposedConv(nn.Module):
@@ -174,12 +174,12 @@ class TransposedConv(nn.Module):
 
   @nn.compact
   def __call__(self, x: Float[Array, "b h w i"]) -> Float[Array, "b rh rw o"]:
-    """Convolves; the kernel is drawn normal, `LAST_GAIN` being the variance of an output's taps."""
+    """Convolves with a kernel drawn normal; an output's taps have variance `LAST_GAIN` in all."""
     layer = self.layer
     size, scale = layer.kernel_size, layer.stride
-    seen = layer.inputs * (size / scale) ** 2  # taps that meet in an output
+    fan_in = layer.inputs * (size / scale) ** 2  # taps of an output
     shape = (size, size, layer.inputs, layer.outputs)
-    kernel = self.param("kernel", nn.initializers.normal((LAST_GAIN / seen) ** 0.5), shape)
+    kernel = self.param("kernel", nn.initializers.normal((LAST_GAIN / fan_in) ** 0.5), shape)
     bias = self.param("bias", nn.initializers.zeros_init(), (layer.biases,))
     return sub_pixel_conv(x, kernel, scale, (layer.padding,) * 2) + bias.reshape(1, 1, 1, -1)
 

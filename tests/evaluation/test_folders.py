@@ -8,7 +8,7 @@ from PIL import Image
 from sr_jax.config import InputError
 from sr_jax.data.colour import luminance
 from sr_jax.evaluation import habits
-from sr_jax.evaluation.folders import pair, read_8_bit, score_folder
+from sr_jax.evaluation.folders import pair_images, read_8_bit, score_folder
 from sr_jax.evaluation.metrics import score_image
 
 RNG = np.random.default_rng(0)
@@ -35,7 +35,7 @@ def names(folders, references, results):
   for folder, files in ((reference, references), (restored, results)):
     for file in files:
       (folder / file).touch()
-  return [(a.name, b.name) for a, b in pair(reference, restored)]
+  return [(a.name, b.name) for a, b in pair_images(reference, restored)]
 
 
 @pytest.mark.parametrize(
@@ -86,18 +86,18 @@ def test_folders_must_be_two_that_exist(folders):
   reference, restored, put = folders
   put("reference", a=RGB)
   with pytest.raises(InputError, match=r"there is no folder .*nowhere"):
-    pair(reference, restored / "nowhere")
+    pair_images(reference, restored / "nowhere")
   with pytest.raises(InputError, match=r"there is no folder .*png"):
-    pair(reference / "a.png", reference)
+    pair_images(reference / "a.png", reference)
   with pytest.raises(InputError, match="are the same folder"):
-    pair(reference, restored / ".." / "reference")
+    pair_images(reference, restored / ".." / "reference")
 
 
 def one(folders, reference, restored, scale=3):
   put = folders[2]
   put("reference", a=reference)
   put("restored", a=restored)
-  (score,) = score_folder(pair(*folders[:2]), scale)
+  (score,) = score_folder(pair_images(*folders[:2]), scale)
   return score
 
 
@@ -157,10 +157,10 @@ def test_an_image_that_was_cropped_by_a_pixel_is_said_to_be(folders):
 def test_habits_are_tried_on_every_image(folders):
   score = one(folders, RGB, NEAR[:, :, ::-1])
   honest = one(folders, RGB, NEAR)
-  assert score.undone[habits.SWAPPED].psnr == honest.psnr
-  assert habits.best_of(score.undone) == habits.SWAPPED
-  assert habits.best_of(honest.undone) is None
-  assert set(one(folders, RGB, luminance(NEAR)).undone) >= {habits.FULL_RANGE}
+  assert score.corrected[habits.SWAPPED].psnr == honest.psnr
+  assert habits.best_habit(score.corrected) == habits.SWAPPED
+  assert habits.best_habit(honest.corrected) is None
+  assert set(one(folders, RGB, luminance(NEAR)).corrected) >= {habits.FULL_RANGE}
 
 
 def test_the_smallest_image_that_holds_the_window_is_scored(folders):

@@ -36,7 +36,7 @@ def full_range(rgb):
 
 
 def best(image, truth, scale=2):
-  return habits.best_of(habits.undone(image, truth, scale))
+  return habits.best_habit(habits.undo_habits(image, truth, scale))
 
 
 @pytest.mark.parametrize("scale", [2, 3, 4])
@@ -68,10 +68,10 @@ def test_noise_alone_is_no_habit():
   """Compressed from 255 levels to 219 it is smaller, and its PSNR 1.32 dB better."""
   noise = np.random.default_rng(0).normal(113, 60, (80, 80))
   truth = np.full((80, 80), 113, np.uint8)
-  by_habit = habits.undone(to_bytes(noise), truth, 2)
+  by_habit = habits.undo_habits(to_bytes(noise), truth, 2)
   before, _ = score_image(to_bytes(noise), truth, 2)
   assert by_habit[habits.FULL_RANGE].psnr > before + 1
-  assert habits.best_of(by_habit) is None
+  assert habits.best_habit(by_habit) is None
 
 
 def test_swapped_channels_are_found():
@@ -95,19 +95,21 @@ def test_luminance_of_16_to_235_beside_gray_references_is_found(name):
 def test_content_that_is_shifted_is_found_with_its_direction(down, right):
   image = np.roll(bicubic("coffee"), (down, right), axis=(0, 1))
   habit = best(image, photo("coffee"))
-  assert habit == habits.shifted(down, right)
+  assert habit == habits.shift_habit(down, right)
   words = {(1, 0): "1 down", (-1, 0): "1 up", (0, 1): "1 right", (0, -1): "1 left"}
   words |= {(1, -1): "1 down and 1 left", (-1, -1): "1 up and 1 left"}
-  assert f"({words[down, right]})" in habit.what
+  assert f"({words[down, right]})" in habit.description
 
 
 def test_undoing_gives_what_the_honest_image_scores():
   image, truth = bicubic("astronaut"), photo("astronaut")
   psnr, _ = score_image(luminance(image), luminance(truth), 2)
-  assert habits.undone(image[:, :, ::-1], truth, 2)[habits.SWAPPED].psnr == psnr
+  assert habits.undo_habits(image[:, :, ::-1], truth, 2)[habits.SWAPPED].psnr == psnr
   moved = np.roll(image, 1, axis=0)
-  assert habits.undone(moved, truth, 2)[habits.shifted(1, 0)].psnr == pytest.approx(psnr, abs=0.01)
-  gray = habits.undone(full_range(image), truth, 2)[habits.FULL_RANGE].psnr
+  assert habits.undo_habits(moved, truth, 2)[habits.shift_habit(1, 0)].psnr == pytest.approx(
+    psnr, abs=0.01
+  )
+  gray = habits.undo_habits(full_range(image), truth, 2)[habits.FULL_RANGE].psnr
   assert gray == pytest.approx(psnr, abs=0.05)  # rounded twice
 
 
@@ -138,13 +140,13 @@ def test_an_offset_that_does_not_stand_out_is_none():
   assert habits.best_offset(flat[1:], flat, 2) is None
 
 
-SHIFT = habits.shifted(1, 0)
+SHIFT = habits.shift_habit(1, 0)
 
 
 def scored(name, psnr, **after):
   """An image whose PSNR is `psnr`, and that with habits undone."""
   names = {"swapped": habits.SWAPPED, "shift": SHIFT}
-  by_habit = {names[k]: habits.Undone(db, db - psnr) for k, db in after.items()}
+  by_habit = {names[k]: habits.Corrected(db, db - psnr) for k, db in after.items()}
   return name, psnr, by_habit
 
 
@@ -155,8 +157,8 @@ def test_the_folder_has_the_habit_of_its_mean_and_exceptions_are_named():
     scored("c.png", 30.0, swapped=29.0, shift=22.0),
     scored("d.png", 20.0, swapped=20.0, shift=25.0),
   ]
-  assert habits.of_folder(scores) == (habits.SWAPPED, 27.5)
-  folder, single = habits.hints(scores)
+  assert habits.folder_habit(scores) == (habits.SWAPPED, 27.5)
+  folder, single = habits.describe_habits(scores)
   assert "red and blue are swapped in 2 of 4 images" in folder
   assert "27.50 dB, not 23.00 dB" in folder
   assert "not in c.png, d.png" in folder
@@ -171,11 +173,11 @@ def test_a_folder_without_a_habit_names_the_images_that_have_it():
     scored("b.png", 30.0, swapped=20.0),
     scored("gray.png", 30.0),
   ]
-  assert habits.of_folder(scores) is None
-  (hint,) = habits.hints(scores)
+  assert habits.folder_habit(scores) is None
+  (hint,) = habits.describe_habits(scores)
   assert hint.startswith("a.png: red and blue are swapped")
 
 
 def test_a_little_better_is_no_habit():
-  assert habits.hints([scored("a.png", 30.0, swapped=31.49)]) == []
-  assert len(habits.hints([scored("a.png", 30.0, swapped=31.51)])) == 1
+  assert habits.describe_habits([scored("a.png", 30.0, swapped=31.49)]) == []
+  assert len(habits.describe_habits([scored("a.png", 30.0, swapped=31.51)])) == 1

@@ -63,7 +63,7 @@ def test_a_diverged_member_has_no_score_and_others_keep_theirs(trained):
 def test_training_psnr_is_that_of_the_loss_by_image(trained):
   params, mesh = trained
   store, crops = patches.make_store(PHOTOS, 6), patches.fixed_crops(PHOTOS, 6, 3)
-  fit = scoring.fit(NETWORK, params, sharding.replicate(mesh, store), crops, 6, mesh, 0)
+  fit = scoring.training_psnr(NETWORK, params, sharding.replicate(mesh, store), crops, 6, mesh, 0)
   member = jax.tree.map(lambda x: jnp.asarray(np.asarray(x)[2]), params)
   lr, hr = patches.cut(store, crops, 6, 2)
   errors = np.asarray((upscale(NETWORK, member, lr) - hr) ** 2).reshape(3, -1).mean(axis=1)
@@ -77,9 +77,13 @@ def test_bicubic_is_fitted_as_networks_are():
   state = population.initialise(network, "hr", population.make_members([0], [1.0]), mesh)
   zero = jax.tree.map(jnp.zeros_like, state.params)  # the skip alone: bicubic
   for margin in (0, 2):
-    (fit,) = scoring.fit(network, zero, store, crops, 6, mesh, margin)
-    np.testing.assert_allclose(fit, scoring.fit_bicubic(store, crops, 6, 2, margin), rtol=1e-5)
-  assert scoring.fit_bicubic(store, crops, 6, 2, 0) != scoring.fit_bicubic(store, crops, 6, 2, 2)
+    (fit,) = scoring.training_psnr(network, zero, store, crops, 6, mesh, margin)
+    np.testing.assert_allclose(
+      fit, scoring.training_psnr_of_bicubic(store, crops, 6, 2, margin), rtol=1e-5
+    )
+  assert scoring.training_psnr_of_bicubic(
+    store, crops, 6, 2, 0
+  ) != scoring.training_psnr_of_bicubic(store, crops, 6, 2, 2)
 
 
 def test_networks_of_different_margins_are_fitted_on_the_same_pixels():
@@ -92,5 +96,5 @@ def test_networks_of_different_margins_are_fitted_on_the_same_pixels():
   for network in (ESPCN(2), ESPCN(2, padding="same")):
     state = population.initialise(network, "a", population.make_members([0], [1.0]), mesh)
     params = jax.tree.map(jnp.zeros_like, state.params)
-    fits += scoring.fit(network, params, store, crops, 16, mesh, margin)
+    fits += scoring.training_psnr(network, params, store, crops, 16, mesh, margin)
   np.testing.assert_allclose(fits[0], fits[1], rtol=1e-5)
