@@ -8,7 +8,7 @@ import numpy as np
 from sr_jax.config import InputError
 from sr_jax.networks import Network, build
 from sr_jax.runtime.files import read_json
-from sr_jax.runtime.run_folder import RunFolder
+from sr_jax.runtime.run_folder import RunFolder, run_name
 from sr_jax.training.checkpoints import load_arrays, steps
 
 FINAL = "final"  # the stage whose parameters results.json scores
@@ -62,8 +62,8 @@ def load(
     stage: of the training.
 
   Raises:
-    InputError: the run, arm, stage, member or step is not there, or the checkpoint is damaged or of
-      a version that did not save what its network is.
+    InputError: the run, arm, stage, member or step is not there, the run's config.json was changed,
+      or the checkpoint is damaged or of a version that did not save what its network is.
   """
   if not run_dir.path.is_dir():
     raise InputError(f"{run_dir} is no folder; give that of a run")
@@ -71,6 +71,8 @@ def load(
   arms = about.get("arms") if isinstance(about, dict) else None
   if not isinstance(arms, dict) or not arms:
     raise InputError(f"{run_dir.config} names no arms; give the folder of a comparison")
+  if "experiment" in about:
+    run_name(run_dir, about)  # refuses a changed configuration
   if arm is not None and arm not in arms:
     raise InputError(f"--arm={arm} is not in this run; choose from {', '.join(arms)}")
   done = [name for name in arms if steps(run_dir.checkpoints(name, stage))]

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from sr_jax.config import InputError
+from sr_jax.config import InputError, digest
 from sr_jax.networks import ESPCN, LRNetwork
 from sr_jax.runtime.run_folder import RunFolder
 from sr_jax.training import population, sharding
@@ -54,6 +54,21 @@ def test_what_is_no_run_is_refused(tmp_path):
     (tmp_path / "config.json").write_text(json.dumps(about))
     with pytest.raises(InputError, match="names no arms"):
       load(RunFolder(tmp_path))
+
+
+def test_a_changed_configuration_is_refused(trained_run, tmp_path):
+  config = {"steps": 9}
+  name = f"smoke-{digest('smoke', config)}"
+  run = tmp_path / "copy of a run"
+  shutil.copytree(trained_run, run)
+  about = {"run": name, "experiment": "smoke", "config": config, "arms": {"lr": {}}}
+  (run / "config.json").write_text(json.dumps(about))
+  assert load(RunFolder(run)).arm == "lr"
+  (run / "config.json").write_text(json.dumps(about | {"config": {"steps": 8}}))
+  with pytest.raises(
+    InputError, match=f"was changed: its configuration hashes to .* not to {name}"
+  ):
+    load(RunFolder(run))
 
 
 def test_a_run_without_a_final_checkpoint_is_refused(trained_run, tmp_path):
