@@ -36,7 +36,7 @@ from sr_jax.training import restore as trained
 from sr_jax.training.checkpoints import silence_orbax
 from sr_jax.training.restore import Trained
 from sr_jax.upscale import tiling
-from sr_jax.upscale.planes import CHANNELS, compose, mode_of, take_apart
+from sr_jax.upscale.planes import CHANNELS, merge_planes, planes_mode, split_planes
 
 
 def upscale_image(
@@ -54,16 +54,16 @@ def upscale_image(
     an image of mode L, LA, RGB, RGBA or I;16.
 
   Raises:
-    InputError: as `mode_of`.
+    InputError: as `planes_mode`.
   """
-  planes, scale = take_apart(image, mode_of(image, name)), by.network.scale
-  tiles = tiling.plan(by.network, image.height, image.width, side)
+  planes, scale = split_planes(image, planes_mode(image, name)), by.network.scale
+  tiles = tiling.plan_tiles(by.network, image.height, image.width, side)
   shape = (scale * image.height, scale * image.width, CHANNELS[planes.mode])
   pixels = np.empty(shape, np.uint16 if planes.mode == "I;16" else np.uint8)
   upscaled = tiling.upscale_tiles(by.network, by.params, planes.luminance, tiles)
   for part, luminance in with_progress(upscaled, len(tiles), name):
-    beside = imresize_part(planes.beside, scale, part)
-    pixels[part] = compose(luminance, beside, planes.mode, planes.premultiplied)
+    rest = imresize_part(planes.chroma_and_alpha, scale, part)
+    pixels[part] = merge_planes(luminance, rest, planes.mode, planes.premultiplied)
   return Image.fromarray(pixels[:, :, 0] if shape[2] == 1 else pixels)
 
 
@@ -160,7 +160,7 @@ def _main(argv: Sequence[str]) -> int:
   folder = Path(asked.output).expanduser()
   images = [Path(name) for name in named]
   for path in images:  # all of them, to the last byte, before anything is computed or written
-    mode_of(read(path), str(path))
+    planes_mode(read(path), str(path))
   files = outputs_of(images, folder, asked.overwrite)
   by = trained.load(run_dir, asked.arm, int(asked.member))
   if not all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(by.params)):

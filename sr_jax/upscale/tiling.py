@@ -1,16 +1,16 @@
-"""Upscales an image of any size in tiles, which together are what the whole image gives.
+"""Upscales an image of any size in tiles without seams.
 
-Every tile is a window of the image on which the network runs as it is: where the window ends with
-the image, the network's own padding is that of the whole image; where it ends within, what its
-padding reaches is dropped, and the next tile has it. So in exact arithmetic there is no seam.
+Every tile is a window of the image on which the network runs unchanged. At the border of the image
+the network's padding is that of the whole image; at any other edge, outputs that depend on padding
+are dropped, and the next tile computes them. In exact arithmetic the result is that of the whole
+image.
 
-In float32 an output pixel is the same sum wherever it lies, but XLA may order its terms by the
-shape of the input, and promises nothing. As found by experiment, with 2 threads and with 16, and
-held by the tests, XLA on CPU orders them alike in all inputs of at least a thousand pixels, and
-tiles and whole are equal bit for bit. (A strip of 1 x 64 pixels may differ from one of 1 x 300 in
-the last bit.) So tiles of a strip are long: they have the pixels of a square one. An image smaller
-than a tile is one tile. On GPU, where cuDNN chooses algorithms by shape, tiles and whole are equal
-to rounding.
+In float32 an output pixel is the same sum in any tile, but XLA may order its terms by the shape of
+the input. In experiments with 2 and with 16 threads, and in the tests, XLA on CPU orders them alike
+for all inputs of at least a thousand pixels, and the bits are those of the whole image. (A strip of
+1 x 64 pixels may differ from one of 1 x 300 in the last bit.) So tiles of a strip are long, with as
+many pixels as a square tile. An image smaller than a tile is one tile. On GPU, where cuDNN chooses
+algorithms by shape, the results are equal to rounding.
 """
 
 import functools
@@ -35,9 +35,9 @@ class Tile(NamedTuple):
   """One tile.
 
   Attributes:
-    window: what the network is given, of the image extended by its `margin`.
-    kept: what is kept of its output, in HR pixels.
-    part: where that belongs in the HR image.
+    window: the network's input, in the image extended by its `margin`.
+    kept: the part of its output that is kept, in HR pixels.
+    part: the place of that part in the HR image.
   """
 
   window: Part
@@ -46,7 +46,7 @@ class Tile(NamedTuple):
 
 
 def reach(network: Network) -> int:
-  """LR pixels on each side of its own that an output can depend on."""
+  """LR pixels on each side that an output pixel can depend on."""
 
   def one_side(after: int) -> int:
     lr = hr = 0
@@ -65,15 +65,15 @@ def reach(network: Network) -> int:
   return max(body, BICUBIC_REACH) if network.bicubic_skip else body
 
 
-def plan(network: Network, height: int, width: int, side: int = SIDE) -> list[Tile]:
-  """The tiles of an image, row by row; all have one shape, so that one program serves them.
+def plan_tiles(network: Network, height: int, width: int, side: int = SIDE) -> list[Tile]:
+  """The tiles of an image, row by row, all of the same shape, so that they share one program.
 
   Args:
-    network: what upscales.
+    network: the Flax module.
     height: of the image in LR pixels.
     width: likewise.
-    side: of a tile, raised where the network's reach would leave little of it. Of an image that is
-      lower or narrower than that, tiles have as many pixels, or are the whole.
+    side: of a tile, raised if the network's reach would leave little of it. For an image that is
+      lower or narrower, tiles have as many pixels, or one tile is the whole image.
   """
   dropped = max(reach(network) - network.margin, 0)
   side = max(side, 4 * dropped)
@@ -82,18 +82,18 @@ def plan(network: Network, height: int, width: int, side: int = SIDE) -> list[Ti
   return [
     Tile(*zip(*pair, strict=True))
     for pair in itertools.product(
-      _along(height, rows, dropped, network), _along(width, columns, dropped, network)
+      _tiles_along(height, rows, dropped, network), _tiles_along(width, columns, dropped, network)
     )
   ]
 
 
-def _along(
+def _tiles_along(
   length: int, size: int, dropped: int, network: Network
 ) -> Iterator[tuple[slice, slice, slice]]:
-  """Window, what is kept of it, and where that belongs, of each tile along one axis."""
+  """Yields the slices of each `Tile` along one axis."""
   scale, end = network.scale, 0
   starts = range(0, length - 2 * dropped, size - 2 * dropped) if size < length else [0]
-  for start in (min(one, length - size) for one in starts):
+  for start in (min(start, length - size) for start in starts):
     begin, end = end, start + size - (dropped if start + size < length else 0)
     yield (
       slice(start, start + size + 2 * network.margin),
@@ -104,11 +104,11 @@ def _along(
 
 @functools.lru_cache(maxsize=16)
 def _make_upscale(network: Network) -> Callable:
-  def one(params: Any, window: Float32[Array, "h w"]) -> Float32[Array, "rh rw"]:
+  def upscale(params: Any, window: Float32[Array, "h w"]) -> Float32[Array, "rh rw"]:
     output: Any = network.apply({"params": params}, window[None, :, :, None])
     return output[0, :, :, 0]
 
-  return jax.jit(one)
+  return jax.jit(upscale)
 
 
 def upscale_tiles(
@@ -117,21 +117,21 @@ def upscale_tiles(
   """Upscales an image tile by tile.
 
   Args:
-    network: what upscales.
+    network: the Flax module.
     params: of one member.
-    lr: luminance with values in 0..1.
-    tiles: as `plan` gives them.
+    lr: luminance in 0..1.
+    tiles: from `plan_tiles`.
 
   Yields:
     `(part, sr)`: rows and columns of the HR image, and its luminance there, not clipped. Every
-    pixel belongs to one part.
+    pixel is in one part.
   """
-  run = _make_upscale(network)
+  upscale = _make_upscale(network)
   extended = np.pad(lr, network.margin, mode="edge")
   params = jax.device_put(params)
-  ahead = run(params, extended[tiles[0].window])
-  for tile, following in itertools.zip_longest(tiles, tiles[1:]):
-    output = ahead
-    if following:  # the device works on it while the host has this one
-      ahead = run(params, extended[following.window])
+  pending = upscale(params, extended[tiles[0].window])
+  for tile, next_tile in itertools.zip_longest(tiles, tiles[1:]):
+    output = pending
+    if next_tile:  # the device computes it while the host uses this one
+      pending = upscale(params, extended[next_tile.window])
     yield tile.part, np.asarray(output)[tile.kept]

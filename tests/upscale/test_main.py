@@ -20,7 +20,7 @@ from sr_jax.training import population, sharding
 from sr_jax.training import restore as trained
 from sr_jax.training.checkpoints import Checkpoints
 from sr_jax.upscale.__main__ import main, upscale_image
-from sr_jax.upscale.planes import take_apart
+from sr_jax.upscale.planes import split_planes
 
 ROOT = Path(__file__).parents[2]
 PHOTO = ROOT / "sr_jax" / "data" / "sample_photos" / "chelsea.webp"
@@ -71,11 +71,13 @@ def muted(mode="RGB", size=(40, 30)):
 
 
 def test_luminance_is_the_networks_and_the_rest_is_bicubic(network):
-  planes = take_apart(muted(), "RGB")
+  planes = split_planes(muted(), "RGB")
   y = luminance_of(network, planes.luminance)
-  result = take_apart(upscale_image(muted(), "", network), "RGB")
+  result = split_planes(upscale_image(muted(), "", network), "RGB")
   np.testing.assert_allclose(result.luminance, y, rtol=0, atol=0.6 / 255)
-  np.testing.assert_allclose(result.beside, imresize(planes.beside, 2), rtol=0, atol=0.6)
+  np.testing.assert_allclose(
+    result.chroma_and_alpha, imresize(planes.chroma_and_alpha, 2), rtol=0, atol=0.6
+  )
 
 
 def translucent(mode, size=(40, 30)):

@@ -5,7 +5,7 @@ import pytest
 
 from sr_jax.networks import ESPCN, FSRCNN, SRCNN, HRNetwork, LRNetwork, upscale
 from sr_jax.networks.budget import budget
-from sr_jax.upscale.tiling import plan, reach, upscale_tiles
+from sr_jax.upscale.tiling import plan_tiles, reach, upscale_tiles
 
 SIDE = 40
 NETWORKS = [
@@ -47,7 +47,7 @@ def whole(network, params, lr):
 
 def tiled(network, params, lr, side):
   out = np.full([network.scale * length for length in lr.shape], np.nan, np.float32)
-  for part, sr in upscale_tiles(network, params, lr, plan(network, *lr.shape, side)):
+  for part, sr in upscale_tiles(network, params, lr, plan_tiles(network, *lr.shape, side)):
     assert np.isnan(out[part]).all()  # every pixel once
     out[part] = sr
   return out
@@ -103,7 +103,7 @@ def test_an_output_depends_on_pixels_within_reach_alone(network):
 @pytest.mark.parametrize("size", [*SIZES, (1, 1), (40, 40), (500, 39), (39, 500), (2000, 3)])
 @pytest.mark.parametrize("depth", [1, 40])
 def test_tiles_are_alike_and_no_smaller_than_asked(size, depth):
-  tiles = plan(LRNetwork(depth=depth), *size, SIDE)
+  tiles = plan_tiles(LRNetwork(depth=depth), *size, SIDE)
   shapes = {tuple(s.stop - s.start for s in tile.window) for tile in tiles}
   ((rows, columns),) = shapes
   assert rows * columns > SIDE**2 - max(size) or (rows, columns) == size
