@@ -60,10 +60,21 @@ def upscale_all(
     yield photo, {i: to_uint8(sr) if np.isfinite(sr).all() else None for i, sr in members}
 
 
-def _by_member(measured: Sequence[dict[int, Any]]) -> list[list[Any]]:
-  """The values that all processes measured, image by image, as a list for each member."""
+def _measure(
+  network: Network,
+  params: Any,
+  photos: Sequence[Photo],
+  mesh: Mesh,
+  measure: Callable[[np.ndarray, np.ndarray], Any],
+  not_finite: Any,
+) -> list[list[Any]]:
+  """`measure(sr, hr)`, or `not_finite`, of every member of all processes on every photograph."""
+  measured = [
+    [(i, not_finite if sr is None else measure(sr, photo.hr)) for i, sr in members.items()]
+    for photo, members in upscale_all(network, params, photos, mesh)
+  ]
   values: dict[int, list[Any]] = {}
-  for images in processes.all_gather(lambda: [list(image.items()) for image in measured]):
+  for images in processes.all_gather(lambda: measured):
     for member, value in itertools.chain.from_iterable(images):
       values.setdefault(member, []).append(value)
   return [values[member] for member in sorted(values)]
@@ -75,16 +86,10 @@ def score(network: Network, params: Any, photos: Sequence[Photo], mesh: Mesh) ->
   Returns:
     `Scores` of each member; None for an image on which its output is not finite.
   """
-  pairs = [
-    {
-      i: (None, None) if sr is None else score_image(sr, photo.hr, network.scale)
-      for i, sr in members.items()
-    }
-    for photo, members in upscale_all(network, params, photos, mesh)
-  ]
+  by_protocol = functools.partial(score_image, scale=network.scale)
+  members = _measure(network, params, photos, mesh, by_protocol, (None, None))
   return [
-    Scores(psnr=[psnr for psnr, _ in member], ssim=[ssim for _, ssim in member])
-    for member in _by_member(pairs)
+    Scores(psnr=[psnr for psnr, _ in pairs], ssim=[ssim for _, ssim in pairs]) for pairs in members
   ]
 
 
@@ -96,14 +101,12 @@ def pooled_psnr(
   Learning rates are chosen by it: like the training loss it depends most on the photographs with
   most error, and a mean of dB on smooth ones, whose 40 dB a trace of brightness moves by 0.5 dB.
   """
-  errors = [
-    {
-      i: np.nan if sr is None else mse(shave(sr, network.scale), shave(photo.hr, network.scale))
-      for i, sr in members.items()
-    }
-    for photo, members in upscale_all(network, params, photos, mesh)
-  ]
-  by_image = list(zip(*_by_member(errors), strict=True))
+
+  def error(sr: np.ndarray, hr: np.ndarray) -> float:
+    return mse(shave(sr, network.scale), shave(hr, network.scale))
+
+  errors = _measure(network, params, photos, mesh, error, np.nan)
+  by_image = list(zip(*errors, strict=True))
   means = np.mean(by_image, axis=0).tolist()
   return [None if math.isnan(mean) else to_db(mean) for mean in means]
 

@@ -1,6 +1,6 @@
 """Variants of measuring an image's squared error, by which published numbers differ."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 from jaxtyping import Num, UInt8
@@ -15,6 +15,12 @@ FULL_RANGE = "Y in full range (0..255, not 16..235)"
 MISCOPIED = "Y with 64.738 for 65.738, a common slip"
 NOT_ROUNDED = "Y not rounded"
 RGB = "RGB, not Y"
+FROM_RGB: dict[str, Callable] = {
+  FULL_RANGE: lambda rgb: _round(rgb @ np.array([0.299, 0.587, 0.114])),
+  MISCOPIED: lambda rgb: _round(16 + rgb @ (np.array([64.738, 129.057, 25.064]) / 256)),
+  NOT_ROUNDED: unrounded_luminance,
+  RGB: lambda rgb: rgb,
+}
 
 
 def errors_by_variant(
@@ -36,16 +42,15 @@ def errors_by_variant(
     NOT_SHAVED: _mse(y, true_y, 0),
     EDSR_SHAVED: _mse(y, true_y, scale + 6) if min(y.shape) > 2 * (scale + 6) else None,
   }
-  if image.ndim == truth.ndim:
+  if image.ndim == truth.ndim == 2:
+    return errors | dict.fromkeys(FROM_RGB, errors[PROTOCOL])
+  if image.ndim == 3:
     return errors | {
-      FULL_RANGE: _mse(_full_range(image), _full_range(truth), scale),
-      MISCOPIED: _mse(_miscopied(image), _miscopied(truth), scale),
-      NOT_ROUNDED: _mse(_unrounded(image), _unrounded(truth), scale),
-      RGB: _mse(image, truth, scale),
+      name: _mse(convert(image), convert(truth), scale) for name, convert in FROM_RGB.items()
     }
   stretched = _round((image - 16.0) * (255 / 219))
-  full_range = _mse(stretched, _full_range(truth), scale)
-  return errors | {FULL_RANGE: full_range, MISCOPIED: None, NOT_ROUNDED: None, RGB: None}
+  full_range = _mse(stretched, FROM_RGB[FULL_RANGE](truth), scale)
+  return errors | dict.fromkeys(FROM_RGB, None) | {FULL_RANGE: full_range}
 
 
 def explain_expected(expected: float, means: Mapping[str, float | None]) -> str:
@@ -67,19 +72,6 @@ def explain_expected(expected: float, means: Mapping[str, float | None]) -> str:
 def _mse(image: Num[np.ndarray, "h w *c"], truth: Num[np.ndarray, "h w *c"], border: int) -> float:
   error = shave(image, border).astype(np.float64) - shave(truth, border)
   return float((error * error).mean())
-
-
-def _full_range(pixels: np.ndarray) -> np.ndarray:
-  return pixels if pixels.ndim == 2 else _round(pixels @ np.array([0.299, 0.587, 0.114]))
-
-
-def _miscopied(pixels: np.ndarray) -> np.ndarray:
-  weights = np.array([64.738, 129.057, 25.064]) / 256
-  return pixels if pixels.ndim == 2 else _round(16 + pixels @ weights)
-
-
-def _unrounded(pixels: np.ndarray) -> np.ndarray:
-  return pixels if pixels.ndim == 2 else unrounded_luminance(pixels)
 
 
 def _round(values: np.ndarray) -> np.ndarray:

@@ -29,6 +29,7 @@ class LRNetwork(nn.Module):
   activation: str = "relu"
   bicubic_skip: bool = True
   margin: ClassVar[int] = 0
+  bicubic_first: ClassVar[bool] = False
 
   @property
   def layers(self) -> tuple[Layer, ...]:
@@ -39,11 +40,6 @@ class LRNetwork(nn.Module):
       *(Layer(f"hidden_{i}", "lr", k, n, n, n) for i in range(self.depth)),
       Layer("last", "lr", k, n, phases, phases),
     )
-
-  @property
-  def bicubic_first(self) -> bool:
-    """Whether the first layer's input is a fixed bicubic interpolation."""
-    return False
 
   @nn.compact
   def __call__(self, x: Float[Array, "b h w 1"]) -> Float[Array, "b rh rw 1"]:
