@@ -1,1 +1,1 @@
-"""What the folder of a run holds, told on any machine: `python -m sr_jax.inspect_checkpoint`."""
+"""Describes the folder of a run on any machine: `python -m sr_jax.inspect_checkpoint`."""

@@ -68,9 +68,9 @@ def _main(argv: Sequence[str]) -> int:
   _check_together(asked, folders)
   runs = [open_run(RunFolder(folder)) for folder in folders]
   if asked.diff:
-    _say(diff.diff(*runs))
+    _say(diff.compare_runs(*runs))
   elif asked.arm is None:
-    _say(overview.overview(runs[0]))
+    _say(overview.describe_run(runs[0]))
   else:
     _describe_arm(runs[0], asked)
   return 0
@@ -95,7 +95,7 @@ def _describe_arm(run: Run, asked: flags.FlagValues) -> None:
   if asked.kernels is not None:
     file = _to_write(Path(asked.kernels).expanduser(), run.folder.path, asked.overwrite)
   trained = load(run.folder, asked.arm, member, step, asked.stage or FINAL)
-  _say(detail.detail(run, trained))
+  _say(detail.describe_arm(run, trained))
   if file is not None:
     _draw(run, trained, file)
 

@@ -1,4 +1,4 @@
-"""Dead hidden units: those whose output is the same number everywhere."""
+"""Dead hidden units, whose output is the same number everywhere."""
 
 from typing import Any
 
@@ -11,37 +11,37 @@ from sr_jax.data.images import images_in, read_luminance
 from sr_jax.networks import Network
 from sr_jax.networks.layers import ACTIVATIONS, Conv
 
-SIDE = 48  # of a probe, in LR pixels
+SIDE = 48  # of an image, in LR pixels
 
 
-def probes() -> Float[Array, "b h w 1"]:
-  """The middle of every photograph that the package holds, taken as LR luminance in 0..1."""
-  middles = []
+def sample_crops() -> Float[Array, "b h w 1"]:
+  """The centre of every packaged photograph, as LR luminance in 0..1."""
+  crops = []
   for path in images_in(SAMPLE_PHOTOS):
     pixels = read_luminance(path)
     top, left = ((side - SIDE) // 2 for side in pixels.shape)
-    middles.append(pixels[top : top + SIDE, left : left + SIDE])
-  return jax.numpy.asarray(np.stack(middles)[..., None] / np.float32(255))
+    crops.append(pixels[top : top + SIDE, left : left + SIDE])
+  return jax.numpy.asarray(np.stack(crops)[..., None] / np.float32(255))
 
 
 def dead_units(
   network: Network, params: Any, lr: Float[Array, "b h w 1"]
 ) -> dict[str, tuple[list[int], int]]:
-  """Units that pass nothing on: after the activation, one number at every pixel of every image.
+  """Finds units with the same output at every pixel of every image, after the activation.
 
-  A unit is a bias of a layer that an activation follows. With ReLU dead units are those never
-  positive on these images (or whose kernel is zero); with PReLU or tanh, those whose kernel sees
-  nothing that varies, or which are saturated to the last bit. A unit may live on other images.
+  A unit is a bias of a layer with an activation. With ReLU dead units are never positive on these
+  images (or their kernel is zero); with PReLU or tanh their input does not vary, or they are
+  saturated to the last bit. On other images a unit may vary.
 
   Args:
     network: the Flax module.
     params: its parameters, of one member.
-    lr: images, as from `probes`.
+    lr: images, as from `sample_crops`.
 
   Returns:
-    the dead units and the number of all, by layer, the last layer left out.
+    the dead units and the number of all units by layer, without the last layer.
   """
-  # Of the published networks, those without the field have ReLU, or PReLU within `Conv`.
+  # Networks without the field have ReLU, or PReLU within `Conv`.
   activation, _ = ACTIVATIONS[getattr(network, "activation", "relu")]
 
   @jax.jit
@@ -52,14 +52,14 @@ def dead_units(
       capture_intermediates=lambda module, _: isinstance(module, Conv),
       mutable=["intermediates"],
     )
-    found = {}
+    varies = {}
     for layer in network.layers[:-1]:
       (y,) = seen["intermediates"][layer.name]["__call__"]
       y = y if layer.slopes else activation(y)
-      # Phases of one HR map share a bias: they are one unit.
+      # Phases of an HR map share a bias: they are one unit.
       units = y.reshape(-1, y.shape[-1] // layer.biases, layer.biases)
-      found[layer.name] = units.min(axis=(0, 1)) != units.max(axis=(0, 1))  # NaN is not dead
-    return found
+      varies[layer.name] = units.min(axis=(0, 1)) != units.max(axis=(0, 1))  # NaN is not dead
+    return varies
 
   return {
     name: (np.flatnonzero(~np.asarray(alive)).tolist(), len(alive))

@@ -13,8 +13,8 @@ from sr_jax.training import metrics
 from sr_jax.training.restore import FINAL, Trained
 
 
-def detail(run: Run, trained: Trained) -> Iterator[str]:
-  """Paragraphs on one arm and one member of it.
+def describe_arm(run: Run, trained: Trained) -> Iterator[str]:
+  """Yields paragraphs on an arm and one of its members.
 
   Raises:
     InputError: a file of the run is damaged.
@@ -24,42 +24,43 @@ def detail(run: Run, trained: Trained) -> Iterator[str]:
     about = run.arms[arm]
     yield header(run)
     cost = ", ".join(f"{name.replace('_', ' ')} {n:g}" for name, n in about["budget"].items())
-    yield f"{arm}: {about['note']}\n{_describe(trained)}\nper HR pixel: {cost}"
+    yield f"{arm}: {about['note']}\n{_describe_network(trained)}\nper HR pixel: {cost}"
   kept = run.stages(arm)[trained.stage]
   yield (
     f"{trained.stage}: step {trained.step} of {trained.metadata['steps']}; "
     f"checkpoints kept: {', '.join(map(str, kept))}"
   )
   with run.reading("metrics.jsonl"):
-    trace = _last_metrics(run, trained)
+    logged = _last_metrics(run, trained)
   with run.reading("results.json"):
-    yield table(_member_rows(run, trained, trace))
+    yield table(_member_rows(run, trained, logged))
   seed, rate = trained.seeds[trained.member], trained.learning_rates[trained.member]
   yield f"Member {trained.member}: seed {seed}, rate {rate:g}\n" + table(_parameter_rows(trained))
-  yield _dead(trained)
+  yield _describe_dead_units(trained)
 
 
-def _describe(trained: Trained) -> str:
-  described = trained.metadata["network"]
-  fields = ", ".join(f"{name}={value!r}" for name, value in described.items() if name != "kind")
-  return f"network: {described['kind']}({fields})"
+def _describe_network(trained: Trained) -> str:
+  network = trained.metadata["network"]
+  fields = ", ".join(f"{name}={value!r}" for name, value in network.items() if name != "kind")
+  return f"network: {network['kind']}({fields})"
 
 
 def _last_metrics(run: Run, trained: Trained) -> dict[str, tuple[int, list]]:
-  """The last training and validation PSNR logged up to the step, with their steps."""
-  found: dict[str, tuple[int, list]] = {}
+  """The last training and validation PSNR logged up to the step, each with its step."""
+  logged: dict[str, tuple[int, list]] = {}
   for line in metrics.read(run.folder.metrics):
-    if (line["arm"], line["stage"]) == (trained.arm, trained.stage) and line[
-      "step"
-    ] <= trained.step:
+    training = (line["arm"], line["stage"])
+    if training == (trained.arm, trained.stage) and line["step"] <= trained.step:
       for name in ("training_psnr", "validation_psnr"):
         if name in line:
-          found[name] = (line["step"], line[name])
-  return found
+          logged[name] = (line["step"], line[name])
+  return logged
 
 
-def _member_rows(run: Run, trained: Trained, trace: dict[str, tuple[int, list]]) -> list[list[str]]:
-  """Every member of the checkpoint: what was logged of it, and its scores where it has some."""
+def _member_rows(
+  run: Run, trained: Trained, logged: dict[str, tuple[int, list]]
+) -> list[list[str]]:
+  """A table of the checkpoint's members: logged metrics, and scores if the run has them."""
   columns: dict[str, list[Any]] = {
     "member": [f"{i}" for i in range(len(trained.seeds))],
     "seed": [f"{seed}" for seed in trained.seeds],
@@ -71,7 +72,7 @@ def _member_rows(run: Run, trained: Trained, trace: dict[str, tuple[int, list]])
     scores = {"validation PSNR": _search_scores(search, trained)}
   elif run.results is not None and trained.step == run.results["config"]["steps"]:
     scores = _final_scores(run.results, trained.arm)
-  for name, (step, values) in trace.items():
+  for name, (step, values) in logged.items():
     if name == "training_psnr" or not scores:
       columns[f"{name.partition('_')[0]} PSNR at {step}"] = [_number(value) for value in values]
   columns |= scores
@@ -79,15 +80,15 @@ def _member_rows(run: Run, trained: Trained, trace: dict[str, tuple[int, list]])
 
 
 def _search_scores(search: list[dict[str, Any]], trained: Trained) -> list[str]:
-  found = {(one["seed"], np.float32(one["learning_rate"])): one for one in search}
+  by_member = {(trial["seed"], np.float32(trial["learning_rate"])): trial for trial in search}
   return [
-    _number(found[seed, rate]["validation_psnr"])
+    _number(by_member[seed, rate]["validation_psnr"])
     for seed, rate in zip(trained.seeds, trained.learning_rates, strict=True)
   ]
 
 
 def _final_scores(results: dict[str, Any], arm: str) -> dict[str, list[str]]:
-  """Columns of what results.json says of the members of an arm."""
+  """Columns of the scores in results.json of an arm's members."""
   members = results["arms"][arm]["members"]
   first, *further = results["tests"]
   tests = {first: [member["test"] for member in members]}
@@ -98,7 +99,7 @@ def _final_scores(results: dict[str, Any], arm: str) -> dict[str, list[str]]:
   }
   for name, scores in tests.items():
     for measure in ("psnr", "ssim"):
-      columns[f"{name} {measure.upper()}"] = [_mean(one[measure]) for one in scores]
+      columns[f"{name} {measure.upper()}"] = [_mean(member[measure]) for member in scores]
   return columns | {"patches' PSNR": [_mean(member["training"]["psnr"]) for member in members]}
 
 
@@ -124,17 +125,17 @@ def _parameter_rows(trained: Trained) -> list[list[str]]:
   return [*rows, ["all", "", f"{total}", "", "", ""]]
 
 
-def _dead(trained: Trained) -> str:
-  probes = dead.probes()
-  found = dead.dead_units(trained.network, trained.params, probes)
-  total = sum(len(units) for units, _ in found.values())
-  lines = [
+def _describe_dead_units(trained: Trained) -> str:
+  crops = dead.sample_crops()
+  by_layer = dead.dead_units(trained.network, trained.params, crops)
+  total = sum(len(units) for units, _ in by_layer.values())
+  paragraph = (
     f"Dead units: {total}. Dead is a hidden unit whose output, after the activation, is the same "
-    f"number at every pixel\nof the middle {dead.SIDE}x{dead.SIDE} of the {len(probes)} packaged "
+    f"number at every pixel\nof the middle {dead.SIDE}x{dead.SIDE} of the {len(crops)} packaged "
     "photographs."
-  ]
+  )
   rows = [
     [name, f"{len(units)} of {count}", ", ".join(map(str, units)) or "-"]
-    for name, (units, count) in found.items()
+    for name, (units, count) in by_layer.items()
   ]
-  return "\n".join([*lines, table([["layer", "dead", "which"], *rows])])
+  return f"{paragraph}\n{table([['layer', 'dead', 'which'], *rows])}"

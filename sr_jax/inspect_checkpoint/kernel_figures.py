@@ -1,4 +1,4 @@
-"""Trained kernels as a picture: LR kernels, and beside them the equal deconvolution kernels."""
+"""Draws trained kernels: LR kernels, and beside them the equal deconvolution kernels."""
 
 from typing import NamedTuple
 
@@ -11,11 +11,11 @@ from sr_jax.operators.conv import same_padding
 from sr_jax.operators.conversion import deconv_to_lr, lr_to_deconv
 from sr_jax.report.figures import STYLE
 
-WIDTH = 11.0  # inches, of which a tenth and a half is for the colour scale
-BEYOND = 0.5  # per cent of weights too large for the colour scale, which one outlier would set
-COLUMNS = 8  # kernels in a row of one of two panels; twice as many where there is one
-ZOOM = 8  # pixels of the sheet on a weight's side
-GAP, PHASE_GAP = 10, 2  # such pixels between kernels, and between the phases of one
+WIDTH = 11.0  # inches, of which 15 % is for the colour scale
+BEYOND = 0.5  # per cent of weights beyond the colour scale, which an outlier must not set
+COLUMNS = 8  # kernels in a row of each of two panels; twice as many in a single panel
+ZOOM = 8  # side of a weight in pixels of the sheet
+GAP, PHASE_GAP = 10, 2  # pixels between kernels, and between the phases of a kernel
 GROUND = "0.8"  # between kernels: zero is nearly white
 
 Params = dict[str, dict[str, np.ndarray]]
@@ -25,8 +25,8 @@ class Panel(NamedTuple):
   """Kernels to draw side by side.
 
   Attributes:
-    title: what they are.
-    kernels: `(kernels, r, r, k, k)`, each of them a grid of phases; r is 1 where it has none.
+    title: above them.
+    kernels: `(kernels, r, r, k, k)`, each a grid of phases; r is 1 without phases.
   """
 
   title: str
@@ -34,7 +34,7 @@ class Panel(NamedTuple):
 
 
 def draw(params: Params, scale: int, title: str) -> Figure:
-  """The first and the last layer, a row each, all panels of a row on one colour scale.
+  """Draws the first and the last layer in a row each, with one colour scale a row.
 
   A layer that upscales is drawn twice: as the LR convolution to `scale**2` phases, and as the equal
   deconvolution (arXiv 1609.07009, Section 2).
@@ -46,34 +46,35 @@ def draw(params: Params, scale: int, title: str) -> Figure:
   """
   names = [name for name in ("first", "transposed", "last") if name in params]
   rows = [_panels(name, params, scale) for name in names]
-  sheets = [[_sheet(one, row) for one in row] for row in rows]
+  sheets = [[_sheet(panel, row) for panel in row] for row in rows]
   heights = [
-    0.85 * WIDTH * some[0].shape[0] / sum(one.shape[1] for one in some) + 0.9 for some in sheets
+    0.85 * WIDTH * row_sheets[0].shape[0] / sum(sheet.shape[1] for sheet in row_sheets) + 0.9
+    for row_sheets in sheets
   ]
   with mpl.rc_context(STYLE | {"font.size": 10, "axes.titlesize": 10, "axes.grid": False}):
     figure = Figure(figsize=(WIDTH, sum(heights) + 0.4), layout="constrained")
     figure.suptitle(title, fontsize=13, parse_math=False)
-    for part, row, some in zip(
+    for part, row, row_sheets in zip(
       figure.subfigures(len(rows), 1, height_ratios=heights, squeeze=False)[:, 0],
       rows,
       sheets,
       strict=True,
     ):
       axes = part.subplots(1, len(row), squeeze=False)[0]
-      finite = np.abs(some[0][np.isfinite(some[0])])  # none of a member that diverged
-      most = (np.percentile(finite, 100 - BEYOND) if finite.size else 0.0) or 1.0
-      for cell, panel, sheet in zip(axes, row, some, strict=True):
-        drawn = cell.imshow(sheet, cmap="RdBu_r", vmin=-most, vmax=most, interpolation="nearest")
-        _dress(cell, panel, sheet, row)
+      finite = np.abs(row_sheets[0][np.isfinite(row_sheets[0])])  # empty if the member diverged
+      limit = (np.percentile(finite, 100 - BEYOND) if finite.size else 0.0) or 1.0
+      for cell, panel, sheet in zip(axes, row, row_sheets, strict=True):
+        drawn = cell.imshow(sheet, cmap="RdBu_r", vmin=-limit, vmax=limit, interpolation="nearest")
+        _label(cell, panel, sheet, row)
       part.colorbar(drawn, ax=axes, aspect=25, pad=0.01, extend="both", label="weight")
   return figure
 
 
 def _panels(name: str, params: Params, scale: int) -> list[Panel]:
-  """The panels of a layer, which its name and the shapes tell apart."""
+  """The panels of a layer, whose kind follows from its name and the shapes."""
   kernel = params[name]["kernel"]
   size, _, inputs, outputs = kernel.shape
-  if name == "transposed" and inputs > 1:  # FSRCNN's: held as a deconvolution
+  if name == "transposed" and inputs > 1:  # FSRCNN's, stored as a deconvolution
     deconv, padding = kernel, ((size - scale) // 2, (size - scale + 1) // 2)
     kernel = np.asarray(deconv_to_lr(kernel, scale, (padding, padding))[0])
   elif name == "transposed" or (name == "last" and _is_sub_pixel(params, scale)):
@@ -90,19 +91,19 @@ def _panels(name: str, params: Params, scale: int) -> list[Panel]:
     )
     return [Panel(title, _by_map(kernel, 1))]
   size, maps = len(kernel), inputs * deconv.shape[-1]
-  here = f"{scale**2} kernels {size}x{size} for each of {maps} maps, one a phase"
-  there = f"one kernel {len(deconv)}x{len(deconv)} for each map, each phase read backwards"
+  lr_text = f"{scale**2} kernels {size}x{size} for each of {maps} maps, one a phase"
+  hr_text = f"one kernel {len(deconv)}x{len(deconv)} for each map, each phase read backwards"
   return [
-    Panel(f"{name} layer, as LR convolution:\n{here}", _by_map(kernel, scale)),
-    Panel(f"{name} layer, as the equal deconvolution:\n{there}", _by_map(deconv, 1)),
+    Panel(f"{name} layer, as LR convolution:\n{lr_text}", _by_map(kernel, scale)),
+    Panel(f"{name} layer, as the equal deconvolution:\n{hr_text}", _by_map(deconv, 1)),
   ]
 
 
 def _is_sub_pixel(params: Params, scale: int) -> bool:
   """Whether the last layer is an LR convolution before `depth_to_space`.
 
-  An HR one may have `scale**2` outputs, too: kernels to take turns. Then every bias before it is
-  one of a phase, and no layer has as many as the last one has inputs.
+  An HR convolution may have `scale**2` outputs, too: a kernel for each phase. Then every bias
+  before it is of a phase, and no layer has as many biases as the last has inputs.
   """
   *_, inputs, outputs = params["last"]["kernel"].shape
   before = [len(layer["bias"]) for name, layer in params.items() if name != "last"]
@@ -112,12 +113,12 @@ def _is_sub_pixel(params: Params, scale: int) -> bool:
 def _by_map(kernel: np.ndarray, phases: int) -> np.ndarray:
   """`(k, k, in, phases**2 * out)` as `(in * out, phases, phases, k, k)`."""
   size, _, inputs, _ = kernel.shape
-  apart = kernel.reshape(size, size, inputs, phases, phases, -1).transpose(2, 5, 3, 4, 0, 1)
-  return apart.reshape(-1, phases, phases, size, size)
+  by_map = kernel.reshape(size, size, inputs, phases, phases, -1).transpose(2, 5, 3, 4, 0, 1)
+  return by_map.reshape(-1, phases, phases, size, size)
 
 
 def _layout(row: list[Panel]) -> tuple[int, int]:
-  """Columns of kernels in each panel of a row, and pixels from one kernel to the next."""
+  """The columns of kernels in each panel of a row, and the pixels from kernel to kernel."""
   sides = []
   for panel in row:
     _, phases, _, size, _ = panel.kernels.shape
@@ -126,7 +127,7 @@ def _layout(row: list[Panel]) -> tuple[int, int]:
 
 
 def _sheet(panel: Panel, row: list[Panel]) -> np.ndarray:
-  """A panel's kernels in rows, enlarged, NaN between them."""
+  """The enlarged kernels of a panel in rows, with NaN between them."""
   columns, pitch = _layout(row)
   count, phases, _, size, _ = panel.kernels.shape
   sheet = np.full((-(-count // columns) * pitch + GAP, columns * pitch + GAP), np.nan)
@@ -139,8 +140,8 @@ def _sheet(panel: Panel, row: list[Panel]) -> np.ndarray:
   return sheet
 
 
-def _dress(axes: Axes, panel: Panel, sheet: np.ndarray, row: list[Panel]) -> None:
-  """Title, ground, and the numbers of the kernels: that of a row's first plus that of a column."""
+def _label(axes: Axes, panel: Panel, sheet: np.ndarray, row: list[Panel]) -> None:
+  """Adds title, ground and the numbers of the kernels: row label plus column label."""
   columns, pitch = _layout(row)
   axes.set_title(panel.title)
   axes.set_facecolor(GROUND)

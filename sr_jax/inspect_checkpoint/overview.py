@@ -1,4 +1,4 @@
-"""A whole run at a glance: from its JSON files and the names of its checkpoints."""
+"""Describes a whole run from its JSON files and the names of its checkpoints."""
 
 from collections.abc import Iterator
 
@@ -8,8 +8,8 @@ from sr_jax.report import tables
 from sr_jax.runtime.console import table
 
 
-def overview(run: Run) -> Iterator[str]:
-  """Paragraphs on configuration, provenance, budgets, checkpoints and scores.
+def describe_run(run: Run) -> Iterator[str]:
+  """Yields paragraphs on configuration, provenance, budgets, checkpoints and scores.
 
   Raises:
     InputError: a file of the run is damaged.
@@ -34,7 +34,7 @@ def overview(run: Run) -> Iterator[str]:
 
 
 def header(run: Run) -> str:
-  """What the run is, the flags that make it, and what it was made with."""
+  """The experiment, the flags that repeat the run, and its provenance."""
   about = run.about
   return (
     f"{about['experiment']}, begun {about['began']}\n"
@@ -44,13 +44,13 @@ def header(run: Run) -> str:
 
 
 def _checkpoints(run: Run) -> str:
-  kept = {arm: run.stages(arm) for arm in run.arms}
-  stages = list(dict.fromkeys(stage for steps in kept.values() for stage in steps))
+  by_arm = {arm: run.stages(arm) for arm in run.arms}
+  stages = list(dict.fromkeys(stage for steps in by_arm.values() for stage in steps))
   if not stages:
     return "No checkpoint is complete yet."
   order = [*sorted(set(stages) - {"final"}), *(["final"] if "final" in stages else [])]
   rows = [
     [arm, *(", ".join(map(str, steps.get(stage, []))) or "-" for stage in order)]
-    for arm, steps in kept.items()
+    for arm, steps in by_arm.items()
   ]
   return "Steps of the checkpoints kept, by stage\n" + table([["arm", *order], *rows])

@@ -1,9 +1,8 @@
-"""A run's folder, opened to be read; nothing in it is ever written."""
+"""Opens a run's folder for reading only."""
 
 import contextlib
 import dataclasses
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 from sr_jax.config import InputError
@@ -15,12 +14,12 @@ from sr_jax.training.restore import FINAL
 
 @dataclasses.dataclass(frozen=True)
 class Run:
-  """The records of a run, of which checkpoints are opened only when they are asked for.
+  """The records of a run.
 
   Attributes:
-    folder: where it is.
-    about: its config.json.
-    results: its results.json; None while it is not finished.
+    folder: of the run.
+    about: the contents of config.json.
+    results: the contents of results.json; None while the run is not finished.
   """
 
   folder: RunFolder
@@ -29,28 +28,24 @@ class Run:
 
   @property
   def arms(self) -> dict[str, Any]:
-    """Note and budget of every arm, by name; none where an experiment trains no arms."""
+    """Note and budget of every arm by name; empty for an experiment without arms."""
     arms: dict[str, Any] = self.about.get("arms", {})
     return arms
-
-  def checkpoints(self, arm: str, stage: str) -> Path:
-    """The folder of the checkpoints of one training."""
-    return self.folder.checkpoints(arm, stage)
 
   def stages(self, arm: str) -> dict[str, list[int]]:
     """The steps of the complete checkpoints of an arm, by stage, the final one last."""
     folder = self.folder.checkpoints(arm)
     names = [path.name for path in folder.iterdir()] if folder.is_dir() else []
-    found = {name: checkpoints.steps(folder / name) for name in sorted(names)}
-    found |= {FINAL: found.pop(FINAL, [])}
-    return {name: steps for name, steps in found.items() if steps}
+    stages = {name: checkpoints.steps(folder / name) for name in sorted(names)}
+    stages |= {FINAL: stages.pop(FINAL, [])}
+    return {name: steps for name, steps in stages.items() if steps}
 
   @contextlib.contextmanager
   def reading(self, name: str) -> Iterator[None]:
-    """Blames a file of the run for what it lacks while it is read.
+    """Turns the error of a missing or wrong entry into one that names the file.
 
     Raises:
-      InputError: the file has not the entries that it has when a run writes it.
+      InputError: the file lacks entries that a run writes.
     """
     try:
       yield
@@ -64,7 +59,7 @@ class Run:
 
 
 def open_run(folder: RunFolder) -> Run:
-  """The run in a folder.
+  """Opens the run in a folder.
 
   Raises:
     InputError: the folder is not that of a run, its config.json was changed, or a file is damaged.
@@ -72,5 +67,5 @@ def open_run(folder: RunFolder) -> Run:
   if not folder.path.is_dir():
     raise InputError(f"there is no folder {folder}")
   about = read_json(folder.config)
-  run_name(folder, about)  # refuses one that was changed
+  run_name(folder, about)  # refuses a changed configuration
   return Run(folder, about, read_json(folder.results) if folder.is_finished else None)
