@@ -163,11 +163,12 @@ def check(config: Any) -> None:
     if len(set(values)) < len(values):
       raise InputError(f"--{field.name}={_shown(value)} names a value twice")
     limits = accepts(type(config), field.name)
-    for one in values:
-      _check_one(field.name, one, scalar_type(field), limits)
+    for element in values:
+      check_value(field.name, element, scalar_type(field), limits)
 
 
-def _check_one(name: str, value: Any, kind: type, limits: Mapping[str, Any]) -> None:
+def check_value(name: str, value: Any, kind: type, limits: Mapping[str, Any]) -> None:
+  """Checks a value against the type and the `accepts` of its field, as `check` does."""
   if not isinstance(value, (int, float) if kind is float else kind) or (
     isinstance(value, bool) and kind is not bool
   ):

@@ -13,84 +13,64 @@ closest to that. A hint is given where a habit spoils the comparison (swapped ch
 another range, content shifted by a pixel): where undoing it gains 1.5 dB or more.
 """
 
-import re
+import dataclasses
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
-from absl import flags
 
-from sr_jax.config import InputError
+from sr_jax.config import InputError, setting
 from sr_jax.evaluation.folders import Score, pair_images, score_folder
 from sr_jax.evaluation.habits import describe_habits, folder_habit
 from sr_jax.evaluation.metrics import MAX_PSNR, to_db
 from sr_jax.evaluation.variants import EDSR_SHAVED, PROTOCOL, RGB, explain_expected
+from sr_jax.runtime.command_line import REQUIRED, run
 from sr_jax.runtime.console import log, table
 from sr_jax.runtime.files import write_json
 
 
+@dataclasses.dataclass(frozen=True)
+class Arguments:
+  """The command line."""
+
+  reference: str = setting(REQUIRED, "folder of the original images")
+  restored: str = setting(REQUIRED, "folder of the super-resolved images")
+  scale: int = setting(REQUIRED, "upscaling factor, a whole number", at_least=1)
+  expected: float | None = setting(
+    None, "mean PSNR in dB that was expected, as from a paper", above=0
+  )
+  json: str = setting("", "file ending in .json to write the scores to")
+
+  def __post_init__(self) -> None:
+    """Refuses a file that could not be written once everything is scored."""
+    path = Path(self.json).expanduser()
+    if self.json and (path.suffix != ".json" or not path.parent.is_dir()):
+      raise InputError(f"--json={path} must end in .json and lie in a folder that exists")
+
+
 def main(argv: Sequence[str]) -> int:
-  """Scores what the command line names and returns the exit code."""
-  try:
-    return _main(argv)
-  except (InputError, flags.Error) as error:
-    print(f"sr_jax.evaluation: {' '.join(str(error).split())}", file=sys.stderr)
-  except OSError as error:
-    print(f"sr_jax.evaluation: {error.filename}: {error.strerror}", file=sys.stderr)
-  return 2
+  """Scores the folder that a command line names and returns the exit code."""
+  return run(score, Arguments, argv)
 
 
-def _main(argv: Sequence[str]) -> int:
-  asked = flags.FlagValues()
-  flags.DEFINE_string("reference", None, "folder of the original images", asked)
-  flags.DEFINE_string("restored", None, "folder of the super-resolved images", asked)
-  flags.DEFINE_string("scale", None, "upscaling factor, a whole number", asked)
-  flags.DEFINE_string("expected", None, "mean PSNR in dB that was expected, as from a paper", asked)
-  flags.DEFINE_string("json", None, "file ending in .json to write the scores to", asked)
-  flags.DEFINE_boolean("help", False, "explain this command", asked, short_name="h")
-  try:
-    extra = asked(list(argv))[1:]
-  except ValueError as error:  # how absl says that --nohelp takes no value
-    raise InputError(str(error)) from error
-  if asked.help:
-    log(f"{__doc__}\nFlags:")
-    for name in ("reference", "restored", "scale", "expected", "json"):
-      log(f"  --{name}\n      {asked[name].help}")
-    return 0
-  if extra:
-    raise InputError(f"flags look like --name=value; found {' '.join(extra)!r}")
-  for name in ("reference", "restored", "scale"):
-    if not asked[name].value:
-      raise InputError(f"--{name} is missing; --help says what it is")
-  if not re.fullmatch(r"[1-9][0-9]{0,3}", asked.scale):
-    raise InputError(f"--scale={asked.scale} must be a whole number, at least 1")
-  expected = None
-  if asked.expected is not None:
-    if not re.fullmatch(r"[0-9]+(\.[0-9]+)?", asked.expected) or not float(asked.expected):
-      raise InputError(f"--expected={asked.expected} must be a PSNR in dB, such as 32.55")
-    expected = float(asked.expected)
-  file = None
-  if asked.json:
-    file = Path(asked.json).expanduser()
-    if file.suffix != ".json" or not file.parent.is_dir():
-      raise InputError(f"--json={file} must end in .json and lie in a folder that exists")
-  return _score(Path(asked.reference), Path(asked.restored), int(asked.scale), expected, file)
-
-
-def _score(
-  reference: Path, restored: Path, scale: int, expected: float | None, file: Path | None
-) -> int:
-  pairs = pair_images(reference.expanduser(), restored.expanduser())
+def score(arguments: Arguments) -> None:
+  """Scores a folder, prints the tables and the hints, and writes them as JSON."""
+  reference, restored = (
+    Path(folder).expanduser() for folder in (arguments.reference, arguments.restored)
+  )
+  pairs = pair_images(reference, restored)
   width = max(len("mean of 1000"), *(len(path.name) for path, _ in pairs))
   log(f"{'image':<{width}}  PSNR (dB)    SSIM  luminance\n" + "-" * (width + 31))
   scores = []
-  for score in score_folder(pairs, scale):  # said one by one, since large images take seconds
-    log(f"{score.name:<{width}}  {score.psnr:9.2f}  {score.ssim:.4f}  {score.luminance}")
-    scores.append(score)
+  for result in score_folder(
+    pairs, arguments.scale
+  ):  # printed one by one: large images take seconds
+    log(f"{result.name:<{width}}  {result.psnr:9.2f}  {result.ssim:.4f}  {result.luminance}")
+    scores.append(result)
   psnr, ssim = (float(np.mean([getattr(s, name) for s in scores])) for name in ("psnr", "ssim"))
   log(f"{f'mean of {len(scores)}':<{width}}  {psnr:9.2f}  {ssim:.4f}")
-  if any(score.psnr == MAX_PSNR for score in scores):
+  if any(s.psnr == MAX_PSNR for s in scores):
     log(f"\nEqual images count as {MAX_PSNR:g} dB.")
   variants = dict(_variants(scores))
   rows = [
@@ -103,27 +83,27 @@ def _score(
     log("(- takes restored images in colour)")
   if variants[EDSR_SHAVED] is None:
     log("(- takes larger images)")
-  scored = [(score.name, score.psnr, score.corrected) for score in scores]
-  if expected is not None:
+  scored = [(s.name, s.psnr, s.corrected) for s in scores]
+  if arguments.expected is not None:
     whole = folder_habit(scored)
-    means = variants | ({whole[0].description: whole[1]} if whole else {})
-    log(f"\n{explain_expected(expected, means)}")
+    log(
+      f"\n{explain_expected(arguments.expected, variants | ({whole[0].description: whole[1]} if whole else {}))}"
+    )
   sentences = describe_habits(scored)
   for sentence in sentences:
     log(f"\nHint: {sentence}")
-  if file is not None:
+  if arguments.json:
     images = {s.name: {"psnr": s.psnr, "ssim": s.ssim, "luminance": s.luminance} for s in scores}
     write_json(
-      file,
+      Path(arguments.json).expanduser(),
       {
-        "scale": scale,
+        "scale": arguments.scale,
         "images": images,
         "mean": {"psnr": psnr, "ssim": ssim},
         "variants": variants,
         "hints": sentences,
       },
     )
-  return 0
 
 
 def _variants(scores: Sequence[Score]) -> Iterator[tuple[str, float | None]]:

@@ -11,104 +11,83 @@ every member's metrics, and of one member the parameters with their norms, and d
 --diff: what differs between two runs. Nothing is ever written to the folder of a run.
 """
 
+import dataclasses
 import os
-import re
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import jax
-from absl import flags
 
 from sr_jax.comparison.verdict import titled
-from sr_jax.config import InputError
+from sr_jax.config import InputError, setting
 from sr_jax.inspect_checkpoint import detail, diff, overview
 from sr_jax.inspect_checkpoint.run import Run, open_run
+from sr_jax.runtime import command_line
 from sr_jax.runtime.console import log
 from sr_jax.runtime.run_folder import RunFolder
 from sr_jax.training.checkpoints import silence_orbax
 from sr_jax.training.restore import FINAL, Trained, load
 
-TEXTS = {
-  "arm": "the arm to describe",
-  "stage": f"of its training: {FINAL} (the default), search, search_1, ...",
-  "step": "of the checkpoint; the newest one by default",
-  "member": "which member's parameters, from 0 (the default)",
-  "kernels": "file ending in .png to draw the first and last layer's kernels into",
-}
+
+@dataclasses.dataclass(frozen=True)
+class Arguments:
+  """The command line."""
+
+  runs: tuple[str, ...] = command_line.words("the folder of a run, of two with --diff")
+  arm: str | None = setting(None, "the arm to describe")
+  stage: str = setting(FINAL, f"of its training: {FINAL} (the default), search, search_1, ...")
+  step: int | None = setting(None, "of the checkpoint; the newest by default", at_least=0)
+  member: int = setting(0, "which member's parameters, from 0 (the default)", at_least=0)
+  kernels: str | None = setting(
+    None, "file ending in .png to draw the first and last layer's kernels into"
+  )
+  overwrite: bool = setting(False, "let --kernels replace a file")
+  diff: bool = setting(False, "compare two runs")
+
+  def __post_init__(self) -> None:
+    """Refuses arguments that do not belong together."""
+    if len(self.runs) != (2 if self.diff else 1):
+      wanted = "--diff wants two folders of runs" if self.diff else "give one folder of a run"
+      raise InputError(f"{wanted}, not {len(self.runs)}; --help says more")
+    for field in dataclasses.fields(self):
+      if field.name in ("runs", "overwrite", "diff"):
+        continue
+      if getattr(self, field.name) != field.default and (self.diff or self.arm is None):
+        raise InputError(f"--{field.name} goes with {'one run' if self.diff else '--arm'}")
+    if self.overwrite and self.kernels is None:
+      raise InputError("--overwrite goes with --kernels")
 
 
 def main(argv: Sequence[str]) -> int:
-  """Describes what the command line names and returns the exit code."""
-  try:
-    return _main(argv)
-  except (InputError, flags.Error) as error:
-    print(f"inspect_checkpoint: {' '.join(str(error).split())}", file=sys.stderr)
-  except OSError as error:
-    print(f"inspect_checkpoint: {error.filename}: {error.strerror}", file=sys.stderr)
-  return 2
+  """Describes the runs that a command line names and returns the exit code."""
+  return command_line.run(describe, Arguments, argv)
 
 
-def _main(argv: Sequence[str]) -> int:
-  asked = flags.FlagValues()
-  for name, text in TEXTS.items():
-    flags.DEFINE_string(name, None, text, asked)
-  flags.DEFINE_boolean("overwrite", False, "let --kernels replace a file", asked)
-  flags.DEFINE_boolean("diff", False, "compare two runs", asked)
-  flags.DEFINE_boolean("help", False, "explain this command", asked, short_name="h")
-  try:
-    folders = [Path(folder).expanduser() for folder in asked(list(argv))[1:]]
-  except ValueError as error:  # how absl says that --nohelp takes no value
-    raise InputError(str(error)) from error
-  if asked.help:
-    log(f"{__doc__}\nFlags:")
-    for name in (*TEXTS, "overwrite", "diff"):
-      log(f"  --{name}\n      {asked[name].help}")
-    return 0
-  _check_together(asked, folders)
-  runs = [open_run(RunFolder(folder)) for folder in folders]
-  if asked.diff:
-    _say(diff.compare_runs(*runs))
-  elif asked.arm is None:
-    _say(overview.describe_run(runs[0]))
+def describe(arguments: Arguments) -> None:
+  """Prints the overview of a run, the detail of one of its arms, or how two runs differ."""
+  runs = [open_run(RunFolder(Path(folder).expanduser())) for folder in arguments.runs]
+  if arguments.diff:
+    _print(diff.compare_runs(*runs))
+  elif arguments.arm is None:
+    _print(overview.describe_run(runs[0]))
   else:
-    _describe_arm(runs[0], asked)
-  return 0
+    _describe_arm(runs[0], arguments.arm, arguments)
 
 
-def _check_together(asked: flags.FlagValues, folders: Sequence[Path]) -> None:
-  """Refuses flags that do not belong together."""
-  if len(folders) != (2 if asked.diff else 1):
-    wanted = "--diff wants two folders of runs" if asked.diff else "give one folder of a run"
-    raise InputError(f"{wanted}, not {len(folders)}; --help says more")
-  for name in TEXTS:
-    if asked[name].value is not None and (asked.diff or asked.arm is None):
-      raise InputError(f"--{name} goes with {'one run' if asked.diff else '--arm'}")
-  if asked.overwrite and asked.kernels is None:
-    raise InputError("--overwrite goes with --kernels")
-
-
-def _describe_arm(run: Run, asked: flags.FlagValues) -> None:
-  step = None if asked.step is None else _whole("step", asked.step)
-  member = 0 if asked.member is None else _whole("member", asked.member)
+def _describe_arm(run: Run, arm: str, arguments: Arguments) -> None:
   file = None
-  if asked.kernels is not None:
-    file = _to_write(Path(asked.kernels).expanduser(), run.folder.path, asked.overwrite)
-  trained = load(run.folder, asked.arm, member, step, asked.stage or FINAL)
-  _say(detail.describe_arm(run, trained))
+  if arguments.kernels is not None:
+    file = _to_write(Path(arguments.kernels).expanduser(), run.folder.path, arguments.overwrite)
+  trained = load(run.folder, arm, arguments.member, arguments.step, arguments.stage)
+  _print(detail.describe_arm(run, trained))
   if file is not None:
     _draw(run, trained, file)
 
 
-def _say(paragraphs: Iterator[str]) -> None:
+def _print(paragraphs: Iterator[str]) -> None:
   """Prints paragraphs, all or, should a file turn out damaged, none."""
   log("\n\n".join(list(paragraphs)))
-
-
-def _whole(name: str, text: str) -> int:
-  if not re.fullmatch(r"[0-9]{1,9}", text):
-    raise InputError(f"--{name}={text} must be a whole number, at least 0")
-  return int(text)
 
 
 def _to_write(file: Path, run: Path, overwrite: bool) -> Path:

@@ -15,8 +15,8 @@ ICC profile (but for CMYK's). Large ones are upscaled in tiles that leave no sea
 million pixels they are refused.
 """
 
+import dataclasses
 import os
-import re
 import sys
 import warnings
 from collections.abc import Sequence
@@ -24,12 +24,12 @@ from pathlib import Path
 
 import jax
 import numpy as np
-from absl import flags
 from PIL import Image
 
-from sr_jax.config import InputError
+from sr_jax.config import InputError, setting
 from sr_jax.data.images import decode
 from sr_jax.operators.resize import imresize_part
+from sr_jax.runtime.command_line import REQUIRED, run, words
 from sr_jax.runtime.console import log, with_progress
 from sr_jax.runtime.run_folder import RunFolder
 from sr_jax.training import restore as trained
@@ -37,6 +37,18 @@ from sr_jax.training.checkpoints import silence_orbax
 from sr_jax.training.restore import Trained
 from sr_jax.upscale import tiling
 from sr_jax.upscale.planes import CHANNELS, merge_planes, planes_mode, split_planes
+
+
+@dataclasses.dataclass(frozen=True)
+class Arguments:
+  """The command line."""
+
+  checkpoint: str = setting(REQUIRED, "folder of the run that trained the network")
+  output: str = setting(REQUIRED, "folder to write the upscaled images to")
+  images: tuple[str, ...] = words("photographs to upscale")
+  arm: str | None = setting(None, "arm of the run; by default the first that is trained")
+  member: int = setting(0, "which of the arm's seeds, counted from 0", at_least=0)
+  overwrite: bool = setting(False, "replace images in --output")
 
 
 def upscale_image(
@@ -107,7 +119,7 @@ def outputs_of(images: Sequence[Path], folder: Path, overwrite: bool) -> list[Pa
     first = taken.setdefault(file.name.casefold(), image)  # some file systems ignore capitals
     if first is not image:
       raise InputError(f"{first} and {image} would both become {file}; rename one of them")
-    if file.exists() and any(file.samefile(one) for one in images):
+    if file.exists() and any(file.samefile(other) for other in images):
       raise InputError(f"{file} is one of the images to upscale; choose another --output")
     if file.is_dir():
       raise InputError(f"{file} is a folder; choose another --output")
@@ -117,52 +129,21 @@ def outputs_of(images: Sequence[Path], folder: Path, overwrite: bool) -> list[Pa
 
 
 def main(argv: Sequence[str]) -> int:
-  """Upscales what the command line names and returns the exit code."""
-  try:
-    return _main(argv)
-  except (InputError, flags.Error) as error:
-    print(f"sr_jax.upscale: {' '.join(str(error).split())}", file=sys.stderr)
-  except OSError as error:
-    where = f"{error.filename}: " if error.filename else ""
-    print(f"sr_jax.upscale: {where}{error.strerror or error}", file=sys.stderr)
-  except KeyboardInterrupt:
-    print("\nsr_jax.upscale: stopped; images already written are whole", file=sys.stderr)
-    return 130
-  return 2
+  """Upscales the images that a command line names and returns the exit code."""
+  return run(upscale, Arguments, argv)
 
 
-def _main(argv: Sequence[str]) -> int:
-  asked = flags.FlagValues()
-  flags.DEFINE_string("checkpoint", None, "folder of the run that trained the network", asked)
-  flags.DEFINE_string("output", None, "folder to write the upscaled images to", asked)
-  flags.DEFINE_string("arm", None, "arm of the run; without, the first that is trained", asked)
-  flags.DEFINE_string("member", "0", "which of the arm's seeds, counted from 0", asked)
-  flags.DEFINE_boolean("overwrite", False, "replace images in --output", asked)
-  flags.DEFINE_boolean("help", False, "explain this command", asked, short_name="h")
-  asked.set_gnu_getopt()  # flags may follow images
-  try:
-    named = asked(list(argv))[1:]
-  except ValueError as error:  # how absl says that --nohelp takes no value
-    raise InputError(str(error)) from error
-  if asked.help:
-    log(f"{__doc__}\nFlags:")
-    for name in ("checkpoint", "output", "arm", "member", "overwrite"):
-      log(f"  --{name}\n      {asked[name].help}")
-    return 0
-  if not named:
+def upscale(arguments: Arguments) -> None:
+  """Checks all images, then upscales one after the other."""
+  if not arguments.images:
     raise InputError("name at least one image; --help says how")
-  for name in ("checkpoint", "output"):
-    if not asked[name].value:
-      raise InputError(f"--{name} is missing; --help says what it is")
-  if not re.fullmatch(r"[0-9]{1,6}", asked.member):
-    raise InputError(f"--member={asked.member} must be a whole number, at least 0")
-  run_dir = RunFolder(Path(asked.checkpoint).expanduser())
-  folder = Path(asked.output).expanduser()
-  images = [Path(name) for name in named]
+  folder = Path(arguments.output).expanduser()
+  images = [Path(name) for name in arguments.images]
   for path in images:  # all of them, to the last byte, before anything is computed or written
     planes_mode(read(path), str(path))
-  files = outputs_of(images, folder, asked.overwrite)
-  by = trained.load(run_dir, asked.arm, int(asked.member))
+  files = outputs_of(images, folder, arguments.overwrite)
+  run_dir = RunFolder(Path(arguments.checkpoint).expanduser())
+  by = trained.load(run_dir, arguments.arm, arguments.member)
   if not all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(by.params)):
     raise InputError(f"--member={by.member} of {by.arm} diverged in training; choose another")
   log(f"{by.arm}, seed {by.seed}, trained for {by.step} steps, enlarges {by.network.scale} times")
@@ -172,7 +153,6 @@ def _main(argv: Sequence[str]) -> int:
     result = upscale_image(image, path.name, by)
     save(result, file, None if image.mode == "CMYK" else image.info.get("icc_profile"))
     log(f"{path} -> {file}  {result.width} x {result.height}")
-  return 0
 
 
 if __name__ == "__main__":

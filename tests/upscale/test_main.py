@@ -314,8 +314,8 @@ BAD = [
   (["good.jpg", "--arm=hr"], "--arm=hr is not in this run; choose from begun, lr, espcn"),
   (["good.jpg", "--arm=begun"], "--arm=begun has no final checkpoint"),
   (["good.jpg", "--member=2"], "--member=2 is not one of the 2 members of lr"),
-  (["good.jpg", "--member=-1"], "--member=-1 must be a whole number"),
-  (["good.jpg", "--membre=1"], "Did you mean: member"),
+  (["good.jpg", "--member=-1"], "--member=-1 must be at least 0"),
+  (["good.jpg", "--membre=1"], "unrecognized arguments: --membre=1"),
 ]
 
 
