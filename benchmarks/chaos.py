@@ -6,9 +6,8 @@ kills were made. Every finished run must have, to the bit, the results, metrics 
 one that was left alone; SIGTERM and SIGINT must end it within 10 seconds, with 143 and 130.
 """
 
-import argparse
-import collections
 import contextlib
+import dataclasses
 import signal
 import subprocess
 import sys
@@ -16,15 +15,18 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import jax
 import numpy as np
 from PIL import Image
 
+from benchmarks import common
+from sr_jax.config import setting
 from sr_jax.data.finding import SAMPLE_PHOTOS
-from sr_jax.runtime.console import log, table
-from sr_jax.runtime.files import write_json
-from sr_jax.runtime.provenance import describe_devices
+from sr_jax.runtime.command_line import run
+from sr_jax.runtime.console import log, markdown_table
+from sr_jax.runtime.run_folder import RunFolder
 from sr_jax.training.checkpoints import load_arrays
 from sr_jax.training.metrics import read
 
@@ -43,12 +45,20 @@ FIRST_LINE = ", revision "  # is in it
 HALF_SAVED = "*/checkpoints/*/*/*.orbax-checkpoint-tmp"
 
 
+@dataclasses.dataclass(frozen=True)
+class Arguments(common.Arguments):
+  """The command line."""
+
+  kills: int = setting(100, "how many", at_least=1)
+  seed: int = setting(0, "of the moments and signals", at_least=0)
+
+
 class Kill(dict[str, str]):
-  """One kill: its signal, what the run was doing, and what was wrong about its end, if anything."""
+  """A kill: its signal, what the run was doing, and what was wrong about its end, if anything."""
 
 
 def make_photographs(folder: Path) -> None:
-  """Nine small photographs to train, choose and test on: what matters here is not learned."""
+  """Writes nine small photographs to train, choose and test on; results do not matter here."""
   for i, path in enumerate(sorted(SAMPLE_PHOTOS.glob("*.webp"))[:9]):
     split = folder / ("train", "validation", "test")[i % 3]
     split.mkdir(parents=True, exist_ok=True)
@@ -56,7 +66,7 @@ def make_photographs(folder: Path) -> None:
 
 
 def command(workdir: Path, cache: Path, *more: str) -> list[str]:
-  """What makes the run, or goes on with it; it saves after every dispatch."""
+  """The command that makes the run, or continues it; it saves after every dispatch."""
   flags = [f"--workdir={workdir}", f"--compile_cache={cache / 'xla'}", f"--data_dir={cache}"]
   flags += [f"--data=folder:{cache / 'photographs'}"]
   return [sys.executable, str(LAUNCH), *FLAGS, *flags, "--checkpoint_every_seconds=0.01", *more]
@@ -79,7 +89,7 @@ def finish(process: subprocess.Popen) -> float:
 
 
 def kill(process: subprocess.Popen, workdir: Path, number: int, after: float) -> Kill | None:
-  """Kills a run after so many seconds; None if it finished before."""
+  """Kills a run after some seconds; None if it finishes before."""
   try:
     process.wait(after)
   except subprocess.TimeoutExpired:
@@ -90,7 +100,7 @@ def kill(process: subprocess.Popen, workdir: Path, number: int, after: float) ->
 def kill_in_a_save(
   process: subprocess.Popen, workdir: Path, number: int, saves: int
 ) -> Kill | None:
-  """Kills a run in the middle of its next save after so many; None if it has no so many."""
+  """Kills a run in the save after `saves` others; None if it finishes before."""
   left_behind = half_saved(workdir)  # by earlier kills
   seen: set[tuple[str, int]] = set()
   while process.poll() is None and len(seen) <= saves:
@@ -100,22 +110,22 @@ def kill_in_a_save(
 
 
 def half_saved(workdir: Path) -> set[tuple[str, int]]:
-  """The folders of checkpoints that are not finished; one that is made again is another one."""
-  found = set()
+  """The unfinished checkpoint folders, by path and inode: a folder made again counts again."""
+  folders = set()
   for path in workdir.glob(HALF_SAVED):
     with contextlib.suppress(FileNotFoundError):  # it has just been finished
-      found.add((str(path), path.stat().st_ino))
-  return found
+      folders.add((str(path), path.stat().st_ino))
+  return folders
 
 
 def end(process: subprocess.Popen, workdir: Path, number: int, what: str = "") -> Kill | None:
-  """How a run ended that this signal was sent to; None if it had finished before."""
+  """Waits for a run that was sent a signal and judges its end; None if it had finished before."""
   began = time.monotonic()
   out, _ = process.communicate()
   seconds = time.monotonic() - began
   if process.returncode == 0:
     return None
-  # To SIGKILL, and before the program's first line, the system itself answers, or Python.
+  # SIGKILL, and any signal before the program's first line, is handled by the system or Python.
   by_itself = number == signal.SIGKILL or FIRST_LINE not in out
   expected = {128 + number, -number} if by_itself else {128 + number}
   wrong = []
@@ -132,13 +142,13 @@ def end(process: subprocess.Popen, workdir: Path, number: int, what: str = "") -
 
 
 def doing(workdir: Path) -> str:
-  """What a killed run was doing, as its folder tells."""
-  logs = list(workdir.glob("*/metrics.jsonl"))
-  if not logs:
+  """What a killed run was doing, according to its folder."""
+  runs = [RunFolder(path) for path in workdir.glob("*")]
+  if not runs or not runs[0].metrics.exists():
     return "starting"
-  if any(workdir.glob("*/timing.json")):
+  if runs[0].timing.exists():
     return "reporting"
-  lines = read(logs[0])
+  lines = read(runs[0].metrics)
   done = {(line["arm"], line["stage"]) for line in lines if line["step"] == 90}
   if len(done) == 2:
     return "evaluating"
@@ -146,24 +156,23 @@ def doing(workdir: Path) -> str:
 
 
 def compare(run_dir: Path, other: Path) -> list[str]:
-  """In which files two finished runs differ."""
-  odd = [
-    name
-    for name in ("results.json", "metrics.jsonl")
-    if (run_dir / name).read_bytes() != (other / name).read_bytes()
-  ]
+  """Names the files in which two finished runs differ."""
+  ours, expected = RunFolder(run_dir), RunFolder(other)
+  pairs = (ours.results, expected.results), (ours.metrics, expected.metrics)
+  odd = [path.name for path, wanted in pairs if path.read_bytes() != wanted.read_bytes()]
   for theirs in sorted(other.glob("checkpoints/*/*")):
     folder = theirs.relative_to(other)
-    step, tree, _ = load_arrays(run_dir / folder)
-    expected, like, _ = load_arrays(theirs)
-    same = jax.tree.leaves(jax.tree.map(np.array_equal, tree, like))
-    if step != expected or not all(same):
+    (step, tree, _), (expected_step, expected_tree, _) = map(
+      load_arrays, (run_dir / folder, theirs)
+    )
+    same = jax.tree.leaves(jax.tree.map(np.array_equal, tree, expected_tree))
+    if step != expected_step or not all(same):
       odd.append(str(folder))
   return odd
 
 
 def leave_alone(folder: Path) -> tuple[Path, float]:
-  """A finished run that nobody killed, and the seconds that one takes with a warm compile cache."""
+  """A finished run that was not killed, and the seconds that it takes with a warm compile cache."""
   make_photographs(folder / "photographs")
   finish(start(folder / "alone", folder))
   (reference,) = (folder / "alone").iterdir()
@@ -173,7 +182,7 @@ def leave_alone(folder: Path) -> tuple[Path, float]:
 def storm(
   folder: Path, reference: Path, whole: float, kills: int, seed: int
 ) -> Iterator[Kill | list[str]]:
-  """Kills until so many were made; yields each, and for each finished run what is different.
+  """Kills runs at random; yields every kill and, for every finished run, what is different.
 
   Args:
     folder: for the runs.
@@ -195,60 +204,54 @@ def storm(
         break
       number = rng.choice([signal.SIGKILL, signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
       if made < 2 or rng.random() < IN_A_SAVE:
-        one = kill_in_a_save(process, workdir, int(number), int(rng.integers(12)))
+        killed = kill_in_a_save(process, workdir, int(number), int(rng.integers(12)))
       else:
-        one = kill(process, workdir, int(number), rng.uniform(0, whole))
-      if one is None:
+        killed = kill(process, workdir, int(number), rng.uniform(0, whole))
+      if killed is None:
         break
       made += 1
-      yield one
+      yield killed
     (run_dir,) = workdir.iterdir()
     yield compare(run_dir, reference)
 
 
-def main(kills: int, seed: int, out: Path | None) -> int:
-  """Kills, prints the tally, and writes JSON; the exit code is 1 if anything was wrong."""
+def blocks(data: dict[str, Any]) -> common.Blocks:
+  """The tally of the kills, for docs/RUN_FOLDER.md."""
+  kills, finished = data["kills"], data["finished"]
+  signals = sorted({kill["signal"] for kill in kills})
+  rows = [["killed while", *signals]]
+  for what in sorted({kill["doing"] for kill in kills}):
+    sent = [kill["signal"] for kill in kills if kill["doing"] == what]
+    rows.append([what, *(str(sent.count(name)) for name in signals)])
+  stops = [float(kill["seconds"]) for kill in kills if kill["signal"] != "SIGKILL"]
+  text = (
+    f"{markdown_table(rows)}\n\n{sum(not kill['wrong'] for kill in kills)} of {len(kills)} kills "
+    f"went as they should, {sum(not odd for odd in finished)} of {len(finished)} runs finished "
+    "with the bits of one that was left alone; the longest stop took "
+    f"{max(stops, default=0):.1f} s. ({data['device']}, {data['minutes']:.0f} minutes.)"
+  )
+  return {"chaos": text}
+
+
+def main(arguments: Arguments) -> int:
+  """Kills and prints the tally; the exit code is 1 if anything was wrong."""
   began = time.monotonic()
-  made: list[Kill] = []
+  kills: list[Kill] = []
   finished: list[list[str]] = []
   with tempfile.TemporaryDirectory() as folder:
     reference, whole = leave_alone(Path(folder))
-    for one in storm(Path(folder), reference, whole, kills, seed):
-      if isinstance(one, Kill):
-        made.append(one)
-        log(f"{len(made)}: {one['signal']} while {one['doing']} {one['wrong']}")
+    for event in storm(Path(folder), reference, whole, arguments.kills, arguments.seed):
+      if isinstance(event, Kill):
+        kills.append(event)
+        log(f"{len(kills)}: {event['signal']} while {event['doing']} {event['wrong']}")
       else:
-        finished.append(one)
-        log(f"finished: {'the same bits' if not one else 'DIFFERENT: ' + ', '.join(one)}")
-  wrong = [one for one in made if one["wrong"]] + [one for one in finished if one]
-  signals = sorted({one["signal"] for one in made})
-  rows = [["while", *signals]]
-  for what in sorted({one["doing"] for one in made}):
-    counts = collections.Counter(one["signal"] for one in made if one["doing"] == what)
-    rows.append([what, *(str(counts[name]) for name in signals)])
-  log("\n" + table(rows))
-  stops = [float(one["seconds"]) for one in made if one["signal"] != "SIGKILL"]
-  good = sum(not one["wrong"] for one in made)
-  log(
-    f"\n{good} of {len(made)} kills as they should be; {sum(not one for one in finished)} of "
-    f"{len(finished)} runs finished with the same bits; longest stop {max(stops, default=0):.1f} s"
-  )
-  if out:
-    about = {
-      "benchmark": "chaos",
-      "device": describe_devices(),
-      "minutes": (time.monotonic() - began) / 60,
-      "kills": made,
-      "finished": finished,
-    }
-    write_json(out, about)
-  return 1 if wrong else 0
+        finished.append(event)
+        log(f"finished: {'DIFFERENT: ' + ', '.join(event) if event else 'the same bits'}")
+  minutes = (time.monotonic() - began) / 60
+  data = arguments.write("chaos", minutes=minutes, kills=kills, finished=finished)
+  common.show(blocks, data)
+  return int(any(kill["wrong"] for kill in kills) or any(finished))
 
 
 if __name__ == "__main__":
-  parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-  parser.add_argument("--kills", type=int, default=100)
-  parser.add_argument("--seed", type=int, default=0)
-  parser.add_argument("--out", type=Path, help="JSON file to write")
-  arguments = parser.parse_args()
-  sys.exit(main(arguments.kills, arguments.seed, arguments.out))
+  sys.exit(run(main, Arguments))

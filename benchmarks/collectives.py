@@ -53,7 +53,7 @@ def collectives(program: str, devices: int) -> tuple[list[Collective], list[Coll
   dispatch: list[Collective] = []
   over_steps: list[str] = []
 
-  def walk(name: str, times: int, found: list[Collective]) -> None:
+  def walk(name: str, times: int, into: list[Collective]) -> None:
     for line in bodies[name]:
       # A shape is one word, or a tuple in parentheses.
       parts = re.search(r" = (\(.*?\)|\S+) ([a-z][\w-]*)\(", line)
@@ -61,25 +61,25 @@ def collectives(program: str, devices: int) -> tuple[list[Collective], list[Coll
         continue
       kind = parts[2]
       if kind in KINDS:
-        found.append(Collective(kind, _group(line, devices), _bytes(parts[1]), times))
-      inside, repeats = found, times
+        into.append(Collective(kind, _group(line, devices), _bytes(parts[1]), times))
+      inside, repeats = into, times
       if kind == "while":
         length = re.search(r'"known_trip_count":\{"n":"(\d+)"', line)
         if length:
           repeats *= int(length[1])
-        elif found is step:
+        elif into is step:
           raise ValueError(f"a loop within a step is of unknown length: {line.strip()[:200]}")
         else:
           over_steps.append(line)
           inside, repeats = step, 1
       listed = re.findall(r"branch_computations=\{(.*?)\}", line)
       called = re.findall(r"(?:to_apply|calls|body|condition)=%?([\w.-]+)", line)
-      for one in [*called, *re.findall(r"[\w.-]+", " ".join(listed))]:
-        walk(one, repeats, inside)
+      for callee in [*called, *re.findall(r"[\w.-]+", " ".join(listed))]:
+        walk(callee, repeats, inside)
 
   walk(entry, 1, dispatch)
   if len(over_steps) != 1:
-    raise ValueError(f"there are {len(over_steps)} loops of unknown length, and one is expected")
+    raise ValueError(f"there are {len(over_steps)} loops of unknown length, not one")
   return step, dispatch
 
 

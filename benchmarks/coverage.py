@@ -6,25 +6,34 @@ holds zero. "Gaussian" draws normal effects of seeds and photographs and normal 
 draws the effects of photographs and the errors from the real ones.
 """
 
-import argparse
+import dataclasses
 import json
-import time
+import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float
 
+from benchmarks import common
 from sr_jax.comparison.statistics import ci_half_width, crossed_bootstrap, standard_errors
-from sr_jax.runtime.console import log, table
-from sr_jax.runtime.files import write_json
+from sr_jax.config import setting
+from sr_jax.runtime.command_line import run
+from sr_jax.runtime.console import markdown_table
 
 RESULTS = Path(__file__).parents[1] / "results" / "confirmatory.json"
 DESIGNS = ((2, 6), (3, 6), (4, 100), (8, 5), (8, 14), (8, 100), (24, 287))  # seeds, photographs
 CELLS = 2_000_000  # drawn at a time
 RESAMPLED = 500  # tables for the bootstrap, which takes long
 SMALL = 200  # cells of a table, up to which it is tried
+
+
+@dataclasses.dataclass(frozen=True)
+class Arguments(common.Arguments):
+  """The command line."""
+
+  tables: int = setting(20_000, "tables of each design and kind", at_least=RESAMPLED)
 
 
 class Components(NamedTuple):
@@ -133,25 +142,32 @@ def measure(spreads: Sequence[Components], count: int, seeds: int, images: int) 
   return shares
 
 
-def main(count: int, out: Path | None) -> None:
-  """Counts, prints, and writes JSON."""
-  began = time.monotonic()
-  spreads = components(kept_contrasts())
+def blocks(data: dict[str, Any]) -> common.Blocks:
+  """How often intervals hold the truth, by seeds and photographs, for docs/STATISTICS.md."""
+  columns = {
+    "gaussian": "interval, Gaussian",
+    "skewed": "interval, skewed",
+    "bootstrap_gaussian": "bootstrap, Gaussian",
+    "bootstrap_skewed": "bootstrap, skewed",
+  }
+  rows = [["seeds x photographs", *columns.values()]]
+  for row in data["rows"]:
+    shares = [f"{row[name]:.3f}" if name in row else "-" for name in columns]
+    rows.append([f"{row['seeds']} x {row['images']}", *shares])
+  about = f"({data['tables']:,} tables each; of the bootstrap {data['resampled']:,}.)"
+  return {"coverage": f"{markdown_table(rows)}\n\n{about}"}
+
+
+def main(arguments: Arguments) -> None:
+  """Counts for every design."""
+  spreads, count = components(kept_contrasts()), arguments.tables
   rows = [
     {"seeds": seeds, "images": images, **measure(spreads, count, seeds, images)}
     for seeds, images in DESIGNS
   ]
-  data = {"benchmark": "coverage", "tables": count, "resampled": RESAMPLED, "rows": rows}
-  columns = ("seeds", "images", "gaussian", "skewed", "bootstrap_gaussian", "bootstrap_skewed")
-  log(table([list(columns), *([f"{row.get(name, '-'):}" for name in columns] for row in rows)]))
-  log(f"{time.monotonic() - began:.0f} s")
-  if out:
-    write_json(out, data)
+  data = arguments.write("coverage", tables=count, resampled=RESAMPLED, rows=rows)
+  common.show(blocks, data)
 
 
 if __name__ == "__main__":
-  parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-  parser.add_argument("--tables", type=int, default=20_000, help="of each design and kind")
-  parser.add_argument("--out", type=Path, help="JSON file to write")
-  arguments = parser.parse_args()
-  main(arguments.tables, arguments.out)
+  sys.exit(run(main, Arguments))

@@ -6,7 +6,8 @@ through its unit cost, so that one sees where it stops being linear. LR(32, 3x3)
 of 17, batches of 16; members as a run places them on the devices there are.
 """
 
-import argparse
+import dataclasses
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +16,15 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.figure import Figure
 
+from benchmarks import common
+from sr_jax.config import setting
 from sr_jax.data import patches
 from sr_jax.data.images import make_photo
 from sr_jax.evaluation import scoring
 from sr_jax.networks import LRNetwork
 from sr_jax.report import figures
-from sr_jax.runtime.console import log, table
-from sr_jax.runtime.files import write_json
-from sr_jax.runtime.provenance import describe_devices
+from sr_jax.runtime.command_line import run
+from sr_jax.runtime.console import markdown_table
 from sr_jax.training import population
 from sr_jax.training.sharding import make_mesh, replicate, shard_members, use_all_cores
 from sr_jax.training.timing import seconds_a_step, training_call
@@ -33,25 +35,32 @@ SIDES = (64, 128, 256, 512, 1024, 2048)
 NETWORK, BATCH, PATCH, SCALE = LRNetwork(), 16, 17, 2
 
 
+@dataclasses.dataclass(frozen=True)
+class Arguments(common.Arguments):
+  """The command line."""
+
+  figure: str = setting("", "PNG file to write")
+
+
 def picture(side: int) -> Any:
   """A photograph of noise with this many HR pixels on a side."""
   noise = np.random.default_rng(side).integers(0, 256, (side, side), np.uint8)
   return make_photo(f"noise {side}", noise, SCALE)
 
 
-def train(members: int, photos: list[Any]) -> dict[str, float]:
+def train(count: int, photos: list[Any]) -> dict[str, float]:
   """Seconds of a step of all members, and bytes: of a member, of the images, of scratch space."""
-  mesh = make_mesh(members, BATCH)
-  who = shard_members(mesh, population.make_members(range(members), [1e-4]))
+  mesh = make_mesh(count, BATCH)
+  members = shard_members(mesh, population.make_members(range(count), [1e-4]))
   store = replicate(mesh, patches.make_store(photos, PATCH))
-  state = population.initialise(NETWORK, "arm", who, mesh)
+  state = population.initialise(NETWORK, "arm", members, mesh)
   train_steps: Any = population.make_train_steps(NETWORK, BATCH, PATCH, mesh)
-  arguments = state, who, store, 0, 1, 9, population.no_losses(state)
+  arguments = state, members, store, 0, 1, 9, population.no_losses(state)
   scratch = train_steps.lower(*arguments).compile().memory_analysis()
-  call = training_call(train_steps, state, who, store)
+  call = training_call(train_steps, state, members, store)
   return {
     "seconds": seconds_a_step({"": call})[""],
-    "bytes_a_member": sum(leaf.nbytes for leaf in jax.tree.leaves(state)) / members,
+    "bytes_a_member": sum(leaf.nbytes for leaf in jax.tree.leaves(state)) / count,
     "bytes_of_images": sum(leaf.nbytes for leaf in jax.tree.leaves(store)),
     "scratch_bytes": getattr(scratch, "temp_size_in_bytes", 0) * mesh.size,
   }
@@ -60,8 +69,8 @@ def train(members: int, photos: list[Any]) -> dict[str, float]:
 def score(side: int) -> float:
   """Seconds of scoring one image with one member, PSNR and SSIM included."""
   mesh = make_mesh(1, 1)
-  who = shard_members(mesh, population.make_members([0], [1e-4]))
-  params = population.initialise(NETWORK, "arm", who, mesh).params
+  members = shard_members(mesh, population.make_members([0], [1e-4]))
+  params = population.initialise(NETWORK, "arm", members, mesh).params
   photos = [picture(side)]
 
   def call(steps: int) -> None:
@@ -71,75 +80,63 @@ def score(side: int) -> float:
   return seconds_a_step({"": call})[""]
 
 
-def unit_costs(
-  found: dict[str, list[dict[str, float]]],
-) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-  """x, and cost for each unit of x, of the three measurements."""
-  members, images, sides = (found[key] for key in ("members", "images", "sides"))
-  return {
-    "member": (
-      np.array([row["members"] for row in members]),
-      np.array([1e3 * row["seconds"] / row["members"] for row in members]),
-    ),
-    "image": (
-      np.array([row["images"] for row in images]),
-      np.array([1e3 * row["seconds"] for row in images]),
-    ),
-    "megapixel": (
-      np.array([row["side"] ** 2 / 1e6 for row in sides]),
-      np.array([1e3 * row["seconds"] / (row["side"] ** 2 / 1e6) for row in sides]),
-    ),
+def blocks(data: dict[str, Any]) -> common.Blocks:
+  """Cost against members, training images and image size, for docs/PERFORMANCE.md."""
+  rows = [["members", "ms a step", "ms a step and member", "MiB of state", "MiB of scratch"]]
+  for row in data["members"]:
+    count, seconds = row["members"], row["seconds"]
+    mebibytes = count * row["bytes_a_member"] / 2**20, row["scratch_bytes"] / 2**20
+    sizes = [f"{size:.1f}" for size in mebibytes]
+    rows.append([str(count), f"{1e3 * seconds:.1f}", f"{1e3 * seconds / count:.2f}", *sizes])
+  tables = [markdown_table(rows)]
+  rows = [["training images of 256x256", "ms a step", "MiB of images"]]
+  for row in data["images"]:
+    size = row["bytes_of_images"] / 2**20
+    rows.append([str(row["images"]), f"{1e3 * row['seconds']:.2f}", f"{size:.1f}"])
+  tables.append(markdown_table(rows))
+  rows = [["HR side of an image", "ms to score", "ms a megapixel"]]
+  for row in data["sides"]:
+    each = 1e3 * row["seconds"] / (row["side"] ** 2 / 1e6)
+    rows.append([str(row["side"]), f"{1e3 * row['seconds']:.1f}", f"{each:.0f}"])
+  tables.append(markdown_table(rows))
+  return {"growth": "\n\n".join([*tables, f"({data['device']}.)"])}
+
+
+def draw(data: dict[str, Any], file: Path) -> None:
+  """Draws the three unit costs: a horizontal line is linear growth."""
+  members = [(row["members"], row["seconds"] / row["members"]) for row in data["members"]]
+  images = [(row["images"], row["seconds"]) for row in data["images"]]
+  megapixels = [(row["side"] ** 2 / 1e6, row["seconds"]) for row in data["sides"]]
+  panels = {
+    ("members", "ms a step and member"): members,
+    ("training images", "ms a step"): images,
+    ("HR megapixels of an image", "ms a megapixel to score"): [(n, s / n) for n, s in megapixels],
   }
-
-
-def draw(costs: dict[str, tuple[np.ndarray, np.ndarray]], file: Path) -> None:
-  """The three unit costs: a horizontal line is linear growth."""
   with mpl.rc_context(figures.STYLE):
     figure = Figure(figsize=(11, 3.2), layout="constrained")
     axes = figure.subplots(1, 3)
-  labels = {
-    "member": ("members", "ms a step and member"),
-    "image": ("training images", "ms a step"),
-    "megapixel": ("HR megapixels of an image", "ms a megapixel to score"),
-  }
-  for axis, (name, (x, y)) in zip(np.ravel(axes), costs.items(), strict=True):
-    axis.plot(x, y, "o-", color=figures.COLOURS[0])
-    axis.axhline(np.median(y), color="0.6", linewidth=1)
-    axis.set(xscale="log", xlabel=labels[name][0], ylabel=labels[name][1], ylim=(0, 1.25 * max(y)))
+  for axis, ((xlabel, ylabel), points) in zip(np.ravel(axes), panels.items(), strict=True):
+    x, y = np.transpose(points)
+    axis.plot(x, 1e3 * y, "o-", color=figures.COLOURS[0])
+    axis.axhline(1e3 * np.median(y), color="0.6", linewidth=1)
+    axis.set(xscale="log", xlabel=xlabel, ylabel=ylabel, ylim=(0, 1.25e3 * max(y)))
   figures.save(figure, file)
 
 
-def main(out: Path | None, figure: Path | None) -> None:
-  """Measures, prints tables, writes JSON and the figure."""
+def main(arguments: Arguments) -> None:
+  """Measures, prints the tables, and draws the figure."""
   use_all_cores()
-  some = [picture(256)] * 4
-  found: dict[str, list[dict[str, float]]] = {
-    "members": [{"members": n, **train(n, some)} for n in MEMBERS],
-    "images": [{"images": n, **train(1, [picture(256)] * n)} for n in IMAGES],
-    "sides": [{"side": side, "seconds": score(side)} for side in SIDES],
-  }
-  log(describe_devices())
-  member = found["members"][0]
-  log(
-    f"A member is {member['bytes_a_member'] / 2**20:.2f} MiB (parameters and Adam's moments); an "
-    f"image of 256x256, {found['images'][0]['bytes_of_images'] / 2**10:.0f} KiB"
+  photos = [picture(256)]
+  data = arguments.write(
+    "growth",
+    members=[{"members": n, **train(n, 4 * photos)} for n in MEMBERS],
+    images=[{"images": n, **train(1, n * photos)} for n in IMAGES],
+    sides=[{"side": side, "seconds": score(side)} for side in SIDES],
   )
-  for key, rows in found.items():
-    names = list(rows[0])
-    cells = [[f"{row[name]:.6g}" for name in names] for row in rows]
-    log(f"\nagainst {key}")
-    log(table([names, *cells]))
-  costs = unit_costs(found)
-  if figure:
-    draw(costs, figure)
-  if out:
-    about = {"benchmark": "growth", "device": describe_devices(), **found}
-    write_json(out, about)
+  common.show(blocks, data)
+  if arguments.figure:
+    draw(data, Path(arguments.figure).expanduser())
 
 
 if __name__ == "__main__":
-  parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-  parser.add_argument("--out", type=Path, help="JSON file to write")
-  parser.add_argument("--figure", type=Path, help="PNG file to write")
-  given = parser.parse_args()
-  main(given.out, given.figure)
+  sys.exit(run(main, Arguments))

@@ -2,40 +2,33 @@
 
 For both networks of matched_flops, with its batch and patch, on 1, 2, 4 and 8 host devices along
 members (a population of eight) and along data (one member): collectives and their bytes, counted
-in the compiled training program, and time a member step, measured, all meshes taking turns. There
-are more devices than cores here, so that this shows what sharding costs, not what it gains: the
-measure is the core time of all threads of the process. One device with the smaller batches that
-sharing leaves it shows what of the cost is theirs. Then a prediction for 64 and 4096 chips: the
-counted bytes on an accelerator of which everything is assumed, each number a flag.
+in the compiled training program, and the time of a member step, measured, all meshes taking turns.
+There are more devices than cores here, so that this shows what sharding costs, not what it gains:
+the measure is the core time of all threads of the process. One device with the smaller batches that
+sharing leaves it shows how much of the cost is due to small batches.
 """
 
-import argparse
-import dataclasses
-import math
 import os
+import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import jax
 import numpy as np
 
+from benchmarks import common
 from benchmarks.collectives import collectives
 from experiments import matched_flops
 from sr_jax.data import patches, sources
-from sr_jax.networks.budget import Arm, budget
-from sr_jax.runtime.console import log, table
-from sr_jax.runtime.files import write_json
-from sr_jax.runtime.provenance import describe_devices
+from sr_jax.networks.budget import Arm
+from sr_jax.runtime.command_line import run
+from sr_jax.runtime.console import markdown_table
 from sr_jax.training import population, sharding
 from sr_jax.training.timing import seconds_a_step, training_call
 
 DEVICES = (1, 2, 4, 8)
 MEMBERS = 8  # of the population along members: a whole number on each device
-CHIPS = (64, 4096)
-SHARDS = (2, 4, 8, 16, 64, 4096)  # chips that share the batches of a member
-HIDDEN = ("kinds", "member_steps_a_second")  # of JSON only
 RECIPE = matched_flops.Config()
 
 
@@ -46,14 +39,14 @@ def prepare(
   axis, count = mesh_name.split(":")
   size = MEMBERS if axis == sharding.MEMBER else 1
   mesh = sharding.make_mesh(size, batch, mesh_name)
-  who = sharding.shard_members(mesh, population.make_members(range(size), [1e-4]))
-  state = population.initialise(arm.network, arm.name, who, mesh)
+  members = sharding.shard_members(mesh, population.make_members(range(size), [1e-4]))
+  state = population.initialise(arm.network, arm.name, members, mesh)
   resident = sharding.replicate(mesh, store)
   train_steps: Any = population.make_train_steps(arm.network, batch, RECIPE.patch, mesh)
   losses = population.no_losses(state)
-  program = train_steps.lower(state, who, resident, 0, 1, 9, losses).compile()
+  program = train_steps.lower(state, members, resident, 0, 1, 9, losses).compile()
   step, dispatch = collectives(program.as_text(), mesh.size)
-  crossing = [one for one in step if one.devices > 1]
+  crossing = [each for each in step if each.devices > 1]
   row = {
     "network": arm.name,
     "mesh": mesh_name,
@@ -61,13 +54,13 @@ def prepare(
     "members": size,
     "batch": batch,
     "patches_a_device": batch // mesh.shape[sharding.DATA],
-    "kinds": sorted({one.kind for one in crossing}),
-    "collectives": sum(one.times for one in crossing),
-    "bytes": sum(one.times * one.bytes for one in crossing),
-    "of_one_device": sum(one.times for one in step if one.devices == 1),
-    "outside_of_steps": sum(one.times for one in dispatch if one.devices > 1),
+    "kinds": sorted({each.kind for each in crossing}),
+    "collectives": sum(each.times for each in crossing),
+    "bytes": sum(each.times * each.bytes for each in crossing),
+    "of_one_device": sum(each.times for each in step if each.devices == 1),
+    "outside_of_steps": sum(each.times for each in dispatch if each.devices > 1),
   }
-  return row, training_call(program, state, who, resident)
+  return row, training_call(program, state, members, resident)
 
 
 def measure(rows: list[dict[str, Any]], calls: list[Callable[[int], None]]) -> None:
@@ -89,114 +82,74 @@ def measure(rows: list[dict[str, Any]], calls: list[Callable[[int], None]]) -> N
     row["core_seconds"] = float(np.median(spent[i][2:])) / row["members"]  # the first two warm up
 
 
-@dataclasses.dataclass(frozen=True)
-class Assumed:
-  """An accelerator, of which none was measured; where in doubt, kind to sharding data."""
-
-  peak_teraflops: float = 60.0  # full float32: H100 (SXM) 67 by its data sheet
-  share_of_peak: float = 0.3
-  fixed_microseconds: float = 60.0  # of a step however small: launches, reading parameters
-  chips_a_host: int = 8
-  link_gigabytes: float = 100.0  # a second and direction, between chips of a host
-  link_microseconds: float = 2.0  # until the first byte is there
-  network_gigabytes: float = 25.0  # between hosts
-  network_microseconds: float = 10.0
-
-
-def all_reduce(chips: int, size: float, gigabytes: float, microseconds: float) -> float:
-  """Seconds in which `chips` sum `size` bytes: by a ring or a tree, whichever is sooner."""
-  wait, rate = 1e-6 * microseconds, 1e9 * gigabytes
-  ring = 2 * (chips - 1) * (wait + size / chips / rate)
-  tree = 2 * math.ceil(math.log2(chips)) * (wait + size / rate)
-  return min(ring, tree)
-
-
-def exchange(chips: int, size: float, assumed: Assumed) -> float:
-  """Seconds of an all-reduce within hosts, then between them; data is the mesh's inner axis."""
-  inside = min(chips, assumed.chips_a_host)
-  hosts = -(-chips // assumed.chips_a_host)
-  return all_reduce(inside, size, assumed.link_gigabytes, assumed.link_microseconds) + all_reduce(
-    hosts, size, assumed.network_gigabytes, assumed.network_microseconds
+def blocks(data: dict[str, Any]) -> common.Blocks:
+  """Collectives and cost of every mesh, and of splitting batches, for docs/SCALING.md."""
+  head = ["network", "mesh", "patches a device", "collectives (counted)", "bytes (counted)"]
+  cells = [[*head, "core ms (measured)", "cost", "its small batches", "ms (measured)", "time"]]
+  whole = [row for row in data["rows"] if row["batch"] == data["batch"]]
+  core = {(row["network"], row["mesh"]): row["core_seconds"] for row in whole}
+  wall = {(row["network"], row["mesh"]): row["wall_seconds"] for row in whole}
+  small = {
+    (row["network"], row["batch"]): row["core_seconds"]
+    for row in data["rows"]
+    if row["mesh"] == "data:1"
+  }
+  splits: dict[str, list[str]] = {}
+  for row in whole:
+    name, axis, devices = row["network"], row["mesh"].split(":")[0], row["devices"]
+    here, alone = (name, row["mesh"]), (name, f"{axis}:1")
+    pieces = "-"
+    if axis == "data" and devices > 1:
+      share = small[name, row["patches_a_device"]]
+      pieces = f"{devices * share / core[alone]:.2f}"
+      cost = core[here] / core[name, f"member:{devices}"]
+      splits.setdefault(name.upper(), []).append(f"{cost:.2f} on {devices}")
+    times = [
+      [f"{1e3 * seconds[here]:.1f}", f"{seconds[here] / seconds[alone]:.2f}"]
+      for seconds in (core, wall)
+    ]
+    kinds = " ".join([str(row["collectives"]), *row["kinds"]])
+    counted = [str(row["patches_a_device"]), kinds, f"{row['bytes']:,}"]
+    cells.append([name.upper(), row["mesh"], *counted, *times[0], pieces, *times[1]])
+  listed = "; ".join(f"{name} {', '.join(costs)}" for name, costs in splits.items())
+  text = (
+    f"{markdown_table(cells)}\n\n"
+    f"Core time of a step whose batch is split, over that on as many devices with whole members: "
+    f"{listed}. `--mesh=auto` counts {data['splitting']:g} for any split, and leaves a device no "
+    f"fewer than {data['patches_per_device']} patches.\n\n"
+    f"({data['device']}, of which the process may use {data['cores']}; {data['minutes']:.1f} "
+    f"minutes, begun at a load of {data['load_before']:.1f}; {data['members']} members along "
+    "members, 1 along data.)"
   )
+  return {"scaling": text}
 
 
-def predict(arm: Arm, size: float, assumed: Assumed) -> list[dict[str, Any]]:
-  """Time of a step and what a chip is worth, by how many chips share a member's batches.
-
-  A step takes fixed + patches a chip x arithmetic of a patch + exchange. "Worth" is member steps a
-  second and chip, over those of one member a chip; on `chips` chips there are chips / shards
-  members, and nothing else changes with their number, because members exchange nothing.
-
-  Args:
-    arm: the network.
-    size: bytes that a step exchanges.
-    assumed: the accelerator.
-  """
-  hr_pixels = (arm.network.scale * RECIPE.patch) ** 2
-  flops = 6 * float(budget(arm.network).macs) * hr_pixels  # forward and twice that back
-  patch = flops / (assumed.share_of_peak * assumed.peak_teraflops * 1e12)
-  fixed = 1e-6 * assumed.fixed_microseconds
-  whole = fixed + RECIPE.batch * patch
-  rows: list[dict[str, Any]] = []
-  for shards, members in ((1, 1), (1, MEMBERS), *((n, 1) for n in SHARDS)):
-    waiting = exchange(shards, size, assumed)
-    row: dict[str, Any] = {"network": arm.name, "shards": shards, "members_a_chip": members}
-    row |= {"exchange_seconds": waiting}
-    if shards > 1:  # half is wasted where shards x step = 2 x the step of the batch on one chip
-      row["half_wasted_patches"] = ((1 - 2 / shards) * fixed + waiting) / patch
-    if RECIPE.batch % shards == 0:
-      work = members * RECIPE.batch * patch / shards
-      step = fixed + work + waiting
-      row |= {"patches_a_chip": members * RECIPE.batch // shards, "step_seconds": step}
-      row["worth"] = members * whole / shards / step
-      row["worth_if_nothing_is_fixed"] = work / (work + waiting)
-      row["member_steps_a_second"] = {str(n): members * n / shards / step for n in CHIPS}
-    rows.append(row)
-  return rows
-
-
-def show(rows: list[dict[str, Any]]) -> None:
-  """Prints what was found, in its own units."""
-  names = list(dict.fromkeys(name for row in rows for name in row if name not in HIDDEN))
-  found = [[row.get(name, "-") for name in names] for row in rows]
-  cells = [[f"{x:.3g}" if isinstance(x, float) else str(x) for x in line] for line in found]
-  log("\n" + table([names, *cells]))
-
-
-def main(out: Path | None, assumed: Assumed) -> None:
-  """Counts, measures, predicts, prints and writes JSON."""
+def main(arguments: common.Arguments) -> None:
+  """Counts and measures every mesh."""
   jax.config.update("jax_platforms", "cpu")
   jax.config.update("jax_num_cpu_devices", max(DEVICES))
   began, load = time.monotonic(), os.getloadavg()[0]
   photos = sources.load(RECIPE.data, RECIPE.scale, RECIPE.patch).train
   store = patches.make_store(photos, RECIPE.patch)
-  arms = matched_flops.arms(RECIPE)
   meshes = [(f"{axis}:{n}", RECIPE.batch) for axis in ("member", "data") for n in DEVICES]
   meshes += [("data:1", RECIPE.batch // n) for n in DEVICES[1:]]  # a device's share, by itself
-  prepared = [prepare(arm, *mesh, store) for arm in arms for mesh in meshes]
+  prepared = [prepare(arm, *mesh, store) for arm in matched_flops.arms(RECIPE) for mesh in meshes]
   rows = [row for row, _ in prepared]
   measure(rows, [call for _, call in prepared])
-  predicted = []
-  for arm in arms:
-    size = max(row["bytes"] for row in rows if row["network"] == arm.name)
-    predicted += predict(arm, size, assumed)
-  show(rows)
-  show(predicted)
-  about: dict[str, Any] = {"benchmark": "scaling", "device": describe_devices()}
-  about |= {"cores": sharding.cores(), "load_before": load}
-  about |= {"minutes": (time.monotonic() - began) / 60}
-  about |= {"batch": RECIPE.batch, "patch": RECIPE.patch, "members": MEMBERS}
-  about |= {"splitting": sharding.SPLITTING, "patches_per_device": sharding.PATCHES_PER_DEVICE}
-  about |= {"assumed": dataclasses.asdict(assumed), "rows": rows, "predicted": predicted}
-  if out:
-    write_json(out, about)
+  data = arguments.write(
+    "scaling",
+    cores=sharding.cores(),
+    load_before=load,
+    minutes=(time.monotonic() - began) / 60,
+    batch=RECIPE.batch,
+    patch=RECIPE.patch,
+    members=MEMBERS,
+    splitting=sharding.SPLITTING,
+    patches_per_device=sharding.PATCHES_PER_DEVICE,
+    rows=rows,
+  )
+  common.show(blocks, data)
 
 
 if __name__ == "__main__":
-  parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-  parser.add_argument("--out", type=Path, help="JSON file to write")
-  for field in dataclasses.fields(Assumed):
-    default: Any = field.default
-    parser.add_argument(f"--{field.name}", type=type(default), default=default, help="assumed")
-  given = vars(parser.parse_args())
-  main(given.pop("out"), Assumed(**given))
+  sys.exit(run(main, common.Arguments))

@@ -4,23 +4,23 @@ Starts `launch.py --experiment=matched_flops` as a process, with an empty compil
 twice with the one that it left, and stops it when it reports the first 20 training steps done.
 """
 
-import argparse
 import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
-from sr_jax.runtime.console import log
-from sr_jax.runtime.files import write_json
-from sr_jax.runtime.provenance import describe_devices
+from benchmarks.common import Arguments, Blocks, show
+from sr_jax.runtime.command_line import run
+from sr_jax.runtime.console import markdown_table
 
 LAUNCH = Path(__file__).parents[1] / "launch.py"
 
 
-def seconds_to_first_steps(folder: Path, run: str) -> float:
+def seconds_to_first_steps(folder: Path, name: str) -> float:
   """Seconds until a run, in a folder of its own but with the shared cache, has done 20 steps."""
-  flags = [f"--workdir={folder / run}", f"--compile_cache={folder / 'cache'}"]
+  flags = [f"--workdir={folder / name}", f"--compile_cache={folder / 'cache'}"]
   command = [sys.executable, str(LAUNCH), "--experiment=matched_flops", *flags]
   began = time.perf_counter()
   with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
@@ -33,19 +33,19 @@ def seconds_to_first_steps(folder: Path, run: str) -> float:
   raise RuntimeError("the run ended before its first steps; its error is above")
 
 
-def main(out: Path | None) -> None:
-  """Measures, prints, and writes JSON."""
+def blocks(data: dict[str, Any]) -> Blocks:
+  """The table of docs/PERFORMANCE.md."""
+  rows = [["compile cache", "seconds"], *([k, f"{v:.1f}"] for k, v in data["seconds"].items())]
+  return {"startup": f"{markdown_table(rows)}\n\n({data['device']}.)"}
+
+
+def main(arguments: Arguments) -> None:
+  """Times a start with an empty compile cache, and two with a warm one."""
   with tempfile.TemporaryDirectory() as folder:
-    runs = ("cold", "warm", "warm again")
-    found = {run: seconds_to_first_steps(Path(folder), run) for run in runs}
-  for run, seconds in found.items():
-    log(f"{run}: {seconds:.1f} s from the command to 20 steps done")
-  if out:
-    about = {"benchmark": "startup", "device": describe_devices(), "seconds": found}
-    write_json(out, about)
+    names = ("cold", "warm", "warm again")
+    seconds = {name: seconds_to_first_steps(Path(folder), name) for name in names}
+  show(blocks, arguments.write("startup", seconds=seconds))
 
 
 if __name__ == "__main__":
-  parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-  parser.add_argument("--out", type=Path, help="JSON file to write")
-  main(parser.parse_args().out)
+  sys.exit(run(main, Arguments))

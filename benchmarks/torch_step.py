@@ -35,8 +35,8 @@ def build(about: dict[str, Any]) -> Callable:
       if about["skip"] or about["bicubic_first"]:
         bicubic = functional.interpolate(x, scale_factor=scale, mode="bicubic")
       y = bicubic if about["bicubic_first"] else x
-      for i, (layer, of) in enumerate(zip(self.layers, about["layers"], strict=True)):
-        low, high = of["padding"]
+      for i, (layer, shape) in enumerate(zip(self.layers, about["layers"], strict=True)):
+        low, high = shape["padding"]
         y = layer(y if low == high else functional.pad(y, (low, high, low, high)))
         if i + 1 < len(self.layers):
           y = torch.tanh(y) if about["activation"] == "tanh" else torch.relu(y)
@@ -47,7 +47,7 @@ def build(about: dict[str, Any]) -> Callable:
 
 
 def main(about: dict[str, Any]) -> None:
-  """Trains as often as it is told to."""
+  """Trains for every number of steps that standard input gives."""
   torch.set_num_threads(about["threads"])
   device = about["device"]
   precision = about["precision"]
@@ -58,14 +58,14 @@ def main(about: dict[str, Any]) -> None:
   x = torch.rand(about["batch"], 1, side, side, device=device)
   x = x.to(memory_format=torch.channels_last)
   y = torch.rand(about["batch"], 1, scale * side, scale * side, device=device)
-  adam = torch.optim.Adam(network.parameters(), 1e-3, fused=True, capturable=device == "cuda")
+  optimizer = torch.optim.Adam(network.parameters(), 1e-3, fused=True, capturable=device == "cuda")
 
   def step() -> None:
-    adam.zero_grad()
+    optimizer.zero_grad()
     with torch.autocast(device, torch.bfloat16, enabled=precision == "bfloat16"):
       loss = functional.mse_loss(network(x).float(), y)
     loss.backward()
-    adam.step()
+    optimizer.step()
 
   if device == "cuda":
     stream = torch.cuda.Stream()

@@ -14,7 +14,7 @@ the network's declared MACs, whatever is executed. Without PyTorch (extra
 is chosen as in a run, TF32 and bfloat16 get rows, and PyTorch uses CUDA graphs, one run at a time.
 """
 
-import argparse
+import dataclasses
 import importlib.util
 import json
 import os
@@ -28,14 +28,15 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from benchmarks import common
+from sr_jax.config import setting
 from sr_jax.data import patches, sources
 from sr_jax.networks import HRNetwork, LRNetwork, Network
 from sr_jax.networks.budget import budget
 from sr_jax.networks.published import ESPCN
 from sr_jax.operators.conv import Computation
-from sr_jax.runtime.console import log, table
-from sr_jax.runtime.files import write_json
-from sr_jax.runtime.provenance import describe_devices
+from sr_jax.runtime.command_line import run
+from sr_jax.runtime.console import log, markdown_table
 from sr_jax.training import autotune, population
 from sr_jax.training.choices import fastest
 from sr_jax.training.population import Population
@@ -50,6 +51,21 @@ from sr_jax.training.sharding import (
 from sr_jax.training.timing import call_of, seconds_a_step
 
 WORKER = Path(__file__).parent / "torch_step.py"
+NAMES = {  # of a case's fields, in the table
+  "name": "network",
+  "scale": "r",
+  "patch": "patch",
+  "batch": "batch",
+  "members": "members",
+  "precision": "precision",
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Arguments(common.Arguments):
+  """The command line."""
+
+  quick: bool = setting(False, "the shape of the default recipe only")
 
 
 class Case(NamedTuple):
@@ -162,7 +178,7 @@ def peak(dtype: Any = jnp.float32, precision: str = "highest") -> float:
   return 2 * size**3 / seconds_a_step({"peak": call})["peak"]
 
 
-def run(case: Case, photos: list[Any], with_torch: bool, top: float) -> dict[str, Any]:
+def measure(case: Case, photos: list[Any], with_torch: bool, top: float) -> dict[str, Any]:
   """One row, measured."""
   call, form = jax_call(case, photos)
   calls: dict[str, Callable[[int], None]] = {"jax": call}
@@ -186,20 +202,32 @@ def run(case: Case, photos: list[Any], with_torch: bool, top: float) -> dict[str
   }
 
 
-def rows(found: list[dict[str, Any]]) -> list[list[str]]:
-  """The table."""
-  head = ["network", "r", "patch", "batch", "members", "precision", "ms a member step"]
-  cells = [[*head, "PyTorch ms", "PyTorch : this", "share of peak"]]
-  for one in found:
-    ours, theirs = one["member_step_seconds"]["jax"], one["member_step_seconds"].get("torch")
-    named = [str(one[key]) for key in ("name", "scale", "patch", "batch", "members", "precision")]
-    against = ["-", "-"] if theirs is None else [f"{1e3 * theirs:.3g}", f"{theirs / ours:.2f}"]
-    cells.append([*named, f"{1e3 * ours:.3g}", *against, f"{one['share_of_peak']:.0%}"])
-  return cells
+def cells_of(row: dict[str, Any]) -> list[str]:
+  """One row of the table, as text."""
+  ours, theirs = (row["member_step_seconds"].get(key) for key in ("jax", "torch"))
+  against = [f"{1e3 * theirs:.3g}", f"**{theirs / ours:.2f}**"] if theirs else ["-", "-"]
+  shown = [str(row[key]) for key in NAMES]
+  return [*shown, f"{1e3 * ours:.3g}", *against, f"{row['share_of_peak']:.0%}"]
 
 
-def main(out: Path | None, quick: bool) -> None:
-  """Measures every case, prints the table and writes it as JSON."""
+def blocks(data: dict[str, Any]) -> common.Blocks:
+  """The default recipe's shape for README.md, and all shapes for docs/PERFORMANCE.md."""
+  head = [*NAMES.values(), "ms a member step", "PyTorch, ms", "PyTorch : this", "share of peak"]
+  cells = [cells_of(row) for row in data["rows"]]
+  default = [[row[0], *row[4:5], *row[6:]] for row in cells if row[1:4] == ["2", "17", "16"]]
+  peaks = ", ".join(f"{name} {value / 1e9:.0f}" for name, value in data["peak_flops"].items())
+  about = (
+    f"({data['device']}, {data['minutes']:.1f} minutes; peak in GFLOP/s: {peaks}; glibc's malloc: "
+    f"{data['malloc']}.)"
+  )
+  return {
+    "train": f"{markdown_table([[head[0], head[4], *head[6:]], *default])}\n\n{about}",
+    "train_all": f"{markdown_table([head, *cells])}\n\n{about}",
+  }
+
+
+def main(arguments: Arguments) -> None:
+  """Measures every case, and writes what there is after each."""
   use_all_cores()
   began = time.monotonic()
   accelerator = jax.default_backend() != "cpu"
@@ -208,26 +236,17 @@ def main(out: Path | None, quick: bool) -> None:
   if accelerator:
     peaks |= {"tf32": peak(precision="high"), "bfloat16": peak(jnp.bfloat16)}
   malloc = "set" if "malloc" in os.environ.get("GLIBC_TUNABLES", "") else "default"
-  log(f"{describe_devices()}; glibc's malloc: {malloc}")
-  log(", ".join(f"{name} peak {value / 1e9:.0f} GFLOP/s" for name, value in peaks.items()))
-  found = []
+  rows, data = [], {}
   for case in cases(accelerator):
-    if quick and (case.patch, case.batch, case.network.scale) != (17, 16, 2):
+    if arguments.quick and (case.patch, case.batch, case.network.scale) != (17, 16, 2):
       continue
     photos = sources.load("sample_photos", case.network.scale, case.patch).train
-    found.append(run(case, photos, with_torch, peaks[case.precision]))
-    log(" | ".join(rows(found[-1:])[1]))
-    if out:
-      about: dict[str, Any] = {"benchmark": "train", "device": describe_devices(), "malloc": malloc}
-      about |= {"minutes": (time.monotonic() - began) / 60, "peak_flops": peaks, "rows": found}
-      write_json(out, about)
-  log("\n" + table(rows(found)))
-  log(f"({(time.monotonic() - began) / 60:.1f} minutes)")
+    rows.append(measure(case, photos, with_torch, peaks[case.precision]))
+    log(" | ".join(cells_of(rows[-1])))
+    minutes = (time.monotonic() - began) / 60
+    data = arguments.write("train", malloc=malloc, minutes=minutes, peak_flops=peaks, rows=rows)
+  common.show(blocks, data)
 
 
 if __name__ == "__main__":
-  parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-  parser.add_argument("--out", type=Path, help="JSON file to write")
-  parser.add_argument("--quick", action="store_true", help="the shape of the default recipe only")
-  given = parser.parse_args()
-  main(given.out, given.quick)
+  sys.exit(run(main, Arguments))

@@ -5,15 +5,18 @@ project's loop (patches cut from resident photographs, schedule, all steps in on
 bare jitted step on one fixed batch. The two take turns; medians and their ratio are printed.
 """
 
+import sys
 import time
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from benchmarks.common import Arguments
 from sr_jax.comparison.recipe import Recipe
 from sr_jax.data import patches, sources
 from sr_jax.networks import HRNetwork, LRNetwork, Network, upscale
+from sr_jax.runtime.command_line import run
 from sr_jax.runtime.console import log, table
 from sr_jax.training import population
 from sr_jax.training.sharding import make_mesh, replicate
@@ -56,18 +59,20 @@ def compare(network: Network, recipe: Recipe, store: patches.Store) -> tuple[flo
   return float(np.median(seconds["loop"][1:])), float(np.median(seconds["bare"][1:]))
 
 
-def main() -> None:
-  """Prints a row for each network."""
+def main(arguments: Arguments) -> None:
+  """Compares both networks and prints a row for each."""
   recipe = Recipe()
   photos = sources.load(recipe.data, recipe.scale, recipe.patch)
   store = patches.make_store(photos.train, recipe.patch)
   store = jax.tree.map(jnp.asarray, store)
-  rows = [["network", "loop (ms)", "bare step (ms)", "throughput of the loop"]]
+  rows, seconds = [["network", "loop (ms)", "bare step (ms)", "throughput of the loop"]], {}
   for name, network in (("LR 32 maps 3x3", LRNetwork()), ("HR 8 maps 6x6", HRNetwork())):
     loop, bare = compare(network, recipe, store)
+    seconds[name] = {"loop": loop, "bare": bare}
     rows.append([name, f"{1e3 * loop:.2f}", f"{1e3 * bare:.2f}", f"{bare / loop:.3f} x bare"])
   log(table(rows))
+  arguments.write("train_step", seconds=seconds)
 
 
 if __name__ == "__main__":
-  main()
+  sys.exit(run(main, Arguments))

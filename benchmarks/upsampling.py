@@ -8,19 +8,18 @@ ratios to the sub-pixel convolution, are printed. PyTorch's `Conv2d` with `Pixel
 `ConvTranspose2d` take part if it is installed; bfloat16 does on an accelerator.
 """
 
-import argparse
 import importlib.util
+import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 
+from benchmarks.common import Arguments, Blocks, show
 from sr_jax.operators.upsampling import sub_pixel_conv, transposed_conv, zero_insertion_conv
-from sr_jax.runtime.console import log, table
-from sr_jax.runtime.files import write_json
-from sr_jax.runtime.provenance import describe_devices
+from sr_jax.runtime.command_line import run
+from sr_jax.runtime.console import markdown_table
 from sr_jax.training.timing import seconds_a_step
 
 SIDE, MAPS, KERNEL, ROUNDS = 512, 32, 3, 5
@@ -100,27 +99,36 @@ def measure(calls: dict[str, Callable[[], Any]], rounds: int = ROUNDS) -> dict[s
   return seconds_a_step({name: repeated(call) for name, call in calls.items()}, 0.1, rounds)
 
 
-def main(out: Path | None) -> None:
-  """Measures every scale, prints a table and writes it as JSON."""
+def blocks(data: dict[str, Any]) -> Blocks:
+  """Time of each form over that of the sub-pixel convolution, for docs/IDENTITIES.md."""
+  forms = list(dict.fromkeys(row["form"] for row in data["rows"]))
+  rows = [["r", "dtype", *forms]]
+  for scale, dtype in dict.fromkeys((row["scale"], row["dtype"]) for row in data["rows"]):
+    seconds = {
+      row["form"]: row["seconds"]
+      for row in data["rows"]
+      if (row["scale"], row["dtype"]) == (scale, dtype)
+    }
+    base = seconds["sub-pixel (JAX)"]
+    ratios = [f"{seconds[form] / base:.1f}" if form in seconds else "-" for form in forms[1:]]
+    rows.append([str(scale), dtype, f"{1e3 * base:.3g} ms = 1", *ratios])
+  return {"upsampling": f"{markdown_table(rows)}\n\n({data['device']}.)"}
+
+
+def main(arguments: Arguments) -> None:
+  """Measures every form at every scale."""
   dtypes = [jnp.float32] if jax.default_backend() == "cpu" else [jnp.float32, jnp.bfloat16]
   with_torch = importlib.util.find_spec("torch") is not None and jax.default_backend() == "cpu"
-  rows, records = [["scale", "dtype", "form", "ms", "x sub-pixel"]], []
-  for scale in (2, 3, 4):
-    for dtype in dtypes:
-      found = measure(jax_calls(scale, dtype) | (torch_calls(scale) if with_torch else {}))
-      name = jnp.dtype(dtype).name
-      for form, seconds in found.items():
-        ratio = seconds / found["sub-pixel (JAX)"]
-        rows.append([str(scale), name, form, f"{1e3 * seconds:.1f}", f"{ratio:.2f}"])
-        records.append({"scale": scale, "dtype": name, "form": form, "seconds": seconds})
-  log(f"{describe_devices()}, input {SIDE}x{SIDE}x{MAPS}, one output channel")
-  log(table(rows))
-  if out:
-    about = {"benchmark": "upsampling", "device": describe_devices(), "rows": records}
-    write_json(out, about)
+  rows = [
+    {"scale": scale, "dtype": jnp.dtype(dtype).name, "form": form, "seconds": seconds}
+    for scale in (2, 3, 4)
+    for dtype in dtypes
+    for form, seconds in measure(
+      jax_calls(scale, dtype) | (torch_calls(scale) if with_torch else {})
+    ).items()
+  ]
+  show(blocks, arguments.write("upsampling", rows=rows))
 
 
 if __name__ == "__main__":
-  parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-  parser.add_argument("--out", type=Path, help="JSON file to write")
-  main(parser.parse_args().out)
+  sys.exit(run(main, Arguments))

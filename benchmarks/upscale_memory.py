@@ -4,8 +4,6 @@ Upscales 4000 x 3000 pixels of RGB to twice that with each network of the note a
 own, and prints the most memory that the process held.
 """
 
-import argparse
-import json
 import os
 import subprocess
 import sys
@@ -16,28 +14,31 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from benchmarks.common import Arguments
 from sr_jax.networks import HRNetwork, LRNetwork, Network, describe
+from sr_jax.runtime.command_line import run
 from sr_jax.runtime.console import log
 from sr_jax.runtime.files import write_json
-from sr_jax.runtime.provenance import describe_devices
+from sr_jax.runtime.run_folder import RunFolder
 from sr_jax.training import population, sharding
 from sr_jax.training.checkpoints import Checkpoints
+from sr_jax.training.restore import FINAL
 
 SIZE = (4000, 3000)
 NETWORKS: dict[str, Network] = {"lr": LRNetwork(), "hr": HRNetwork()}
 
 
-def make_run(run_dir: Path) -> None:
+def make_run(run_dir: RunFolder) -> None:
   """A run's folder with untrained networks: they take the memory of trained ones."""
   for arm, network in NETWORKS.items():
     mesh = sharding.make_mesh(1, 1)
     members = sharding.shard_members(mesh, population.make_members([0], [1e-3]))
-    checkpoints = Checkpoints(run_dir / "checkpoints" / arm / "final", 1)
+    checkpoints = Checkpoints(run_dir.checkpoints(arm, FINAL), 1)
     state = population.initialise(network, arm, members, mesh)
     checkpoints.save(0, state, members, {"network": describe(network)})
     checkpoints.wait()
     checkpoints.close()
-  (run_dir / "config.json").write_text(json.dumps({"arms": {arm: {} for arm in NETWORKS}}))
+  write_json(run_dir.config, {"arms": {arm: {} for arm in NETWORKS}})
 
 
 def measure(command: list[str]) -> tuple[float, float]:
@@ -56,11 +57,11 @@ def measure(command: list[str]) -> tuple[float, float]:
   return usage.ru_maxrss * unit / 1e9, time.perf_counter() - began
 
 
-def main(out: Path | None) -> None:
-  """Measures, prints, and writes JSON."""
-  found = {}
+def main(arguments: Arguments) -> None:
+  """Upscales one photograph of noise with each network."""
+  networks = {}
   with tempfile.TemporaryDirectory() as folder:
-    photo, run_dir = Path(folder) / "photo.jpg", Path(folder) / "run"
+    photo, run_dir = Path(folder) / "photo.jpg", RunFolder(Path(folder) / "run")
     pixels = np.random.default_rng(0).integers(0, 256, (*SIZE[::-1], 3), np.uint8)
     Image.fromarray(pixels).save(photo)
     make_run(run_dir)
@@ -68,13 +69,9 @@ def main(out: Path | None) -> None:
       flags = [f"--checkpoint={run_dir}", f"--output={folder}/{arm}", f"--arm={arm}"]
       gigabytes, seconds = measure([sys.executable, "-m", "sr_jax.upscale", str(photo), *flags])
       log(f"{arm}: {gigabytes:.2f} GB at most, {seconds:.0f} s")
-      found[arm] = {"peak_gigabytes": gigabytes, "seconds": seconds}
-  if out:
-    about = {"benchmark": "upscale_memory", "device": describe_devices(), "networks": found}
-    write_json(out, about)
+      networks[arm] = {"peak_gigabytes": gigabytes, "seconds": seconds}
+  arguments.write("upscale_memory", networks=networks)
 
 
 if __name__ == "__main__":
-  parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-  parser.add_argument("--out", type=Path, help="JSON file to write")
-  main(parser.parse_args().out)
+  sys.exit(run(main, Arguments))

@@ -1,9 +1,10 @@
 """Draws docs/figures/upscaled.png: `python -m docs.draw_upscaled RUN`.
 
-A detail of a packaged photograph, made small and enlarged again: by bicubic interpolation, by the
-network of a finished run as `python -m sr_jax.upscale` does it, and as it was.
+A detail of a packaged photograph, reduced and enlarged again by bicubic interpolation and by the
+network of a finished run, as `python -m sr_jax.upscale` does it, beside the original.
 """
 
+import dataclasses
 import sys
 from pathlib import Path
 
@@ -12,9 +13,11 @@ import numpy as np
 from matplotlib.figure import Figure
 from PIL import Image
 
+from sr_jax.config import InputError
 from sr_jax.data.finding import SAMPLE_PHOTOS
 from sr_jax.operators.resize import imresize
 from sr_jax.report.figures import STYLE, save
+from sr_jax.runtime.command_line import run, words
 from sr_jax.runtime.run_folder import RunFolder
 from sr_jax.training import restore as trained
 from sr_jax.upscale.__main__ import upscale_image
@@ -23,13 +26,25 @@ PHOTO, TOP, LEFT, SIDE = "chelsea", 80, 150, 120
 FILE = Path(__file__).parent / "figures" / "upscaled.png"
 
 
+@dataclasses.dataclass(frozen=True)
+class Arguments:
+  """The command line."""
+
+  run: tuple[str, ...] = words("the folder of a finished run")
+
+  def __post_init__(self) -> None:
+    """Refuses any number of folders but one."""
+    if len(self.run) != 1:
+      raise InputError(f"give one folder of a run, not {len(self.run)}")
+
+
 def _resized(pixels: np.ndarray, factor: float) -> np.ndarray:
   return np.floor(imresize(pixels.astype(float), factor).clip(0, 255) + 0.5).astype(np.uint8)
 
 
-def main(run_dir: Path) -> None:
-  """Draws."""
-  by = trained.load(RunFolder(run_dir))
+def main(arguments: Arguments) -> None:
+  """Draws the figure with the run's first arm."""
+  by = trained.load(RunFolder(Path(arguments.run[0])))
   scale = by.network.scale
   whole = np.asarray(Image.open(SAMPLE_PHOTOS / f"{PHOTO}.webp").convert("RGB"))
   height, width = (side - side % scale for side in whole.shape[:2])
@@ -53,4 +68,4 @@ def main(run_dir: Path) -> None:
 
 
 if __name__ == "__main__":
-  main(Path(sys.argv[1]))
+  sys.exit(run(main, Arguments))

@@ -1,9 +1,10 @@
-"""The blocks of single runs: the default run, the identities, the published networks."""
+"""The blocks of single runs: the default run and its profile, the identities, published networks."""
 
 from typing import Any
 
 from sr_jax.comparison import verdict
 from sr_jax.report import reproduction, tables
+from sr_jax.runtime import profiling
 from sr_jax.runtime.console import markdown_table
 
 
@@ -13,6 +14,9 @@ def blocks(kept: dict[str, dict[str, Any]]) -> dict[str, str]:
   for name, data in kept.items():
     if name == "matched_flops":
       texts[name] = matched_flops(data)
+    elif name == "profile":
+      rows = markdown_table(profiling.rows(data["profile"]))
+      texts[name] = f"{rows}\n\n({data['device']}.)"
     elif name == "equivalence":
       texts[name] = equivalence(data)
     elif name.startswith("espcn"):

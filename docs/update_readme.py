@@ -5,49 +5,51 @@ stands between the marks of blocks in README.md and docs/ again from all that is
 no number and no finding is written by hand.
 """
 
+import dataclasses
 import re
 import sys
 from pathlib import Path
 from typing import Any
 
-from docs import benchmark_blocks, comparison_blocks, findings, kept_results, run_blocks
+from benchmarks import chaos, coverage, growth, scaling, startup, train, upsampling
+from docs import comparison_blocks, findings, kept_results, run_blocks
 from sr_jax.report import effect_figures, figures
+from sr_jax.runtime import command_line
 
 DOCS = Path(__file__).parent
-PAGES = (
-  DOCS.parent / "README.md",
-  *(
-    DOCS / f"{name}.md"
-    for name in (
-      "RESULTS",
-      "STATISTICS",
-      "PERFORMANCE",
-      "SCALING",
-      "PROTOCOL",
-      "IDENTITIES",
-      "RUN_FOLDER",
-    )
-  ),
-)
-DRAWN = {
-  "confirmatory": {
-    "forest": effect_figures.forest,
-    "arms": figures.arms,
-    "rates": figures.rates,
-    "differences_by_image": effect_figures.differences_by_image,
-  }
+PAGES = (DOCS.parent / "README.md", *sorted(DOCS.glob("*.md")))
+BENCHMARKS = {
+  "chaos": chaos,
+  "coverage": coverage,
+  "growth": growth,
+  "scaling": scaling,
+  "startup": startup,
+  "train": train,
+  "upsampling": upsampling,
 }
+DRAWN = {
+  "forest": effect_figures.forest,
+  "arms": figures.arms,
+  "rates": figures.rates,
+  "differences_by_image": effect_figures.differences_by_image,
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Arguments:
+  """The command line."""
+
+  sources: tuple[str, ...] = command_line.words("folders of finished runs, JSON of benchmarks")
 
 
 def blocks() -> dict[str, str]:
   """The text of every block, by the name of its marks, from what is kept."""
   kept = kept_results.everything()
-  return {
-    **findings.blocks(kept),
-    **comparison_blocks.blocks(kept),
-    **run_blocks.blocks(kept),
-    **benchmark_blocks.blocks(kept),
-  }
+  texts = findings.blocks(kept) | comparison_blocks.blocks(kept) | run_blocks.blocks(kept)
+  for name, benchmark in BENCHMARKS.items():
+    if name in kept:
+      texts |= benchmark.blocks(kept[name])
+  return texts
 
 
 def rewritten(texts: dict[Path, str]) -> dict[Path, str]:
@@ -72,22 +74,21 @@ def rewritten(texts: dict[Path, str]) -> dict[Path, str]:
 
 
 def draw() -> None:
-  """Draws the figures that follow from kept results alone, without photographs."""
-  for name, drawn in DRAWN.items():
-    results = kept_results.everything()[name]["results"]
-    for name_of_figure, function in drawn.items():
-      figure: Any = function(results)
-      figures.save(figure, kept_results.FIGURES / f"{name}_{name_of_figure}.png")
+  """Draws the figures that need kept results alone, no photographs."""
+  results = kept_results.everything()["confirmatory"]["results"]
+  for name, function in DRAWN.items():
+    figure: Any = function(results)
+    figures.save(figure, kept_results.FIGURES / f"confirmatory_{name}.png")
 
 
-def main(sources: list[Path]) -> None:
-  """Keeps each source, draws, and swaps all blocks in."""
-  for source in sources:
-    kept_results.keep(source)
+def main(arguments: Arguments) -> None:
+  """Keeps each source, draws, and writes all blocks again."""
+  for source in arguments.sources:
+    kept_results.keep(Path(source).expanduser())
   draw()
   for page, text in rewritten({page: page.read_text() for page in PAGES}).items():
     page.write_text(text)
 
 
 if __name__ == "__main__":
-  main([Path(argument) for argument in sys.argv[1:]])
+  sys.exit(command_line.run(main, Arguments))

@@ -86,9 +86,8 @@ def score(arguments: Arguments) -> None:
   scored = [(s.name, s.psnr, s.corrected) for s in scores]
   if arguments.expected is not None:
     whole = folder_habit(scored)
-    log(
-      f"\n{explain_expected(arguments.expected, variants | ({whole[0].description: whole[1]} if whole else {}))}"
-    )
+    means = variants | ({whole[0].description: whole[1]} if whole else {})
+    log(f"\n{explain_expected(arguments.expected, means)}")
   sentences = describe_habits(scored)
   for sentence in sentences:
     log(f"\nHint: {sentence}")
