@@ -1,4 +1,4 @@
-"""The blocks of single runs: the default run and its profile, the identities, published networks."""
+"""The blocks of single runs: the default run, its profile, the identities, published networks."""
 
 from typing import Any
 
