@@ -19,8 +19,8 @@ from jaxtyping import Float
 from benchmarks import common
 from sr_jax.comparison.statistics import ci_half_width, crossed_bootstrap, standard_errors
 from sr_jax.config import setting
+from sr_jax.report.markdown import table as markdown_table
 from sr_jax.runtime.command_line import run
-from sr_jax.runtime.console import markdown_table
 
 RESULTS = Path(__file__).parents[1] / "results" / "confirmatory.json"
 DESIGNS = ((2, 6), (3, 6), (4, 100), (8, 5), (8, 14), (8, 100), (24, 287))  # seeds, photographs

@@ -23,8 +23,8 @@ from sr_jax.data.images import make_photo
 from sr_jax.evaluation import scoring
 from sr_jax.networks import LRNetwork
 from sr_jax.report import figures
+from sr_jax.report.markdown import table as markdown_table
 from sr_jax.runtime.command_line import run
-from sr_jax.runtime.console import markdown_table
 from sr_jax.training import population
 from sr_jax.training.sharding import make_mesh, replicate, shard_members, use_all_cores
 from sr_jax.training.timing import seconds_a_step, training_call

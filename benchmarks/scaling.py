@@ -22,8 +22,8 @@ from benchmarks.collectives import collectives
 from experiments import matched_flops
 from sr_jax.data import patches, sources
 from sr_jax.networks.budget import Arm
+from sr_jax.report.markdown import table as markdown_table
 from sr_jax.runtime.command_line import run
-from sr_jax.runtime.console import markdown_table
 from sr_jax.training import population, sharding
 from sr_jax.training.timing import seconds_a_step, training_call
 

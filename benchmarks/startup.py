@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.common import Arguments, Blocks, show
+from sr_jax.report.markdown import table as markdown_table
 from sr_jax.runtime.command_line import run
-from sr_jax.runtime.console import markdown_table
 
 LAUNCH = Path(__file__).parents[1] / "launch.py"
 

@@ -35,8 +35,9 @@ from sr_jax.networks import HRNetwork, LRNetwork, Network
 from sr_jax.networks.budget import budget
 from sr_jax.networks.published import ESPCN
 from sr_jax.operators.conv import Computation
+from sr_jax.report.markdown import table as markdown_table
 from sr_jax.runtime.command_line import run
-from sr_jax.runtime.console import log, markdown_table
+from sr_jax.runtime.console import log
 from sr_jax.training import autotune, population
 from sr_jax.training.choices import fastest
 from sr_jax.training.population import Population

@@ -18,8 +18,8 @@ import jax.numpy as jnp
 
 from benchmarks.common import Arguments, Blocks, show
 from sr_jax.operators.upsampling import sub_pixel_conv, transposed_conv, zero_insertion_conv
+from sr_jax.report.markdown import table as markdown_table
 from sr_jax.runtime.command_line import run
-from sr_jax.runtime.console import markdown_table
 from sr_jax.training.timing import seconds_a_step
 
 SIDE, MAPS, KERNEL, ROUNDS = 512, 32, 3, 5

@@ -11,7 +11,7 @@ from sr_jax.comparison import verdict
 from sr_jax.comparison.statistics import MIN_IMAGES
 from sr_jax.config import as_flags
 from sr_jax.report import tables
-from sr_jax.runtime.console import markdown_table
+from sr_jax.report.markdown import table as markdown_table
 
 Kept = dict[str, Any]
 

@@ -14,7 +14,7 @@ from sr_jax.comparison.contrasts import contrast
 from sr_jax.comparison.statistics import SESOI, ci_half_width_over_seeds, paired_effect
 from sr_jax.config import as_flags
 from sr_jax.report import tables
-from sr_jax.runtime.console import markdown_table
+from sr_jax.report.markdown import table as markdown_table
 
 SHOWN: dict[str | tuple[str, str], str] = {
   ("lr", "hr"): "the note's own pair",

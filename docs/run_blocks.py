@@ -4,8 +4,8 @@ from typing import Any
 
 from sr_jax.comparison import verdict
 from sr_jax.report import reproduction, tables
+from sr_jax.report.markdown import table as markdown_table
 from sr_jax.runtime import profiling
-from sr_jax.runtime.console import markdown_table
 
 
 def blocks(kept: dict[str, dict[str, Any]]) -> dict[str, str]:

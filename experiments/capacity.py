@@ -238,7 +238,7 @@ def main(config: Config, execution: Execution, run_dir: RunFolder) -> dict[str, 
   """Makes every measurement that the run has not made yet; returns the headline."""
   photos = sources.load(config.data, SCALE, PATCH, "held_out", config.test_data, execution)
   photos = dataclasses.replace(photos, train=[*photos.train, *photos.validation])  # none chooses
-  _, changes = open_run(run_dir, "capacity", config, {"pixels": photos.fingerprint()})
+  about, changes = open_run(run_dir, "capacity", config, {"pixels": photos.fingerprint()})
   for change in changes:
     log(f"WARNING: since this run was begun, {change}; its bits may differ")
   log(f"Run folder: {run_dir}\n")
@@ -260,9 +260,10 @@ def main(config: Config, execution: Execution, run_dir: RunFolder) -> dict[str, 
     "notes": photos.notes,
   }
   seconds = {part: one["seconds"] for part, one in parts.items()}
-  write_json(run_dir.timing, {"device": describe_devices(), "phase_seconds": seconds})
+  timing = {"device": describe_devices(), "phase_seconds": seconds}
+  write_json(run_dir.timing, timing)
   write_json(run_dir.results, results)
-  capacity_report.write(run_dir)
+  capacity_report.write(run_dir, results, timing, about)
   for part, rows in capacity_report.tables(results).items():
     log(f"\n{table(rows)}\n\n{capacity_report.sentence(part, results)}")
   log(f"\nReport: {run_dir.report}, and report.md beside it")

@@ -300,4 +300,4 @@ def _report(results: dict[str, Any], timing: dict[str, Any], run_dir: RunFolder)
   log("\n" + table([row[:3] for row in rows]))
   for row in rows[1:]:
     log(f"\n{row[1]}: {row[2]}.\n  {row[3]}")
-  log(f"\nReport: {run_dir.markdown_report}")
+  log(f"\nReport: {run_dir.report}, and report.md beside it")

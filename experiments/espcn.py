@@ -164,4 +164,4 @@ def _report(run: Run, results: dict[str, Any], timing: dict[str, Any]) -> None:
   log("\n" + table(reproduction.rows(results)) + "\n")
   for sentence in reproduction.sentences(results):
     log(sentence)
-  log(f"\nReport: {run.run_dir.markdown_report}")
+  log(f"\nReport: {run.run_dir.report}, and report.md beside it")

@@ -19,7 +19,8 @@ from sr_jax.data.sources import Photos
 from sr_jax.evaluation import scoring
 from sr_jax.networks import budget
 from sr_jax.networks.budget import Arm
-from sr_jax.report import report, tables, tensorboard
+from sr_jax.report import comparison as report
+from sr_jax.report import tables, tensorboard
 from sr_jax.runtime import lock, preemption, processes
 from sr_jax.runtime.console import log, table
 from sr_jax.runtime.files import Unsaved, read_json, write_json

@@ -20,7 +20,7 @@ from sr_jax.config import (
   to_dict,
 )
 from sr_jax.flags import parse
-from sr_jax.report import tables
+from sr_jax.report import pages
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,7 +51,7 @@ ODD = st.text("ab /'\"$*\\`!#~;&|<>()[]{}?=%\n\té-").map(lambda text: f"folder:
 @given(data=ODD, tests=st.lists(ODD, min_size=1, max_size=3, unique=True))
 def test_a_command_that_is_printed_gives_the_same_config(data, tests):
   config = smoke.Config(data=data, test_data=tuple(tests), bicubic_skip=False)
-  command = tables.command({"experiment": "smoke", "config": to_dict(config), "choices": {}})
+  command = pages.command({"experiment": "smoke", "config": to_dict(config), "choices": {}})
   python, program, experiment, *words = shlex.split(command)
   assert (python, program, experiment) == ("python", "launch.py", "--experiment=smoke")
   fields = {name: values[0] for name, values in parse(["", *words], "smoke", smoke).values.items()}

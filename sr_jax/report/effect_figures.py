@@ -1,5 +1,6 @@
 """Figures of effects: paired PSNR differences, their intervals, and the smallest of interest."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import matplotlib as mpl
@@ -44,7 +45,7 @@ def effects(results: dict[str, Any]) -> Figure | None:
   named = {"test photographs" if first_set == "test" else first_set: verdict["test"]}
   named |= verdict["further_tests"]
   named["training patches"] = verdict["training"]
-  shown = {name: one for name, one in named.items() if one["mean"] is not None}
+  shown = {name: effect for name, effect in named.items() if effect["mean"] is not None}
   if not shown:
     return None
   with mpl.rc_context(STYLE):
@@ -52,18 +53,20 @@ def effects(results: dict[str, Any]) -> Figure | None:
     axes = figure.subplots()
     band(axes, f" {between(verdict['contrast'])}")
     labels = []
-    for row, (name, one) in enumerate(shown.items()):
-      draw(axes, one, row, COLOURS[0], "D" if row == 0 else "o")
-      interval = "" if one["low"] is None else f" ({one['low']:+.3f} to {one['high']:+.3f})"
+    for row, (name, effect) in enumerate(shown.items()):
+      draw(axes, effect, row, COLOURS[0], "D" if row == 0 else "o")
+      interval = (
+        "" if effect["low"] is None else f" ({effect['low']:+.3f} to {effect['high']:+.3f})"
+      )
       axes.annotate(
-        f"{one['mean']:+.3f}{interval}",
+        f"{effect['mean']:+.3f}{interval}",
         (0.5, row - 0.3),
         xycoords=("axes fraction", "data"),
         ha="center",
         va="center",
         size=10,
       )
-      labels.append(f"{name}\n({one['images']} images)")
+      labels.append(f"{name}\n({effect['images']} images)")
     axes.set_yticks(range(len(shown)), labels)
     axes.set_ylim(len(shown) - 0.5, -0.6)
   return figure
@@ -71,7 +74,7 @@ def effects(results: dict[str, Any]) -> Figure | None:
 
 def forest(results: dict[str, Any]) -> Figure | None:
   """Every contrast on the first test set, grouped by what it is for."""
-  shown = [one for one in contrasts(results) if one["test"]["mean"] is not None]
+  shown = [each for each in contrasts(results) if each["test"]["mean"] is not None]
   if len(shown) < 2:
     return None
   labels: list[str] = []
@@ -81,20 +84,25 @@ def forest(results: dict[str, Any]) -> Figure | None:
     axes = figure.subplots()
     band(axes, ", first - second")
     for kind, heading in KINDS.items():
-      if group := [one for one in shown if one["kind"] == kind]:
+      if group := [each for each in shown if each["kind"] == kind]:
         headings.append(len(labels))
         labels.append(heading)
-        for one in group:
-          draw(axes, one["test"], len(labels), *LOOKS[kind])
-          labels.append(between(one["contrast"]))
-    axes.set_yticks(range(len(labels)), labels)
-    for row in headings:
-      axes.get_yticklabels()[row].set_fontweight("bold")
-    axes.tick_params(axis="y", length=0)
-    axes.set_ylim(len(labels) - 0.4, -0.6)
-    figure.set_size_inches(WIDTH, 1 + 0.26 * len(labels))
-    axes.legend(frameon=False, loc="lower left", bbox_to_anchor=(0, 1), borderaxespad=0)
+        for each in group:
+          draw(axes, each["test"], len(labels), *LOOKS[kind])
+          labels.append(between(each["contrast"]))
+    label_rows(axes, labels, headings)
   return figure
+
+
+def label_rows(axes: Axes, labels: Sequence[str], headings: Sequence[int]) -> None:
+  """Names the rows of a forest plot, the headings in bold, and makes it as tall as they need."""
+  axes.set_yticks(range(len(labels)), labels, parse_math=False)
+  for row in headings:
+    axes.get_yticklabels()[row].set_fontweight("bold")
+  axes.tick_params(axis="y", length=0)
+  axes.set_ylim(len(labels) - 0.4, -0.6)
+  axes.get_figure().set_size_inches(WIDTH, 1 + 0.26 * len(labels))
+  axes.legend(frameon=False, loc="lower left", bbox_to_anchor=(0, 1), borderaxespad=0)
 
 
 def differences_by_image(results: dict[str, Any]) -> Figure | None:
@@ -127,9 +135,9 @@ def _by_name(pairs: np.ndarray, results: dict[str, Any]) -> Figure:
   axes = figure.subplots()
   band(axes, f" {between(verdict['contrast'])}")
   for row, image in enumerate(order, start=1):
-    mean, reach = pairs[:, image].mean(), ci_half_width_over_seeds(pairs[:, image])
+    mean, half_width = pairs[:, image].mean(), ci_half_width_over_seeds(pairs[:, image])
     axes.plot(pairs[:, image], np.full(len(pairs), row), ".", color=COLOURS[0], alpha=0.5)
-    axes.errorbar(mean, row, xerr=reach, fmt="o", color=COLOURS[0], capsize=3)
+    axes.errorbar(mean, row, xerr=half_width, fmt="o", color=COLOURS[0], capsize=3)
   draw(axes, verdict["test"], 0, "black", "D")
   names = [_short(images[i]) for i in order]
   axes.set_yticks(range(len(images) + 1), ["mean of all", *names], parse_math=False)
@@ -160,8 +168,8 @@ def _by_rank(pairs: np.ndarray, results: dict[str, Any]) -> Figure:
     ranks, ordered.mean(axis=0), "o", color=COLOURS[0], markersize=3.5, label="mean of seeds"
   )
   test = verdict["test"]
-  said = f"mean of all, {test['mean']:+.3f} dB"
-  axes.axhline(test["mean"], color=COLOURS[1], linestyle="--", label=said)
+  label = f"mean of all, {test['mean']:+.3f} dB"
+  axes.axhline(test["mean"], color=COLOURS[1], linestyle="--", label=label)
   if test["low"] is not None:
     axes.axhspan(
       test["low"], test["high"], color=COLOURS[1], alpha=0.2, linewidth=0, label="its 95 % interval"

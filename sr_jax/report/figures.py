@@ -1,4 +1,4 @@
-"""The figures of a report. Colours are Okabe and Ito's, told apart by every kind of eye."""
+"""The figures of a report. Colours are Okabe and Ito's, distinct to every kind of eye."""
 
 from collections.abc import Sequence
 from io import BytesIO
@@ -11,8 +11,8 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from sr_jax.comparison.verdict import titled
-from sr_jax.report.tables import alive, fastest, main_arms
+from sr_jax.comparison.verdict import fastest, titled
+from sr_jax.report.tables import alive, main_arms
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 MARKERS = "osD^vP"
@@ -79,13 +79,9 @@ def _curve(
 def rates(results: dict[str, Any]) -> Figure | None:
   """Validation PSNR against the learning rate, a panel an arm: seeds, mean, and the choice."""
   searched = {name: arm for name, arm in results["arms"].items() if arm["search"]}
-  found = [
-    one["validation_psnr"]
-    for arm in searched.values()
-    for one in arm["search"]
-    if one["validation_psnr"] is not None
-  ]
-  if not found:
+  psnrs = [run["validation_psnr"] for arm in searched.values() for run in arm["search"]]
+  finite = [psnr for psnr in psnrs if psnr is not None]
+  if not finite:
     return None
   grid = results["learning_rates"]
   columns = min(3, len(searched))
@@ -96,7 +92,7 @@ def rates(results: dict[str, Any]) -> Figure | None:
     for axes in panels.flat[len(searched) :]:
       axes.set_axis_off()
     for axes, (name, arm) in zip(panels.flat, searched.items(), strict=False):
-      _rate_panel(axes, arm, min(found))
+      _rate_panel(axes, arm, min(finite))
       axes.set_title(titled(name))
       axes.set_xscale("log")
       axes.set_xticks(grid[:: max(1, len(grid) // 2)], minor=False)
@@ -109,8 +105,8 @@ def rates(results: dict[str, Any]) -> Figure | None:
 
 def _rate_panel(axes: Axes, arm: dict[str, Any], least: float) -> None:
   by_rate: dict[float, list[float | None]] = {}
-  for one in arm["search"]:
-    by_rate.setdefault(one["learning_rate"], []).append(one["validation_psnr"])
+  for run in arm["search"]:
+    by_rate.setdefault(run["learning_rate"], []).append(run["validation_psnr"])
   means = {}
   for rate, psnrs in sorted(by_rate.items()):
     finite = [psnr for psnr in psnrs if psnr is not None]
@@ -118,8 +114,8 @@ def _rate_panel(axes: Axes, arm: dict[str, Any], least: float) -> None:
     if finite:
       means[rate] = np.mean(finite)
     if lost := len(psnrs) - len(finite):
-      said = f"{lost} diverged"
-      axes.text(rate, least, said, rotation=90, ha="center", va="bottom", color=COLOURS[1], size=8)
+      label = f"{lost} diverged"
+      axes.text(rate, least, label, rotation=90, ha="center", va="bottom", color=COLOURS[1], size=8)
   axes.plot(list(means), list(means.values()), color=COLOURS[0], linewidth=1)
   if (chosen := arm["learning_rate"]) in means:
     axes.plot(chosen, means[chosen], "*", color=COLOURS[1], markersize=12)
@@ -162,11 +158,11 @@ def arms(results: dict[str, Any]) -> Figure | None:
 
 def _psnr_by_seed(results: dict[str, Any]) -> dict[str, np.ndarray]:
   """Mean test PSNR of every member that did not diverge, by arm."""
-  found = {
+  psnr = {
     name: np.array([np.mean(member["test"]["psnr"]) for member in alive(arm)])
     for name, arm in results["arms"].items()
   }
-  return {name: values for name, values in found.items() if len(values)}
+  return {name: values for name, values in psnr.items() if len(values)}
 
 
 def equal_flops(results: dict[str, Any]) -> Figure | None:
@@ -207,7 +203,7 @@ def _name_in_margin(axes: Axes, points: dict[str, tuple[float, float]]) -> None:
   order = sorted(points, key=lambda name: points[name][1])
   gap = 1 / max(len(order), 12)
   heights: list[float] = []
-  for name in order:  # upwards, each at its height or just above the one below
+  for name in order:  # upwards, each at its height or just above the last
     height = (points[name][1] - low) / (high - low)
     heights.append(max(height, heights[-1] + gap) if heights else height)
   for i in range(len(heights) - 1, -1, -1):  # and downwards, where that has left the axes

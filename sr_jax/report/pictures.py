@@ -1,6 +1,5 @@
-"""Pictures of a report that need photographs: an example and thumbnails."""
+"""Pictures made of photographs: an example and thumbnails."""
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,32 +13,24 @@ from sr_jax.comparison.verdict import titled
 from sr_jax.data.images import Photo
 from sr_jax.evaluation.scoring import bicubic
 from sr_jax.report.figures import COLOURS, STYLE
-from sr_jax.report.tables import extremes
 
 DETAIL = 96  # HR pixels on a side of the example
 COLUMNS = 3  # of the example, for a phone's screen
 THUMBNAIL = 320  # pixels on the longer side
 
 
-def thumbnail_path(folder: Path, image: int) -> Path:
-  """Where the thumbnail of a test photograph is, by its place in the set."""
-  return folder / f"thumbnail_{image}.jpg"
-
-
-def save_thumbnails(results: dict[str, Any], test: Sequence[Photo], folder: Path) -> None:
-  """Writes the most and the least helped photographs, small, where they are not there yet."""
-  for image in [one for some in extremes(results) for one in some]:
-    path = thumbnail_path(folder, image)
-    if not path.exists():
-      picture = Image.fromarray(test[image].hr)
-      picture.thumbnail((THUMBNAIL, THUMBNAIL))
-      picture.save(path, quality=85)
+def save_thumbnail(photo: Photo, path: Path) -> None:
+  """Writes a photograph, small; a file that exists stays."""
+  if not path.exists():
+    picture = Image.fromarray(photo.hr)
+    picture.thumbnail((THUMBNAIL, THUMBNAIL))
+    picture.save(path, quality=85)
 
 
 def example(photo: Photo, pictures: dict[str, np.ndarray], scale: int) -> Figure:
   """A detail of one photograph through every arm, with error maps on one colour scale.
 
-  The detail is where the arms together take most off bicubic's squared error.
+  The detail is where the arms reduce the squared error of bicubic interpolation most.
 
   Args:
     photo: a test photograph.

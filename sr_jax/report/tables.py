@@ -6,10 +6,8 @@ import numpy as np
 
 from sr_jax.comparison.score import DEAD
 from sr_jax.comparison.statistics import SESOI
-from sr_jax.comparison.verdict import fastest, titled
-from sr_jax.config import as_flags
+from sr_jax.comparison.verdict import ALSO, fastest, titled
 from sr_jax.report.reproduction import scores_on
-from sr_jax.training.choices import reproducing
 
 Rows = list[list[str]]
 
@@ -20,6 +18,10 @@ KINDS = {
   "mechanism": "mechanisms",
   "exploratory": "exploratory",
 }
+ABOUT_BARS = (
+  "Thin bars: 95 % intervals over seeds and photographs; thick: over seeds alone, for these "
+  f"photographs. Grey: within {SESOI} dB of nothing."
+)
 ABOUT_CONTRASTS = (
   "Effects are mean paired differences of test PSNR, first minus second. The 95 % interval is over "
   "seeds and photographs, the one over seeds alone is of these photographs only. The mean decides, "
@@ -30,23 +32,18 @@ ABOUT_CONTRASTS = (
   "Holm's adjustment, of twice the smallest, covers the mechanisms together, also those that this "
   "run has not; nothing covers what is exploratory."
 )
-ABOUT_EXAMPLE = (
-  "The photograph is the one whose difference is closest to the mean, the detail is where the "
-  "networks together gain most over bicubic, and each network is its first seed not diverged."
-)
 
 
 def main_arms(results: dict[str, Any]) -> list[str]:
   """The arms to look at first: the verdict's two, the best opponent, and the subset."""
-  verdict = results["verdict"]
-  named = [one["contrast"] for one in contrasts(results) if one["kind"] in ("best", "subset")]
-  return list(dict.fromkeys([*verdict["contrast"], *(second for _, second in named)]))
+  opponents = [each["contrast"][1] for each in contrasts(results) if each["kind"] in ALSO]
+  return list(dict.fromkeys([*results["verdict"]["contrast"], *opponents]))
 
 
 def contrasts(results: dict[str, Any]) -> list[dict[str, Any]]:
   """Every contrast of a run, that of the verdict first."""
-  verdict = results["verdict"]
-  return [{"kind": "primary", **verdict}, *verdict["contrasts"]]
+  primary = results["verdict"]
+  return [{"kind": "primary", **primary}, *primary["contrasts"]]
 
 
 def between(pair: list[str]) -> str:
@@ -100,15 +97,15 @@ def rows_by_set(results: dict[str, Any]) -> Rows:
   header = [""]
   columns = []
   for name in results["tests"]:
-    of_arms = scores_on(results, name)
-    called = f"{name} ({len(of_arms['bicubic'][0]['psnr'])})"
-    header += [f"{called} PSNR (dB)", "seeds' sd", "SSIM"]
-    columns.append(of_arms)
+    scores = scores_on(results, name)
+    images = len(scores["bicubic"][0]["psnr"])
+    header += [f"{name} ({images}) PSNR (dB)", "seeds' sd", "SSIM"]
+    columns.append(scores)
   rows = [header]
   for arm in ("bicubic", *results["arms"]):
     row = [arm if arm == "bicubic" else titled(arm)]
-    for of_arms in columns:
-      finite = [score for score in of_arms[arm] if None not in score["psnr"]]
+    for scores in columns:
+      finite = [score for score in scores[arm] if None not in score["psnr"]]
       psnr = [np.mean(score["psnr"]) for score in finite]
       row += [
         f"{np.mean(psnr):.2f}" if finite else "diverged",
@@ -127,26 +124,24 @@ def contrast_rows(results: dict[str, Any]) -> Rows:
   """Every contrast on the test photographs: estimates, intervals, p-values and decision."""
   rows = [["contrast", "kind", "effect (dB)", "95 % interval", "decision", "over seeds alone"]]
   rows[0] += ["median", "pooled", "p above", "p below", "p within", "p (Holm)", "question"]
-  for one in contrasts(results):
-    test = one["test"]
+  for contrast in contrasts(results):
+    test = contrast["test"]
+    p_values = [test[f"p_{name}"] for name in ("supported", "reversed", "equivalent")]
+    p_values.append(contrast.get("p_holm"))
     rows.append(
       [
-        between(one["contrast"]),
-        one["kind"],
+        between(contrast["contrast"]),
+        contrast["kind"],
         "-" if test["mean"] is None else f"{test['mean']:+.3f}",
         _interval(test["low"], test["high"]),
         test["decision"],
         _interval(test["seed_low"], test["seed_high"]),
         *("-" if test[name] is None else f"{test[name]:+.3f}" for name in ("median", "pooled")),
-        *("-" if p is None else f"{p:.2g}" for p in (*_p_values(test), one.get("p_holm"))),
-        one["question"],
+        *("-" if p is None else f"{p:.2g}" for p in p_values),
+        contrast["question"],
       ]
     )
   return rows
-
-
-def _p_values(test: dict[str, Any]) -> list[float | None]:
-  return [test["p_supported"], test["p_reversed"], test["p_equivalent"]]
 
 
 def _interval(low: float | None, high: float | None) -> str:
@@ -185,21 +180,21 @@ def search_rows(results: dict[str, Any]) -> Rows:
   arms = results["arms"]
   if not any(arm["search"] for arm in arms.values()):
     return []
-  rates = sorted({one["learning_rate"] for arm in arms.values() for one in arm["search"]})
+  rates = sorted({run["learning_rate"] for arm in arms.values() for run in arm["search"]})
   bicubic = results["bicubic"]["validation_psnr"]
   rows = [["arm", "chosen rate", *(f"{rate:g}" for rate in rates)]]
   rows.append(["bicubic", "-", *(f"{bicubic:.3f}" for _ in rates)])
   for name, arm in arms.items():
     row = [titled(name), f"{arm['learning_rate']:g}"]
     for rate in rates:
-      found = [one["validation_psnr"] for one in arm["search"] if one["learning_rate"] == rate]
-      finite = [psnr for psnr in found if psnr is not None]
-      said = [f"{np.mean(finite):.3f}"] if finite else []
-      if len(finite) < len(found):
-        said.append(f"{len(found) - len(finite)} of {len(found)} diverged")
+      runs = [run["validation_psnr"] for run in arm["search"] if run["learning_rate"] == rate]
+      finite = [psnr for psnr in runs if psnr is not None]
+      phrases = [f"{np.mean(finite):.3f}"] if finite else []
+      if len(finite) < len(runs):
+        phrases.append(f"{len(runs) - len(finite)} of {len(runs)} diverged")
       if unlearned := sum(psnr < bicubic + DEAD for psnr in finite):
-        said.append(f"{unlearned} of {len(found)} did not learn")
-      row.append(", ".join(said))
+        phrases.append(f"{unlearned} of {len(runs)} did not learn")
+      row.append(", ".join(phrases))
     rows.append(row)
   return rows
 
@@ -234,18 +229,3 @@ def extremes(results: dict[str, Any]) -> tuple[list[int], list[int]]:
   count = min(3, len(by_image) // 2)
   order = [int(i) for i in np.argsort(by_image)]
   return order[::-1][:count], order[:count]
-
-
-def time_rows(timing: dict[str, Any]) -> Rows:
-  """Wall time by phase."""
-  return [["phase", "seconds"], *([k, f"{v:.1f}"] for k, v in timing["phase_seconds"].items())]
-
-
-def version_rows(about: dict[str, Any]) -> Rows:
-  """Revision, versions and device."""
-  return [["", "version"], *([k, str(v)] for k, v in about["provenance"].items())]
-
-
-def command(results: dict[str, Any]) -> str:
-  """The command that makes the run's bits again."""
-  return f"python launch.py --experiment={results['experiment']} {as_flags(reproducing(results))}"

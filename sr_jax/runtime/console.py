@@ -69,12 +69,6 @@ def table(rows: Sequence[Sequence[str]]) -> str:
   return "\n".join([lines[0], "-" * max(map(len, lines)), *lines[1:]])
 
 
-def markdown_table(rows: Sequence[Sequence[str]]) -> str:
-  """Rows of text cells (the header first) as a Markdown table."""
-  lines = ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows]
-  return "\n".join([lines[0], "|" + " --- |" * len(rows[0]), *lines[1:]])
-
-
 def with_progress(items: Iterable[Item], total: int, title: str) -> Iterator[Item]:
   """Passes items on and shows how many of all there were, and the time left."""
   if _on_terminal():

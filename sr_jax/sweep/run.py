@@ -166,7 +166,7 @@ def conclude(sweep: Sweep, points: Sequence[Point]) -> int:
   if not left:
     return 0
   listed = "".join(
-    f"\n  {point.name}: {row.said or row.state} ({point.run_dir})" for point, row in left
+    f"\n  {point.name}: {row.failure or row.state} ({point.run_dir})" for point, row in left
   )
   warn(f"launch.py: {len(left)} of {len(points)} points are not done:{listed}")
   codes = [failure.code if (failure := failure_of(sweep, point)) else 1 for point, _ in left]

@@ -1,4 +1,4 @@
-"""What a sweep found so far: sweep.html, one page without network or script, and sweep.csv."""
+"""The results of a sweep so far, as a page (sweep.html) and as a table (sweep.csv)."""
 
 import csv
 import io
@@ -11,15 +11,14 @@ from typing import Any, NamedTuple
 import matplotlib as mpl
 from matplotlib.figure import Figure
 
-from sr_jax.comparison.statistics import SESOI
-from sr_jax.report import figures
-from sr_jax.report import html_parts as parts
-from sr_jax.report.effect_figures import band, draw
+from sr_jax.report import figures, html, model
+from sr_jax.report.effect_figures import band, draw, label_rows
 from sr_jax.report.figures import COLOURS, STYLE, WIDTH
-from sr_jax.report.tables import between
+from sr_jax.report.model import Bullets, Command, Section, Table, Text
+from sr_jax.report.tables import ABOUT_BARS, between
 from sr_jax.runtime.files import replace_text
 
-MOST_DRAWN = 200  # points: an image of more is too tall to be looked at
+MAX_DRAWN = 200  # points: an image of more is too tall to be looked at
 EFFECT = ("mean", "low", "high", "seed_low", "seed_high", "seeds", "images", "decision")
 STATES = ("done", "begun", "failed", "damaged", "missing")
 
@@ -33,7 +32,7 @@ class Row(NamedTuple):
     state: one of `STATES`.
     headline: columns of its result, where it is done.
     verdict: of its results, where it is done and its experiment has one.
-    said: why it failed.
+    failure: why it failed; else empty.
   """
 
   at: dict[str, str]
@@ -41,7 +40,7 @@ class Row(NamedTuple):
   state: str
   headline: dict[str, str]
   verdict: dict[str, Any] | None
-  said: str
+  failure: str
 
 
 def write(folder: Path, experiment: str, rows: Sequence[Row], flags: Sequence[str]) -> None:
@@ -56,7 +55,7 @@ def write(folder: Path, experiment: str, rows: Sequence[Row], flags: Sequence[st
     figures.save(figure, fresh)
     fresh.replace(picture)
   replace_text(folder / "sweep.csv", as_csv(rows))
-  replace_text(folder / "sweep.html", page(experiment, rows, flags, picture))
+  replace_text(folder / "sweep.html", html.render(page(experiment, rows, flags, picture)))
 
 
 def as_csv(rows: Sequence[Row]) -> str:
@@ -68,59 +67,57 @@ def as_csv(rows: Sequence[Row]) -> str:
   writer = csv.writer(buffer, lineterminator="\n")
   writer.writerow([*rows[0].at, "state", "run", *columns, "failure"])
   for row in rows:
-    found: dict[str, Any] = dict(row.headline)
+    values: dict[str, Any] = dict(row.headline)
     if row.verdict:
-      found = {"contrast": between(row.verdict["contrast"]), **row.verdict["test"]}
-    cells = [found.get(name) for name in columns]
-    writer.writerow([*row.at.values(), row.state, row.run, *cells, row.said])
+      values = {"contrast": between(row.verdict["contrast"]), **row.verdict["test"]}
+    cells = [values.get(name) for name in columns]
+    writer.writerow([*row.at.values(), row.state, row.run, *cells, row.failure])
   return buffer.getvalue()
 
 
-def page(experiment: str, rows: Sequence[Row], flags: Sequence[str], picture: Path) -> str:
-  """The page; the picture is left out if it is not there."""
+def page(experiment: str, rows: Sequence[Row], flags: Sequence[str], picture: Path) -> Section:
+  """The page; without an effect it has no picture."""
   names = list(rows[0].at)
   axes = " and ".join([", ".join(names[:-1])] * (len(names) > 1) + names[-1:])
-  title = f"{experiment} over {axes}" if axes else experiment
-  effects = any(row.verdict for row in rows)
   about = (
-    "PSNR difference on test photographs of every finished point, first network minus second. Thin "
-    "bars: 95 % intervals over seeds and photographs; thick: over seeds alone. Grey: within "
-    f"{SESOI} dB of nothing. Every interval is of its own point, and nothing is adjusted for their "
-    "number."
+    "PSNR difference on test photographs of every finished point, first network minus second. "
+    f"{ABOUT_BARS} Every interval is of its own point, and nothing is adjusted for their number."
   )
-  if len(rows) > MOST_DRAWN:
-    about += f" Drawn are the first {MOST_DRAWN} of {len(rows)} points."
-  failed = [f"{_label(row.at) or row.run}: {row.said}" for row in rows if row.said]
-  return parts.page(
-    title,
-    parts.say(standing(rows)),
-    parts.section(
-      "Effect at every point",
-      parts.figure(picture, f"Forest plot of {len(rows)} points; the table has the numbers.", about)
-      if effects
-      else "",
-    )
-    + parts.section("Every point", parts.table(table_rows(rows)))
-    + parts.section("What failed", parts.bullets(failed))
-    + parts.section(
-      "Reproduce",
-      parts.command(shlex.join(["python", "launch.py", *flags])),
-      parts.say("It does what is missing, and writes this page again.", "what"),
-    ),
+  if len(rows) > MAX_DRAWN:
+    about += f" Drawn are the first {MAX_DRAWN} of {len(rows)} points."
+  effects = model.Figure(
+    picture, f"Forest plot of {len(rows)} points; the table has the numbers.", about
+  )
+  failures = [f"{_label(row.at) or row.run}: {row.failure}" for row in rows if row.failure]
+  return Section(
+    f"{experiment} over {axes}" if axes else experiment,
+    [
+      Text(standing(rows)),
+      Section("Effect at every point", [effects] if any(row.verdict for row in rows) else []),
+      Section("Every point", [Table(table_rows(rows))]),
+      Section("What failed", [Bullets(failures)]),
+      Section(
+        "Reproduce",
+        [
+          Command(shlex.join(["python", "launch.py", *flags])),
+          Text("It runs what is missing, and writes this page again.", is_note=True),
+        ],
+      ),
+    ],
   )
 
 
 def standing(rows: Sequence[Row]) -> str:
   """How many points are done, and what the verdicts are."""
   states = Counter(row.state for row in rows)
-  said = f"{states['done']} of {len(rows)} points are done"
+  text = f"{states['done']} of {len(rows)} points are done"
   others = [f"{states[state]} {state}" for state in STATES[1:] if states[state]]
-  said += f" ({', '.join(others)})." if others else "."
+  text += f" ({', '.join(others)})." if others else "."
   decisions = Counter(row.verdict["test"]["decision"] for row in rows if row.verdict)
   if decisions:
     counts = ", ".join(f"{count} {decision}" for decision, count in decisions.most_common())
-    said += f" Decisions: {counts}."
-  return said
+    text += f" Decisions: {counts}."
+  return text
 
 
 def table_rows(rows: Sequence[Row]) -> list[list[str]]:
@@ -144,7 +141,7 @@ def forest(rows: Sequence[Row]) -> Figure | None:
   """The effect at every point, grouped by what is swept outermost; None if there is none."""
   if not any(_drawable(row) for row in rows):
     return None
-  shown = rows[:MOST_DRAWN]
+  shown = rows[:MAX_DRAWN]
   grouped = len(shown[0].at) > 1
   labels: list[str] = []
   headings = []
@@ -165,13 +162,7 @@ def forest(rows: Sequence[Row]) -> Figure | None:
       else:
         _say_why(axes, "no effect" if row.state == "done" else row.state, len(labels))
       labels.append(_label(dict(inner) if grouped else row.at) or row.run)
-    axes.set_yticks(range(len(labels)), labels, parse_math=False)
-    for heading in headings:
-      axes.get_yticklabels()[heading].set_fontweight("bold")
-    axes.tick_params(axis="y", length=0)
-    axes.set_ylim(len(labels) - 0.4, -0.6)
-    figure.set_size_inches(WIDTH, 1 + 0.26 * len(labels))
-    axes.legend(frameon=False, loc="lower left", bbox_to_anchor=(0, 1), borderaxespad=0)
+    label_rows(axes, labels, headings)
   return figure
 
 

@@ -44,11 +44,13 @@ RESULTS = {
 
 
 def test_the_interval_is_that_of_t_over_seeds():
-  found = reproduction.mean([one["test"] for one in RESULTS["arms"]["espcn"]["members"]], "psnr")
+  score = reproduction.mean(
+    [member["test"] for member in RESULTS["arms"]["espcn"]["members"]], "psnr"
+  )
   low, high = t.interval(0.95, 2, loc=32.7, scale=0.2 / np.sqrt(3))
-  assert found.value == pytest.approx(32.7)
-  assert found.reach == pytest.approx((high - low) / 2)
-  assert found.text(2) == "32.70 +- 0.50"
+  assert score.value == pytest.approx(32.7)
+  assert score.ci_half_width == pytest.approx((high - low) / 2)
+  assert score.text(2) == "32.70 +- 0.50"
 
 
 def test_diverged_members_are_left_out_and_counted():

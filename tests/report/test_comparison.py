@@ -1,7 +1,6 @@
-"""Both reports of a run, from made-up results in a folder."""
+"""Both files of a comparison's report, from made-up results."""
 
 import base64
-import json
 import re
 from html.parser import HTMLParser
 
@@ -12,7 +11,7 @@ from PIL import Image
 from sr_jax.comparison import verdict
 from sr_jax.comparison.contrasts import Comparison, Contrast
 from sr_jax.data.images import make_photo
-from sr_jax.report import report, tables
+from sr_jax.report import comparison, tables
 from sr_jax.runtime.run_folder import RunFolder
 
 VOID = {"meta", "img", "br", "hr", "link", "input"}
@@ -134,14 +133,18 @@ def diverge(results, name, comparison, seeds):
   return results
 
 
-def write(run_dir, results):
-  """A run's folder from results, and its two reports as (text, page)."""
-  timing = {
+def times_of(results):
+  return {
     "device": "1 x cpu",
     "step_seconds": dict.fromkeys(results["arms"], 0.004) | {"hr (lr_space)": 0.003},
     "executed_macs": dict.fromkeys(results["arms"], 9704.0) | {"hr (lr_space)": 17184.0},
     "phase_seconds": {"load": 1.0, "train lr": 59.0},
   }
+
+
+def write(run_dir, results):
+  """The two files of the report of results, as (text, page)."""
+  timing = times_of(results)
   about = {"provenance": {"revision": "abc", "device": "1 x cpu"}, "began": "2026-01-01"}
   lines = [
     {"arm": name, "stage": "final", "step": step, key: [30.0 + step / 100] * 2}
@@ -149,10 +152,7 @@ def write(run_dir, results):
     for step in (10, 20)
     for key in ("training_psnr", "validation_psnr")
   ]
-  for name, data in (("results", results), ("timing", timing), ("config", about)):
-    (run_dir / f"{name}.json").write_text(json.dumps(data, allow_nan=False))
-  (run_dir / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
-  report.write(RunFolder(run_dir))
+  comparison.write(RunFolder(run_dir), results, timing, about, lines)
   return (run_dir / "report.md").read_text(), (run_dir / "report.html").read_text()
 
 
@@ -182,8 +182,8 @@ def test_two_arms(tmp_path):
   results = make_results(PAIR, ["lr", "hr"], 3, names, further=False)
   photos = photographs(names)
   (tmp_path / "figures").mkdir()
-  upscaled = {name: photos[report.typical(results)].hr for name in results["arms"]}
-  report.draw_photographs(results, photos, upscaled, RunFolder(tmp_path))
+  upscaled = {name: photos[comparison.typical(results)].hr for name in results["arms"]}
+  comparison.draw_photographs(results, photos, upscaled, RunFolder(tmp_path))
   text, page = write(tmp_path, results)
   parsed = check(page)
   assert "At equal compute, is LR better than HR?" in parsed.text
@@ -217,13 +217,12 @@ def test_many_arms(tmp_path):
   results = make_results(MANY, SIX, 3, images)
   text, page = write(tmp_path, results)
   parsed = check(page)
-  for one in results["verdict"]["contrasts"]:
-    if one["kind"] in verdict.ALSO:
-      assert verdict.also(one, results) in parsed.text
-  said = verdict.at_equal_time(results, json.loads((tmp_path / "timing.json").read_text()))
-  assert len(said) == 1
-  assert said[0].startswith("At equal time, LR (arm 0) is 0.")
-  assert said[0] in parsed.text
+  for contrast in results["verdict"]["contrasts"]:
+    if contrast["kind"] in verdict.ALSO:
+      assert verdict.also(contrast, results) in parsed.text
+  (sentence,) = verdict.at_equal_time(results, times_of(results))
+  assert sentence.startswith("At equal time, LR (arm 0) is 0.")
+  assert sentence in parsed.text
   contrasts = tables.contrast_rows(results)
   assert [row[:2] for row in contrasts[1:]] == [
     ["LR - HR", "primary"],
@@ -292,18 +291,18 @@ def test_extremes_are_the_most_and_the_least_helped():
   assert tables.extremes(results) == ([], [])
 
 
-def test_the_folder_alone_gives_the_same_bytes(tmp_path):
+def test_the_same_again_leaves_the_files_alone(tmp_path):
   results = make_results(PAIR, ["lr", "hr"], 2, list("abcd"))
-  report.draw_photographs(results, photographs("abcd"), None, RunFolder(tmp_path))
+  comparison.draw_photographs(results, photographs("abcd"), None, RunFolder(tmp_path))
   write(tmp_path, results)
   files = [path for path in tmp_path.rglob("*") if path.is_file()]
   before = {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in files}
-  report.draw_photographs(results, photographs("abcd"), None, RunFolder(tmp_path))
-  report.write(RunFolder(tmp_path))
+  comparison.draw_photographs(results, photographs("abcd"), None, RunFolder(tmp_path))
+  write(tmp_path, results)
   after = [path for path in tmp_path.rglob("*") if path.is_file()]
   assert before == {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in after}
   for name in ("report.md", "report.html", "figures/arms.png"):
     (tmp_path / name).unlink()
-  report.write(RunFolder(tmp_path))
+  write(tmp_path, results)
   for path, (data, _) in before.items():
     assert path.read_bytes() == data

@@ -1,0 +1,330 @@
+"""The report of a comparison, from a run's data and figures alone.
+
+It can be written again when this code has improved, without training again.
+"""
+
+import itertools
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from sr_jax.comparison import verdict
+from sr_jax.comparison.statistics import SESOI
+from sr_jax.comparison.verdict import titled
+from sr_jax.data.images import Photo
+from sr_jax.report import pages, tables
+from sr_jax.report.model import Answer, Bullets, Figure, Gallery, Section, Table, Text
+from sr_jax.runtime.run_folder import RunFolder
+
+Results = dict[str, Any]
+
+
+def draw_photographs(
+  results: Results,
+  test: Sequence[Photo],
+  upscaled: dict[str, np.ndarray] | None,
+  run_dir: RunFolder,
+) -> None:
+  """Saves the pictures of a report that need the photographs.
+
+  Args:
+    results: with a verdict.
+    test: photographs of the first test set.
+    upscaled: the `typical` photograph by arm, 8-bit HR luminance; None draws no example.
+    run_dir: the run's folder.
+  """
+  from sr_jax.report import figures, pictures  # noqa: PLC0415  # Matplotlib takes seconds
+
+  run_dir.figures.mkdir(exist_ok=True)
+  for image in itertools.chain(*tables.extremes(results)):
+    pictures.save_thumbnail(test[image], _thumbnail(run_dir.figures, image))
+  if upscaled is not None:
+    figure = pictures.example(test[typical(results)], upscaled, results["config"]["scale"])
+    figures.save(figure, run_dir.figures / "example.png")
+
+
+def _thumbnail(folder: Path, image: int) -> Path:
+  """Where the thumbnail of a test photograph is, by its place in the set."""
+  return folder / f"thumbnail_{image}.jpg"
+
+
+def typical(results: Results) -> int:
+  """Place of the test photograph whose difference lies closest to the mean difference."""
+  by_image = results["verdict"]["test_difference_by_image"]
+  if not by_image:
+    return 0
+  return int(np.argmin(np.abs(np.array(by_image) - results["verdict"]["test"]["mean"])))
+
+
+def write(
+  run_dir: RunFolder,
+  results: Results,
+  timing: dict[str, Any],
+  about: dict[str, Any],
+  lines: Sequence[dict[str, Any]],
+) -> None:
+  """Draws the figures of a finished run and writes its report.
+
+  Args:
+    run_dir: the run's folder.
+    results: with a verdict.
+    timing: what timing.json holds.
+    about: what config.json holds.
+    lines: what metrics.jsonl holds.
+  """
+  from sr_jax.report import effect_figures, figures  # noqa: PLC0415  # Matplotlib takes seconds
+
+  run_dir.figures.mkdir(exist_ok=True)
+  drawn = {
+    "effects": effect_figures.effects(results),
+    "forest": effect_figures.forest(results),
+    "arms": figures.arms(results),
+    "differences_by_image": effect_figures.differences_by_image(results),
+    "equal_flops": figures.equal_flops(results),
+    "equal_time": figures.equal_time(results, timing),
+    "learning_curves": figures.learning_curves(lines, results),
+    "rates": figures.rates(results),
+  }
+  for name, figure in drawn.items():
+    if figure is not None:
+      figures.save(figure, run_dir.figures / f"{name}.png")
+  pages.write(run_dir, compose(results, timing, about, run_dir.figures))
+
+
+def compose(
+  results: Results, timing: dict[str, Any], about: dict[str, Any], folder: Path
+) -> Section:
+  """The report; figures that are not in the folder are left out."""
+  return Section(
+    question(results),
+    [
+      Text(f"{_networks(results)}.", is_note=True),
+      _answer(results),
+      _basis(results, folder),
+      _contrasts(results, folder),
+      _by_photograph(results, folder),
+      _equal_cost(results, timing, folder),
+      Section("Budget", [Table(tables.budget_rows(results, timing))]),
+      _learning(results, folder),
+      _example(folder),
+      _members(results),
+      _limits(results),
+      pages.reproduce(results, timing, about),
+    ],
+  )
+
+
+def question(results: Results) -> str:
+  """What the verdict answers."""
+  first, second = results["verdict"]["contrast"]
+  macs, other_macs = (results["arms"][name]["budget"]["macs"] for name in (first, second))
+  is_better = f"s {titled(first)} better than {titled(second)}?"
+  is_equal = abs(macs - other_macs) <= 0.025 * macs
+  return f"At equal compute, i{is_better}" if is_equal else f"I{is_better}"
+
+
+def _networks(results: Results) -> str:
+  arms = results["arms"]
+  return "; ".join(
+    f"{titled(name)}: {arms[name]['note']}" for name in results["verdict"]["contrast"]
+  )
+
+
+def _answer(results: Results) -> Answer:
+  effect, interval, decision = verdict.headline(results).values()
+  return Answer(
+    decision,
+    "" if effect == "-" else f"{effect} dB",
+    "no interval" if interval == "-" else f"95 % interval {interval} dB",
+    [
+      verdict.answers(results)[0],
+      *verdict.other_estimates(results),
+      *(
+        verdict.also(contrast, results)
+        for contrast in results["verdict"]["contrasts"]
+        if contrast["kind"] in verdict.ALSO
+      ),
+    ],
+  )
+
+
+def _basis(results: Results, folder: Path) -> Section:
+  config, images = results["config"], results["images"]
+  first, *further = results["tests"]
+  tests = [f"{len(images['test'])} {'held out' if first == 'test' else f'of {first}'}"]
+  tests += [f"{len(results['further_tests'][name]['images'])} of {name}" for name in further]
+  return Section(
+    "What that rests on",
+    [
+      Text(
+        f"{len(results['arms'])} networks, {config['seeds']} seeds each, {config['steps']:,} steps "
+        f"at a rate chosen from {len(results['learning_rates'])} on {len(images['validation'])} "
+        f"validation photographs; trained on {len(images['train'])} photographs, tested on "
+        f"{', '.join(tests)}. All see the same batches for the same seed. Differences are paired: "
+        f"the same seed, the same photograph. A difference of less than {SESOI} dB is taken as "
+        "none that matters."
+      ),
+      Figure(
+        folder / "effects.png",
+        "Effect with intervals on every test set and on training patches. "
+        + " ".join(verdict.answers(results)),
+        tables.ABOUT_BARS,
+      ),
+      Bullets(verdict.answers(results)[1:]),
+      Table(tables.rows_by_set(results)),
+    ],
+  )
+
+
+def _contrasts(results: Results, folder: Path) -> Section:
+  scores = tables.score_rows(results)
+  return Section(
+    "All contrasts, all networks",
+    [
+      Figure(
+        folder / "forest.png",
+        f"Forest plot of {len(tables.contrasts(results))} contrasts with 95 % intervals in dB; the "
+        "table below has the numbers.",
+        f"{tables.ABOUT_BARS} What is exploratory was not planned, and is not adjusted.",
+      ),
+      Table(tables.contrast_rows(results)),
+      Text(tables.ABOUT_CONTRASTS, is_note=True),
+      Figure(
+        folder / "arms.png",
+        "Dot plot of the mean test PSNR in dB of every network and of each of its seeds; the table "
+        "below has the numbers.",
+        "Large: the mean (circles LR, squares HR, hollow where width is matched in time). Small: "
+        f"seeds. Bicubic interpolation reaches {scores[1][2]} dB.",
+      ),
+      Table(scores),
+    ],
+  )
+
+
+def _by_photograph(results: Results, folder: Path) -> Section:
+  by_image = results["verdict"]["test_difference_by_image"]
+  first, second = (titled(name) for name in results["verdict"]["contrast"])
+  names = results["images"]["test"]
+  most, least = (
+    Gallery(
+      [
+        Figure(
+          _thumbnail(folder, i),
+          f"Photograph {names[i]}",
+          f"{names[i]}: {by_image[i]:+.3f} dB",
+        )
+        for i in images
+      ],
+      "thumbnails",
+    )
+    for images in tables.extremes(results)
+  )
+  return Section(
+    "Effect by photograph",
+    [
+      Figure(
+        folder / "differences_by_image.png",
+        f"PSNR difference {first} - {second} in dB on every one of {len(names)} test photographs, "
+        "sorted; the table below has the scores.",
+      ),
+      Section(f"Most helped by {first}", [most]),
+      Section("Least helped, or hurt", [least]),
+      Section(
+        "PSNR of every photograph (dB)", [Table(tables.photograph_rows(results))], is_folded=True
+      ),
+    ],
+  )
+
+
+def _equal_cost(results: Results, timing: dict[str, Any], folder: Path) -> Section:
+  pair = results["verdict"]["contrast"]
+  alt = "Mean test PSNR in dB of every network against its {}; the budget table has the costs."
+  panels = Gallery(
+    [
+      Figure(
+        folder / "equal_flops.png", alt.format("multiply-accumulates per HR pixel"), "Equal FLOPs"
+      ),
+      Figure(folder / "equal_time.png", alt.format("measured step time"), "Equal time"),
+    ],
+    "pair",
+  )
+  is_timed = any(name.endswith("_timed") for name in results["arms"])
+  hollow = "; hollow marks are networks whose width makes their time equal" if is_timed else ""
+  marks = f"The dashed line is at the cost of {titled(pair[0])}{hollow}. Small points are seeds."
+  return Section(
+    "Equal FLOPs beside equal time",
+    [
+      panels,
+      Text(marks if panels else "", is_note=True),
+      Bullets([verdict.time_sentence(timing, pair), *verdict.at_equal_time(results, timing)]),
+    ],
+  )
+
+
+def _learning(results: Results, folder: Path) -> Section:
+  return Section(
+    "Learning curves, and sensitivity to the learning rate",
+    [
+      Figure(
+        folder / "learning_curves.png",
+        "PSNR in dB on training batches and on validation photographs against the training step, "
+        f"of {', '.join(map(titled, tables.main_arms(results)))}",
+      ),
+      Figure(
+        folder / "rates.png",
+        "Validation PSNR in dB against the learning rate, one panel a network; a table below has "
+        "the numbers.",
+        "Dots: seeds. Line: their mean. Star: the chosen rate.",
+      ),
+    ],
+  )
+
+
+def _example(folder: Path) -> Section:
+  picture = Figure(
+    folder / "example.png",
+    "A detail of one photograph: the LR input, bicubic interpolation, networks, the truth, and "
+    "the absolute errors.",
+    "The photograph is the one whose difference is closest to the mean, the detail is where the "
+    "networks together gain most over bicubic, and each network is its first seed not diverged.",
+  )
+  return Section("One photograph", [picture])
+
+
+def _members(results: Results) -> Section:
+  return Section(
+    "Every network, every rate",
+    [
+      Section("How the final training of every seed ended", [Table(tables.status_rows(results))]),
+      Section(
+        "Mean validation PSNR (dB) in the search for a learning rate",
+        [Table(tables.search_rows(results))],
+      ),
+      Bullets(verdict.cautions(results)),
+    ],
+  )
+
+
+def _limits(results: Results) -> Section:
+  bootstrap = "; ".join(
+    f"{effect['bootstrap_low']:+.3f} to {effect['bootstrap_high']:+.3f} dB on {images}"
+    for images, effect in (
+      ("the test photographs", results["verdict"]["test"]),
+      ("training patches", results["verdict"]["training"]),
+    )
+    if effect["bootstrap_low"] is not None
+  )
+  about_bootstrap = (
+    f"A crossed bootstrap, for comparison, gives {bootstrap}; with few seeds or photographs it is "
+    "too narrow."
+  )
+  return Section(
+    "Not shown",
+    [
+      Text(verdict.not_shown(results)),
+      Text(about_bootstrap if bootstrap else ""),
+      Section("Notes on the data", [Bullets(results["notes"])]),
+    ],
+  )
