@@ -136,9 +136,9 @@ def main(config: Config, execution: Execution, run_dir: RunFolder) -> dict[str, 
 def _compute(layer: Layer, draw: Draw) -> dict[str, Any]:
   """Computes and draws the identities of every section; returns the contents of results.json."""
   log("Section 1: one dimension")
-  one = one_dimension(draw)
+  one_axis = one_dimension(draw)
   log("Section 2: two dimensions, a trained layer, one to three axes")
-  two = two_dimensions(draw)
+  two_axes = two_dimensions(draw)
   trained = trained_layer(layer, draw)
   axes = [
     {"axes": d, "difference": claims.deviation_of_three_implementations(d, 2, 4, 2)}
@@ -148,8 +148,8 @@ def _compute(layer: Layer, draw: Draw) -> dict[str, Any]:
   draw_lift(draw)
   return {
     "experiment": "equivalence",
-    "one_dimension": one,
-    "two_dimensions": two,
+    "one_dimension": one_axis,
+    "two_dimensions": two_axes,
     "trained_layer": trained,
     "axes": axes,
     "lift": [
@@ -177,7 +177,7 @@ def one_dimension(draw: Draw) -> dict[str, Any]:
     filters = np.asarray(lr_kernel)[:, 0].T
     three_taps = matrix(three[::-1], (1, 1))
     short, _, _ = deconv_to_lr(three[::-1, None, None], 2, ((1, 1),))
-    found = {
+    results = {
       "transposed": (transposed @ x).tolist(),
       "sub_pixel": (sub_pixel @ x).tolist(),
       "sub_pixel_of_three_taps": (three_taps @ x).tolist(),
@@ -185,21 +185,21 @@ def one_dimension(draw: Draw) -> dict[str, Any]:
       "lr_filters_of_three_taps": np.asarray(short)[:, 0].T.tolist(),
     }
   draw("one_dimension", kernel_figures.matrices(transposed, sub_pixel, three_taps, filters, 2))
-  return found
+  return results
 
 
 def two_dimensions(draw: Draw) -> dict[str, Any]:
   """Fig. 4 to 7: a 4x4 image and a 4x4 filter, both 1 to 16, r = 2, to 8x8."""
   x = np.arange(1.0, 17).reshape(4, 4)
   with jax.enable_x64():
-    found: dict[str, Any] = {}
+    sums: dict[str, Any] = {}
     for q in (1, 2, 3):
       kernel = x[::-1, ::-1, None, None]  # the note correlates: T's kernel is the reversed one
       padding = ((3 - q, 3 - (4 - q)),) * 2
       image = jnp.asarray(x)[None, :, :, None]
       y = np.asarray(sub_pixel_conv(image, jnp.asarray(kernel), 2, padding))[0, :, :, 0]
       lr_kernel, _, _ = deconv_to_lr(kernel, 2, padding)
-      found[f"q={q}"] = {"sum": float(y.sum()), "lr_kernel_size": int(lr_kernel.shape[0])}
+      sums[f"q={q}"] = {"sum": float(y.sum()), "lr_kernel_size": int(lr_kernel.shape[0])}
       if q == 1:
         filters = np.moveaxis(np.asarray(lr_kernel)[:, :, 0], -1, 0)
         low = padding[0][0]
@@ -207,7 +207,7 @@ def two_dimensions(draw: Draw) -> dict[str, Any]:
           "two_dimensions",
           kernel_figures.phases_in_two_dimensions(x, kernel[:, :, 0, 0], filters, y, 2, low),
         )
-  return found
+  return sums
 
 
 def trained_layer(layer: Layer, draw: Draw) -> dict[str, Any]:

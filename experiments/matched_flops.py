@@ -145,14 +145,14 @@ def measured_arms(config: Config, choices: Choices) -> tuple[Arm, ...]:
     choices: measures executions and widths.
   """
   timed = _equal_time_arms(config, choices)
-  found = {arm.name: arm for arm in (*arms(config), *timed)}
+  by_name = {arm.name: arm for arm in (*arms(config), *timed)}
 
   def measured(arm: Arm) -> Arm:
     if config.hr_execution != "auto" or not has_two_executions(arm.network):
       return arm
     return dataclasses.replace(arm, network=_faster(arm.name, arm.network, choices))
 
-  return tuple(measured(found[name]) for name in config.arms)
+  return tuple(measured(by_name[name]) for name in config.arms)
 
 
 def _faster(arm: str, network: HRNetwork, choices: Choices) -> HRNetwork:

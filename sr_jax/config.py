@@ -221,12 +221,12 @@ def digest(experiment: str, data: dict[str, Any]) -> str:
   return hashlib.sha256(text.encode()).hexdigest()[:10]
 
 
-def differences(found: dict[str, Any], wanted: dict[str, Any]) -> list[str]:
+def differences(actual: dict[str, Any], expected: dict[str, Any]) -> list[str]:
   """One phrase per field in which two configurations (as JSON data) differ."""
   missing = object()
   phrases = []
-  for name in sorted(found.keys() | wanted.keys()):
-    a, b = found.get(name, missing), wanted.get(name, missing)
+  for name in sorted(actual.keys() | expected.keys()):
+    a, b = actual.get(name, missing), expected.get(name, missing)
     if a != b:
       sides = ["absent" if side is missing else json.dumps(side) for side in (a, b)]
       phrases.append(f"{name} is {sides[0]}, expected {sides[1]}")

@@ -48,33 +48,32 @@ class Comparison:
 def all_contrasts(results: Results, comparison: Comparison) -> list[dict[str, Any]]:
   """The effects of a run, the primary one first, then by what they are for.
 
-  Contrasts with arms that the run has not are left out. The first arm is compared with every arm
-  it has not yet met under the kind "exploratory": no adjustment covers those.
+  Contrasts of arms that are not in the run are left out. The first arm is compared with every arm
+  that it has not met yet under the kind "exploratory", which no adjustment covers.
   """
   arms, first = results["arms"], comparison.primary.first
-  found = [("primary", comparison.primary)]
+  planned = [("primary", comparison.primary)]
   if len(family := [name for name in comparison.opponents if name in arms]) > 1:
     best = best_of(results, family)
-    found.append(("best", Contrast(first, best, "against the best HR network of the family")))
+    planned.append(("best", Contrast(first, best, "against the best HR network of the family")))
   if comparison.subset is not None and comparison.subset in arms:
-    found.append(("subset", Contrast(first, comparison.subset, "against its own tied subset")))
-  asked = [one for one in comparison.mechanisms if {one.first, one.second} <= arms.keys()]
-  found += [("mechanism", one) for one in asked]
-  met = {frozenset((one.first, one.second)) for _, one in found}
-  found += [
+    planned.append(("subset", Contrast(first, comparison.subset, "against its own tied subset")))
+  planned += [("mechanism", c) for c in comparison.mechanisms if {c.first, c.second} <= arms.keys()]
+  met = {frozenset((c.first, c.second)) for _, c in planned}
+  planned += [
     ("exploratory", Contrast(first, name, "the rest"))
     for name in arms
     if name != first and frozenset((first, name)) not in met
   ]
   effects = [
-    {"kind": kind, "question": one.question, **contrast(results, one.first, one.second)}
-    for kind, one in found
+    {"kind": kind, "question": c.question, **contrast(results, c.first, c.second)}
+    for kind, c in planned
   ]
-  mechanisms = [each for each in effects if each["kind"] == "mechanism"]
-  tested = [each for each in mechanisms if each["test"]["p_supported"] is not None]
-  adjusted = holm([smallest_p(each["test"]) for each in tested], len(comparison.mechanisms))
-  for each, p in zip(tested, adjusted, strict=True):
-    each["p_holm"] = p
+  mechanisms = [effect for effect in effects if effect["kind"] == "mechanism"]
+  tested = [effect for effect in mechanisms if effect["test"]["p_supported"] is not None]
+  adjusted = holm([smallest_p(effect["test"]) for effect in tested], len(comparison.mechanisms))
+  for effect, p in zip(tested, adjusted, strict=True):
+    effect["p_holm"] = p
   return effects
 
 
@@ -88,7 +87,7 @@ def best_of(results: Results, names: Sequence[str]) -> str:
 
   def mean(name: str) -> float:
     members = results["arms"][name]["members"]
-    alive = [one["validation_psnr"] for one in members if one["status"] != "diverged"]
+    alive = [m["validation_psnr"] for m in members if m["status"] != "diverged"]
     return float(np.mean(alive)) if alive else -np.inf
 
   return max(names, key=mean)

@@ -36,7 +36,7 @@ def sentences(results: Results) -> list[str]:
     first,
     *other_estimates(results),
     *further,
-    *(also(one, results) for one in results["verdict"]["contrasts"] if one["kind"] in ALSO),
+    *(also(c, results) for c in results["verdict"]["contrasts"] if c["kind"] in ALSO),
     *cautions(results),
     not_shown(results),
   ]
@@ -51,8 +51,8 @@ def answers(results: Results) -> list[str]:
     f"On {'test photographs' if test_set == 'test' else test_set}, {first} "
     f"{describe(verdict['test'], second)}.",
     *(
-      f"On {name}, {first} {describe(one, second)}."
-      for name, one in verdict["further_tests"].items()
+      f"On {name}, {first} {describe(effect, second)}."
+      for name, effect in verdict["further_tests"].items()
     ),
     f"On the patches it was trained on, {first} {describe(verdict['training'], second)}.",
   ]
@@ -70,51 +70,51 @@ def other_estimates(results: Results) -> list[str]:
   ]
 
 
-def also(one: dict[str, Any], results: Results) -> str:
+def also(contrast: dict[str, Any], results: Results) -> str:
   """The sentence on the best opponent, or on the subset."""
-  first, second = one["contrast"]
+  first, second = contrast["contrast"]
   note = results["arms"][second]["note"]
-  which = f"{titled(second)}, {ALSO[one['kind']]} ({note})"
-  return f"{titled(first)} {describe(one['test'], which)}."
+  opponent = f"{titled(second)}, {ALSO[contrast['kind']]} ({note})"
+  return f"{titled(first)} {describe(contrast['test'], opponent)}."
 
 
 def cautions(results: Results) -> list[str]:
   """What weakens the verdict: members that failed, and rates at the edge of the grid."""
-  said = []
+  sentences = []
   for name, arm in results["arms"].items():
     seeds = {
       status: [m["seed"] for m in arm["members"] if m["status"] == status]
       for status in ("diverged", "did not learn", "below bicubic")
     }
     if seeds["diverged"]:
-      said.append(
+      sentences.append(
         f"{titled(name)} diverged for seeds {seeds['diverged']}, which are left out of the "
         "comparison for both networks."
       )
     if seeds["did not learn"]:
-      said.append(
+      sentences.append(
         f"{titled(name)} did not learn for seeds {seeds['did not learn']}: these fit their "
         "training patches no better than bicubic interpolation does, and stay in the comparison."
       )
     if seeds["below bicubic"]:
-      said.append(
+      sentences.append(
         f"{titled(name)} ends below bicubic on the test photographs for seeds "
         f"{seeds['below bicubic']}."
       )
-    if arm["search"] and all(one["validation_psnr"] is None for one in arm["search"]):
-      said.append(f"Every learning rate of {titled(name)} diverged in the search.")
+    if arm["search"] and all(entry["validation_psnr"] is None for entry in arm["search"]):
+      sentences.append(f"Every learning rate of {titled(name)} diverged in the search.")
     elif arm["rate_at_edge"]:
-      said.append(
+      sentences.append(
         f"The best learning rate of {titled(name)}, {arm['learning_rate']:g}, is the "
         f"{arm['rate_at_edge']} of the grid: a wider --learning_rate may change the result."
       )
-  return said
+  return sentences
 
 
 def not_shown(results: Results) -> str:
   """What the run cannot say."""
   second = titled(results["verdict"]["contrast"][1])
-  shapes = any(one["kind"] == "best" for one in results["verdict"]["contrasts"])
+  shapes = any(c["kind"] == "best" for c in results["verdict"]["contrasts"])
   others = "" if shapes else f", or {second} networks of other shapes at the same MACs"
   return (
     "Not shown: other data, depths, widths or scales, training beyond "
@@ -128,44 +128,43 @@ def at_equal_time(results: Results, timing: dict[str, Any]) -> list[str]:
   seconds = fastest(timing)
   verdict = results["verdict"]
   first, second = verdict["contrast"]
-  said = []
-  for one in verdict["contrasts"]:
-    if one["contrast"] in ([first, f"{second}_timed"], [f"{first}_timed", second]):
-      ours, theirs = (
-        f"{titled(name)} ({results['arms'][name]['note']})" for name in one["contrast"]
-      )
-      now, before = one["test"]["decision"], verdict["test"]["decision"]
+  sentences = []
+  for contrast in verdict["contrasts"]:
+    pair = contrast["contrast"]
+    if pair in ([first, f"{second}_timed"], [f"{first}_timed", second]):
+      ours, theirs = (f"{titled(name)} ({results['arms'][name]['note']})" for name in pair)
+      now, before = contrast["test"]["decision"], verdict["test"]["decision"]
       change = "the same decision as" if now == before else f'where it was "{before}"'
-      ratio = seconds[one["contrast"][1]] / seconds[one["contrast"][0]]
-      said.append(
-        f"At equal time, {ours} {describe(one['test'], theirs)}; {change} at equal MACs. Widths "
-        f"being whole, a step of the latter takes {ratio:.2f} times as long."
+      ratio = seconds[pair[1]] / seconds[pair[0]]
+      sentences.append(
+        f"At equal time, {ours} {describe(contrast['test'], theirs)}; {change} at equal MACs. "
+        f"Widths being whole, a step of the latter takes {ratio:.2f} times as long."
       )
-  return said
+  return sentences
 
 
 def fastest(timing: dict[str, Any]) -> dict[str, float]:
   """Seconds of a training step of every arm, in whichever execution is faster."""
-  found: dict[str, float] = {}
+  fastest: dict[str, float] = {}
   for name, seconds in timing["step_seconds"].items():
     arm = name.partition(" ")[0]
-    found[arm] = min(seconds, found.get(arm, seconds))
-  return found
+    fastest[arm] = min(seconds, fastest.get(arm, seconds))
+  return fastest
 
 
 def describe(data: dict[str, Any], other: str) -> str:
   """One effect in words, as what is said of the first arm."""
-  one: Effect = Effect(**data)
-  if one.mean is None:
+  effect = Effect(**data)
+  if effect.mean is None:
     return f"cannot be compared with {other}: no seed finished in both"
-  sample = f"{one.seeds} seed{'s' * (one.seeds != 1)} x {one.images} images"
-  lead = f"is {abs(one.mean):.3f} dB {'better' if one.mean >= 0 else 'worse'} than {other}"
-  if one.low is None and one.decision == "too few photographs":
-    return f"{lead} ({sample}): {MEANING[one.decision]}"
-  if one.low is None:
+  sample = f"{effect.seeds} seed{'s' * (effect.seeds != 1)} x {effect.images} images"
+  lead = f"is {abs(effect.mean):.3f} dB {'better' if effect.mean >= 0 else 'worse'} than {other}"
+  if effect.low is None and effect.decision == "too few photographs":
+    return f"{lead} ({sample}): {MEANING[effect.decision]}"
+  if effect.low is None:
     return f"{lead} ({sample}): undecided, since an interval needs two of each"
-  interval = f"95 % interval of the difference {one.low:+.3f} to {one.high:+.3f} dB"
-  return f"{lead} ({interval}, {sample}): {MEANING[one.decision]}"
+  interval = f"95 % interval of the difference {effect.low:+.3f} to {effect.high:+.3f} dB"
+  return f"{lead} ({interval}, {sample}): {MEANING[effect.decision]}"
 
 
 def time_sentence(timing: dict[str, Any], arms: Sequence[str]) -> str:
@@ -176,14 +175,14 @@ def time_sentence(timing: dict[str, Any], arms: Sequence[str]) -> str:
     for name, seconds in timing["step_seconds"].items()
     if name.partition(" ")[0] in arms
   )
-  said = [
+  phrases = [
     f"{seconds / base:.2f} times as long for {_with_execution(name)} ({1e3 * seconds:.2f} ms), at "
     f"{macs[name] / macs[first]:.2f} times the MACs"
     for name, seconds in others
   ]
   return (
     f"A training step takes {1e3 * base:.2f} ms for {_with_execution(first)} on "
-    f"{timing['device']}, {'; '.join(said)}."
+    f"{timing['device']}, {'; '.join(phrases)}."
   )
 
 

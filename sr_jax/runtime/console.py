@@ -1,4 +1,4 @@
-"""What a run says while it works: tables, and progress as a bar on a terminal, lines in a pipe."""
+"""What a run prints: tables, and progress as a bar on a terminal, as lines in a pipe."""
 
 import os
 import sys
@@ -22,7 +22,7 @@ _quiet = False
 
 
 def silence() -> None:
-  """Says and warns of nothing from now on: another process speaks for this one."""
+  """Prints nothing from now on but errors: another process prints for this one."""
   global _quiet  # noqa: PLW0603  # standard output belongs to the process, and so does this
   _quiet = True
 
@@ -32,7 +32,7 @@ def _on_terminal() -> bool:
 
 
 def log(text: str = "") -> None:
-  """Prints a line at once, also through a pipe; if nobody reads it any more, the run goes on."""
+  """Prints a line at once, also into a pipe; the run goes on if nobody reads it any more."""
   if not _quiet:
     _print(text, sys.stdout)
 
@@ -44,7 +44,7 @@ def warn(text: str) -> None:
 
 
 def error(text: str) -> None:
-  """Prints a line to standard error, also where another process speaks, which knows not of it."""
+  """Prints a line to standard error, also in a silenced process: no other one knows of it."""
   _print(text, sys.stderr)
 
 
@@ -70,27 +70,27 @@ def table(rows: Sequence[Sequence[str]]) -> str:
 
 
 def with_progress(items: Iterable[Item], total: int, title: str) -> Iterator[Item]:
-  """Passes items on and shows how many of all there were, and the time left."""
+  """Yields the items and shows how many of them are done, and the time left."""
   if _on_terminal():
     yield from track(items, title, total, transient=True)
     return
-  said = began = time.monotonic()
+  logged = began = time.monotonic()
   for done, item in enumerate(items, start=1):
     yield item
-    if time.monotonic() - said >= LINE_SECONDS:
-      said = time.monotonic()
-      left = (said - began) / done * (total - done)
+    if time.monotonic() - logged >= LINE_SECONDS:
+      logged = time.monotonic()
+      left = (logged - began) / done * (total - done)
       log(f"{title}: {done} of {total}  {left:.0f} s left")
 
 
 class TrainingProgress:
-  """Progress of one training: steps/s and the time left."""
+  """Shows the progress of one training: steps per second and the time left."""
 
   def __init__(self, title: str, done: int, steps: int) -> None:
     self._title, self._steps = title, steps
     self._first_step, self._began = done, time.monotonic()
     self._started = False
-    self._said = self._began - LINE_SECONDS
+    self._logged = self._began - LINE_SECONDS
     self._bar: Progress | None = None
     if _on_terminal():
       self._bar = Progress(
@@ -105,7 +105,7 @@ class TrainingProgress:
       self._bar.start()
 
   def update(self, step: int, state: str) -> None:
-    """Says that `step` steps are done and how it goes."""
+    """Shows how many steps are done, and a state in words."""
     if not self._started:  # what came before was compiling
       self._started, self._first_step, self._began = True, step, time.monotonic()
     seconds = time.monotonic() - self._began
@@ -113,12 +113,12 @@ class TrainingProgress:
     speed = f"{rate:.1f} steps/s  " if rate else ""  # none yet after the first steps
     if self._bar:
       self._bar.update(self._task, completed=step, state=speed + state)
-    elif time.monotonic() - self._said >= LINE_SECONDS or step == self._steps:
-      self._said = time.monotonic()
+    elif time.monotonic() - self._logged >= LINE_SECONDS or step == self._steps:
+      self._logged = time.monotonic()
       left = f"{(self._steps - step) / rate:.0f} s left  " if rate else ""
       log(f"{self._title}: step {step}/{self._steps}  {speed}{left}{state}")
 
   def close(self) -> None:
-    """Takes the bar off the terminal's hands."""
+    """Removes the bar."""
     if self._bar:
       self._bar.stop()

@@ -1,8 +1,8 @@
-"""Several processes, on one machine or many, that run one program: what they tell one another.
+"""What several processes of one run, on one machine or many, exchange.
 
-Every process runs the same code and takes part in every computation. The first one alone writes the
-run's folder and speaks. What it finds there, what takes time, and what goes wrong in any of them is
-told to all, so that none goes another way and leaves the others waiting.
+Every process runs the same code and takes part in every computation. The primary one alone writes
+the run's folder and prints. What it reads there, what it measures, and an error in any of them
+reach all, so that none takes another branch and leaves the others waiting.
 """
 
 import json
@@ -25,13 +25,13 @@ from sr_jax.runtime import console, watchdog
 
 Result = TypeVar("Result")
 USER_ERRORS = (InputError, NotSavedError, OSError)  # errors that all processes end with
-REPORTED = "said by another process"
+REPORTED = "reported by another process"
 SHUTDOWN_SECONDS = 10  # to wait for the others at the end
 CONNECT_SECONDS = 300  # a pod's last machine may start that much later
 
 
 def detect_cluster(environment: Any = os.environ) -> str | None:
-  """What says that this process is one of several, as NAME=VALUE; None if nothing does.
+  """The environment variable that makes this process one of several, as NAME=VALUE, or None.
 
   JAX finds the others from the same variables, but takes a single process on a cluster, and a
   program that a job starts beside its tasks, for a broken one.
@@ -54,18 +54,19 @@ def detect_cluster(environment: Any = os.environ) -> str | None:
 
 
 def start(distributed: str, heartbeat_seconds: int) -> None:
-  """Finds the other processes, before JAX is used.
+  """Connects to the other processes; to be called before JAX is used.
 
   Args:
-    distributed: "auto" looks for them where `sign` finds something, "on" in any case; "off".
-    heartbeat_seconds: after which a process that is not heard of is taken for dead.
+    distributed: "on", "off", or "auto": where `detect_cluster` finds a variable.
+    heartbeat_seconds: of silence after which a process is taken for dead.
 
   Raises:
     InputError: there should be others, and they are not found.
   """
-  found = detect_cluster()
-  if distributed == "on" or (distributed == "auto" and found):
-    console.log(f"One of several processes ({found or 'as asked for'}): waiting for the others")
+  variable = detect_cluster()
+  if distributed == "on" or (distributed == "auto" and variable):
+    source = variable or "--distributed=on"
+    console.log(f"One of several processes ({source}): waiting for the others")
     # JAX's own handler of SIGTERM would take the place of ours.
     jax.config.update("jax_enable_preemption_service", False)
     try:
@@ -76,7 +77,7 @@ def start(distributed: str, heartbeat_seconds: int) -> None:
         shutdown_timeout_seconds=SHUTDOWN_SECONDS,
       )
     except (ValueError, TypeError, RuntimeError) as error:
-      why = f"{found} says that this is one of several processes" if found else "it is asked for"
+      why = f"{variable} says that this is one of several processes" if variable else "as asked for"
       raise InputError(
         f"--distributed={distributed}: {why}, but the others were not found "
         f"({' '.join(str(error).split())}); set JAX_COORDINATOR_ADDRESS, JAX_NUM_PROCESSES and "
@@ -101,7 +102,7 @@ def start(distributed: str, heartbeat_seconds: int) -> None:
 
 
 def _explicit_settings() -> dict[str, Any]:
-  """What the user says about the processes: all of it, or JAX asks the cluster."""
+  """The user's settings of the processes; none of them where JAX is to ask the cluster."""
   names = ("JAX_COORDINATOR_ADDRESS", "JAX_NUM_PROCESSES", "JAX_PROCESS_ID")
   given = [os.environ.get(name) for name in names]
   if not any(given):
@@ -124,7 +125,7 @@ def is_multiprocess() -> bool:
 
 
 def is_primary() -> bool:
-  """Whether this process is the one that writes and speaks."""
+  """Whether this process is the one that writes and prints."""
   return jax.process_index() == 0
 
 
@@ -139,13 +140,13 @@ def count() -> int:
 
 
 def count_on_this_machine() -> int:
-  """How many of the processes share this machine's memory, this one included."""
+  """Number of processes that share this machine's memory, this one included."""
   names = all_gather(platform.node)
   return names.count(names[index()])
 
 
 def exchange_bytes(mine: bytes) -> list[bytes]:
-  """What every process gives, in their order."""
+  """The bytes that every process gives, in their order."""
   if not is_multiprocess():
     return [mine]
   sizes = multihost_utils.process_allgather(np.array([len(mine)], np.uint32))[:, 0]
@@ -156,7 +157,7 @@ def exchange_bytes(mine: bytes) -> list[bytes]:
 
 
 def all_gather(work: Callable[[], Result]) -> list[Result]:
-  """What `work` gives in every process, in their order: JSON data.
+  """Runs `work` in every process and returns the results, JSON data, in their order.
 
   Raises:
     InputError, NotSavedError, OSError: it was raised in a process, and is in all.
@@ -171,49 +172,37 @@ def all_gather(work: Callable[[], Result]) -> list[Result]:
     result = work()
   except USER_ERRORS as error:
     problem = error
-  told = exchange_bytes(json.dumps([result, _described(problem), place]).encode())
-  found = [json.loads(one) for one in told]
-  if len(places := {where for *_, where in found}) > 1:
+  texts = exchange_bytes(json.dumps([result, _described(problem), place]).encode())
+  replies = [json.loads(text) for text in texts]
+  if len(places := {where for *_, where in replies}) > 1:
     raise RuntimeError(f"the processes went different ways, to {' and '.join(sorted(places))}")
   if problem is not None:
     raise problem
-  for _, said, _ in found:
-    if said:
-      elsewhere = _as_error(**said)
+  for _, description, _ in replies:
+    if description:
+      elsewhere = _as_error(**description)
       elsewhere.add_note(REPORTED)
       raise elsewhere
-  return [one for one, *_ in found]
+  return [reply for reply, *_ in replies]
 
 
 def _call_site() -> str:
-  """Where in the program the processes speak to one another."""
+  """The line of the program that exchanges something."""
   frame = sys._getframe()
   while frame.f_back is not None and frame.f_code.co_filename == __file__:
     frame = frame.f_back
   return f"{os.path.basename(frame.f_code.co_filename)}:{frame.f_lineno}"
 
 
-def assert_equal_across_processes(mine: Any, sentence: str) -> None:
-  """Makes sure that all processes are alike in something.
-
-  Args:
-    mine: what should be equal: JSON data.
-    sentence: to be told if it is not.
-
-  Raises:
-    InputError: it is not.
-  """
-  first_one, *others = all_gather(lambda: mine)
-  if any(one != first_one for one in others):
+def assert_equal_across_processes(value: Any, sentence: str) -> None:
+  """Raises an InputError with this sentence unless `value`, JSON data, is equal in all of them."""
+  primary, *others = all_gather(lambda: value)
+  if any(other != primary for other in others):
     raise InputError(sentence)
 
 
 def broadcast_from_primary(work: Callable[[], Result]) -> Result:
-  """What `work` gives in the first process, where alone it is done: JSON data.
-
-  Raises:
-    InputError, NotSavedError, OSError: it was raised there, and is in all processes.
-  """
+  """Runs `work` in the primary process alone; its result, JSON data, or error reaches all."""
   return all_gather(lambda: work() if is_primary() else None)[0]  # type: ignore[return-value]
 
 
@@ -224,7 +213,7 @@ def _described(error: Exception | None) -> dict[str, Any] | None:
   os_error = [error.errno, error.strerror, error.filename] if isinstance(error, OSError) else None
   return {
     "kind": kind.__name__,
-    "said": str(error),
+    "message": str(error),
     "os_error": os_error and [*map(_plain, os_error)],
   }
 
@@ -233,10 +222,10 @@ def _plain(value: Any) -> Any:
   return value if value is None or isinstance(value, int) else str(value)
 
 
-def _as_error(kind: str, said: str, os_error: list[Any] | None) -> Exception:
+def _as_error(kind: str, message: str, os_error: list[Any] | None) -> Exception:
   if os_error is None:
-    return {"InputError": InputError, "NotSavedError": NotSavedError}[kind](said)
-  return OSError(*os_error) if os_error[0] is not None else OSError(said)
+    return {"InputError": InputError, "NotSavedError": NotSavedError}[kind](message)
+  return OSError(*os_error) if os_error[0] is not None else OSError(message)
 
 
 def to_host(tree: Any) -> Any:
@@ -260,13 +249,13 @@ def local_rows(array: jax.Array) -> dict[int, np.ndarray]:
 
 
 class AllReduceMax:
-  """What the processes want, as the largest of their numbers, known to all a dispatch later.
+  """The largest of every process's numbers, known to all a dispatch later.
 
-  Asked between two dispatches, the devices have an answer when the dispatch before it has ended,
-  so that nobody waits for it. In a single process it is what is wanted now.
+  Cast between two dispatches, the result is ready when the dispatch before it has ended, so that
+  nobody waits for it. In a single process it is that of the moment.
 
   Args:
-    ask: what this process wants: a few numbers, never fewer than 0.
+    ask: gives the numbers of this process, none negative.
   """
 
   def __init__(self, ask: Callable[[], tuple[float, ...]]) -> None:
@@ -280,33 +269,33 @@ class AllReduceMax:
       self._largest = jax.jit(lambda x: x.max(0), out_shardings=NamedSharding(mesh, P()))
 
   def cast(self) -> None:
-    """To be called in every process at the same moment of the program."""
+    """Sends the numbers; to be called in every process at the same point of the program."""
     if is_multiprocess():
       mine = np.array([self._ask()], np.float32)
       self._cast = self._largest(jax.make_array_from_process_local_data(self._parts, mine))
 
   def result(self) -> tuple[float, ...]:
-    """Of the last `cast`."""
+    """The largest numbers of the last `cast`."""
     wanted = self._ask() if self._cast is None else np.asarray(self._cast).tolist()
     return tuple(float(number) for number in wanted)
 
 
 def is_reported(error: BaseException) -> bool:
-  """Whether an error is another process's, which says it."""
+  """Whether another process raised an error and reports it."""
   return REPORTED in getattr(error, "__notes__", ())
 
 
 def abort(error: BaseException) -> None:
-  """Ends this process, if it is one of several, at an error that the others do not know of.
+  """Ends this process, if it is one of several, at an error of which the others do not know.
 
-  In good order it would wait for them, as they for it.
+  An orderly exit would wait for them, and they wait for this one.
   """
   if is_multiprocess():
     watchdog.stop()
-    said = " ".join(str(error).split())[:200]
-    if "Gloo" in said or "NCCL" in said:
-      what = "what all processes compute together failed, most likely since one of them has died"
-      console.error(f"launch.py: {what} ({said}); {watchdog.AGAIN}")
+    message = " ".join(str(error).split())[:200]
+    if "Gloo" in message or "NCCL" in message:
+      what = "a computation of all processes failed, most likely since one of them has died"
+      console.error(f"launch.py: {what} ({message}); {watchdog.AGAIN}")
     else:
       traceback.print_exception(error)
       console.error(f"launch.py: this ends the other processes, too; {watchdog.AGAIN}")

@@ -1,6 +1,5 @@
 """The folder of one run: named by what it computes, it explains itself and is never overwritten."""
 
-import dataclasses
 import os
 import time
 from pathlib import Path
@@ -14,81 +13,41 @@ from sr_jax.runtime.provenance import provenance
 VISIBLE_SECONDS = 30.0  # until a file that another process wrote is seen in a shared folder
 
 
-@dataclasses.dataclass(frozen=True)
 class RunFolder(os.PathLike):
   """Every path of a run.
 
   Attributes:
     path: of the folder itself.
+    name: of the folder; see `run_name` for that of the run.
+    config: what the run is: experiment, configuration, provenance, and its arms with their budgets.
+    choices: what was chosen by measuring time, before the first step.
+    metrics: what happened at which step.
+    results: what the run found, the same bits in every repetition; it is written last.
+    timing: measured times.
+    profile: with --profile, where the wall time went.
+    report: the report as a page.
+    markdown_report: the report as text.
+    figures: the folder of the report's pictures.
+    tensorboard: the folder that TensorBoard reads.
   """
 
-  path: Path
+  def __init__(self, path: Path) -> None:
+    self.path, self.name = path, path.name
+    self.config, self.choices = path / "config.json", path / "choices.json"
+    self.results, self.metrics = path / "results.json", path / "metrics.jsonl"
+    self.timing, self.profile = path / "timing.json", path / "profile.json"
+    self.report, self.markdown_report = path / "report.html", path / "report.md"
+    self.figures, self.tensorboard = path / "figures", path / "tensorboard"
 
   @classmethod
   def of(cls, workdir: str, experiment: str, config: Any) -> "RunFolder":
-    """Where the run of an experiment with this config lives: `workdir/experiment-hash`."""
+    """The folder of a run of this experiment and config: `workdir/experiment-hash`."""
     return cls(Path(workdir).expanduser() / _name(experiment, to_dict(config)))
 
   def __fspath__(self) -> str:
     return str(self.path)
 
-  def __str__(self) -> str:
-    return str(self.path)
-
-  @property
-  def name(self) -> str:
-    """Of the folder; see `run_name` for that of the run."""
-    return self.path.name
-
-  @property
-  def config(self) -> Path:
-    """What the run is: experiment, configuration, provenance, and its arms with their budgets."""
-    return self.path / "config.json"
-
-  @property
-  def choices(self) -> Path:
-    """What was chosen by measuring time, before the first step."""
-    return self.path / "choices.json"
-
-  @property
-  def metrics(self) -> Path:
-    """What happened at which step."""
-    return self.path / "metrics.jsonl"
-
-  @property
-  def results(self) -> Path:
-    """What the run found, the same bits in every repetition; it is written last."""
-    return self.path / "results.json"
-
-  @property
-  def timing(self) -> Path:
-    """Measured times."""
-    return self.path / "timing.json"
-
-  @property
-  def profile(self) -> Path:
-    """With --profile, where the wall time went."""
-    return self.path / "profile.json"
-
-  @property
-  def report(self) -> Path:
-    """The report as a page."""
-    return self.path / "report.html"
-
-  @property
-  def markdown_report(self) -> Path:
-    """The report as text."""
-    return self.path / "report.md"
-
-  @property
-  def figures(self) -> Path:
-    """The folder of the report's pictures."""
-    return self.path / "figures"
-
-  @property
-  def tensorboard(self) -> Path:
-    """The folder of what TensorBoard reads."""
-    return self.path / "tensorboard"
+  __str__ = __fspath__
 
   def checkpoints(self, arm: str, stage: str | None = None) -> Path:
     """The folder of the checkpoints of one training; of all those of an arm without its stage."""

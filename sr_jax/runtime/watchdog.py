@@ -1,7 +1,7 @@
-"""What is said of a process that does not get to say anything itself.
+"""Explains the end of a process that JAX aborts.
 
 JAX aborts a process when another one of its run has died, past every handler of Python. So a child
-process waits for the end of this one, and tells what to do unless the end was an orderly one.
+process waits for the end of this one, and prints what to do unless the end was an orderly one.
 """
 
 import contextlib
@@ -29,7 +29,7 @@ _waiting: Any = None  # the child; a process has one at most
 
 
 def start() -> None:
-  """Has `SENTENCE` said if this process ends in any way before `cancel`."""
+  """Starts the child, which prints `SENTENCE` if this process ends before `stop`."""
   global _waiting  # noqa: PLW0603
   if _waiting is None:
     command = [sys.executable, "-I", "-S", "-c", PROGRAM]
@@ -37,7 +37,7 @@ def start() -> None:
 
 
 def stop() -> None:
-  """Has nothing said any more."""
+  """Stops the child; nothing is printed any more."""
   global _waiting
   child, _waiting = _waiting, None
   if child is not None:

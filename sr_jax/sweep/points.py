@@ -95,9 +95,9 @@ def plan(
     run_dir = RunFolder.of(execution.workdir, experiment, config)
     points.append(Point(number, at, config, run_dir))
   _refuse(refused, len(points) + len(refused))
-  by_folder: dict[RunFolder, Point] = {}
+  by_folder: dict[str, Point] = {}
   for point in points:
-    if (other := by_folder.setdefault(point.run_dir, point)) is not point:
+    if (other := by_folder.setdefault(point.run_dir.name, point)) is not point:
       names = " and ".join(dict.fromkeys([other.name, point.name]))
       raise InputError(f"{names} would make the same run twice; give every value once")
   flags = [f"--experiment={experiment}"] + [f"--preset={preset}"] * (preset is not None)

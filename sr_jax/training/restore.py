@@ -85,16 +85,16 @@ def load(
     )
   arm = arm or done[0]
   folder = run_dir.checkpoints(arm, stage)
-  found, tree, metadata = load_arrays(folder, step, ("params", "members"))
+  step, tree, metadata = load_arrays(folder, step, ("params", "members"))
   if "network" not in metadata:
     raise InputError(
-      f"{folder / str(found)} was made by an older version of sr_jax, which did not save what its "
+      f"{folder / str(step)} was made by an older version of sr_jax, which did not save what its "
       "network is; run the experiment again"
     )
   network = build(metadata["network"])
   order = [layer.name for layer in network.layers]
   if set(order) != set(tree["params"]):
-    raise InputError(f"the parameters in {folder / str(found)} are not of {metadata['network']}")
+    raise InputError(f"the parameters in {folder / str(step)} are not of {metadata['network']}")
   seeds, rates = tree["members"]["seed"], tree["members"]["learning_rate"]
   if not 0 <= member < len(seeds):
     raise InputError(
@@ -102,4 +102,4 @@ def load(
       f"{len(seeds) - 1} (seeds {', '.join(map(str, seeds))})"
     )
   params = {name: jax.tree.map(lambda leaf: leaf[member], tree["params"][name]) for name in order}
-  return Trained(network, params, arm, stage, found, member, seeds, rates, metadata)
+  return Trained(network, params, arm, stage, step, member, seeds, rates, metadata)

@@ -23,24 +23,24 @@ PATCHES_PER_DEVICE = 8
 SPLITTING = 1.1  # what a step costs more where a batch is split: gradients are exchanged
 
 
-def make_mesh(members: int, batch: int, asked: str = "auto") -> Mesh:
-  """A mesh over the devices there are; over all of them, where several processes have some.
+def make_mesh(members: int, batch: int, shape: str = "auto") -> Mesh:
+  """A mesh over the devices; over all of them where several processes share them.
 
   Args:
     members: of the population; where they do not divide, `shard_members` adds some.
     batch: patches in a batch.
-    asked: "member:4,data:2"; "auto" for the quickest by count: a device takes its members one after
+    shape: "member:4,data:2"; "auto" for the quickest by count: a device takes its members one after
       the other, or in one batch, and a split batch costs a tenth more.
 
   Raises:
-    InputError: what is asked for is not understood, or fits neither the devices nor the batch.
+    InputError: the shape is not understood, or does not fit the devices or the batch.
   """
-  shape = _asked_for(asked, batch) if asked != "auto" else _quickest(members, batch)
+  sizes = _quickest(members, batch) if shape == "auto" else _given(shape, batch)
   return jax.make_mesh(
-    shape,
+    sizes,
     (MEMBER, DATA),
     axis_types=(AxisType.Auto, AxisType.Auto),
-    devices=jax.devices()[: shape[0] * shape[1]],
+    devices=jax.devices()[: sizes[0] * sizes[1]],
   )
 
 
@@ -69,38 +69,38 @@ def _splits(batch: int, devices: int) -> bool:
   return batch % devices == 0 and batch // devices >= PATCHES_PER_DEVICE
 
 
-def parse_mesh(asked: str, batch: int) -> dict[str, int]:
+def parse_mesh(shape: str, batch: int) -> dict[str, int]:
   """Devices along members and along data, from "member:4,data:2", however many there are.
 
   Raises:
     InputError: it is not understood, or does not divide the batch.
   """
   sizes = {MEMBER: 1, DATA: 1}
-  for part in asked.split(","):
-    found = re.fullmatch(r"(\w+):([1-9]\d{0,4})", part.strip())
-    if found is None or found[1] not in sizes:
+  for part in shape.split(","):
+    match = re.fullmatch(r"(\w+):([1-9]\d{0,4})", part.strip())
+    if match is None or match[1] not in sizes:
       raise InputError(
-        f"--mesh={asked} is not understood at {part!r}; axes are {MEMBER} and {DATA}, as in "
+        f"--mesh={shape} is not understood at {part!r}; axes are {MEMBER} and {DATA}, as in "
         f"{MEMBER}:4,{DATA}:2"
       )
-    sizes[found[1]] = int(found[2])
+    sizes[match[1]] = int(match[2])
   if batch % sizes[DATA]:
-    raise InputError(f"--mesh={asked}: {DATA}:{sizes[DATA]} does not divide --batch={batch}")
+    raise InputError(f"--mesh={shape}: {DATA}:{sizes[DATA]} does not divide --batch={batch}")
   return sizes
 
 
-def _asked_for(asked: str, batch: int) -> tuple[int, int]:
+def _given(shape: str, batch: int) -> tuple[int, int]:
   """Devices along members and along data, of those there are."""
-  sizes = parse_mesh(asked, batch)
+  sizes = parse_mesh(shape, batch)
   wanted = sizes[MEMBER] * sizes[DATA]
   if wanted > jax.device_count():
     raise InputError(
-      f"--mesh={asked} takes {wanted} devices; there {'is' if jax.device_count() == 1 else 'are'} "
+      f"--mesh={shape} takes {wanted} devices; there {'is' if jax.device_count() == 1 else 'are'} "
       f"{jax.device_count()}"
     )
   if processes.is_multiprocess() and wanted < jax.device_count():
     raise InputError(
-      f"--mesh={asked} takes {wanted} of {jax.device_count()} devices; several processes share all"
+      f"--mesh={shape} takes {wanted} of {jax.device_count()} devices; several processes share all"
     )
   return sizes[MEMBER], sizes[DATA]
 
@@ -111,9 +111,9 @@ def use_all_cores() -> None:
   One small convolution hardly gains from a second core; two members, or two halves of a batch, do.
   What the user has set (JAX_NUM_CPU_DEVICES, XLA_FLAGS) stays.
   """
-  asked = "xla_force_host_platform_device_count" in os.environ.get("XLA_FLAGS", "")
+  is_forced = "xla_force_host_platform_device_count" in os.environ.get("XLA_FLAGS", "")
   unset = jax.config.jax_num_cpu_devices < 1  # type: ignore[attr-defined]
-  if unset and not asked:
+  if unset and not is_forced:
     jax.config.update("jax_num_cpu_devices", cores())
 
 
