@@ -11,7 +11,7 @@ from sr_jax.comparison.statistics import ci_half_width_over_seeds
 from sr_jax.comparison.verdict import titled
 from sr_jax.report import model, pages
 from sr_jax.report.figures import COLOURS, STYLE, save
-from sr_jax.report.model import Bullets, Section, Table, Text
+from sr_jax.report.model import Bullets, Section, Table
 from sr_jax.runtime.run_folder import RunFolder
 
 Rows = list[list[str]]
@@ -215,25 +215,20 @@ def write(
     save(drawn, path)
   report = Section(
     "What can the networks represent and fit, apart from photographs they have not seen?",
-    [
-      *(
-        Section(TITLES[part], [Table(rows), Text(sentence(part, results))])
-        for part, rows in tables(results).items()
+    *(
+      Section(TITLES[part], Table(rows), sentence(part, results))
+      for part, rows in tables(results).items()
+    ),
+    Section(
+      "Fit against steps, and against noise",
+      model.Figure(
+        path,
+        "Training PSNR in dB against steps, and the error left on patches of white noise against "
+        "their number; the tables above have the numbers.",
+        f"Dashed: the error up to which patches count as fitted, {noise.ERROR:g} of the variance.",
       ),
-      Section(
-        "Fit against steps, and against noise",
-        [
-          model.Figure(
-            path,
-            "Training PSNR in dB against steps, and the error left on patches of white noise "
-            "against their number; the tables above have the numbers.",
-            "Dashed: the error up to which patches count as fitted, "
-            f"{noise.ERROR:g} of the variance.",
-          )
-        ],
-      ),
-      Section("Notes on the data", [Bullets(results["notes"])]),
-      pages.reproduce(results, timing, about, "Wall time of every measurement"),
-    ],
+    ),
+    Section("Notes on the data", Bullets(results["notes"])),
+    pages.reproduce(results, timing, about, "Wall time of every measurement"),
   )
   pages.write(run_dir, report)

@@ -15,7 +15,7 @@ from sr_jax.comparison.statistics import SESOI
 from sr_jax.comparison.verdict import titled
 from sr_jax.data.images import Photo
 from sr_jax.report import pages, tables
-from sr_jax.report.model import Answer, Bullets, Figure, Gallery, Section, Table, Text
+from sr_jax.report.model import Answer, Bullets, Figure, Gallery, Note, Section, Table
 from sr_jax.runtime.run_folder import RunFolder
 
 Results = dict[str, Any]
@@ -90,30 +90,38 @@ def write(
   for name, figure in drawn.items():
     if figure is not None:
       figures.save(figure, run_dir.figures / f"{name}.png")
-  pages.write(run_dir, compose(results, timing, about, run_dir.figures))
-
-
-def compose(
-  results: Results, timing: dict[str, Any], about: dict[str, Any], folder: Path
-) -> Section:
-  """The report; figures that are not in the folder are left out."""
-  return Section(
+  folder, pair, arms = run_dir.figures, results["verdict"]["contrast"], results["arms"]
+  report = Section(
     question(results),
-    [
-      Text(f"{_networks(results)}.", is_note=True),
-      _answer(results),
-      _basis(results, folder),
-      _contrasts(results, folder),
-      _by_photograph(results, folder),
-      _equal_cost(results, timing, folder),
-      Section("Budget", [Table(tables.budget_rows(results, timing))]),
-      _learning(results, folder),
-      _example(folder),
-      _members(results),
-      _limits(results),
-      pages.reproduce(results, timing, about),
-    ],
+    Note("; ".join(f"{titled(name)}: {arms[name]['note']}" for name in pair) + "."),
+    _answer(results),
+    _basis(results, folder),
+    _contrasts(results, folder),
+    _by_photograph(results, folder),
+    _equal_cost(results, timing, folder),
+    Section("Budget", Table(tables.budget_rows(results, timing))),
+    _learning(results, folder),
+    Section(
+      "One photograph",
+      Figure(
+        folder / "example.png",
+        "A detail of one photograph: the LR input, bicubic interpolation, networks, the truth, and "
+        "the absolute errors.",
+        "The photograph is the one whose difference is closest to the mean, the detail is where "
+        "the networks together gain most over bicubic, and each network is its first seed not "
+        "diverged.",
+      ),
+    ),
+    Section(
+      "Every network, every rate",
+      Section("How the final training of every seed ended", Table(tables.status_rows(results))),
+      Section(tables.SEARCH, Table(tables.search_rows(results))),
+      Bullets(verdict.cautions(results)),
+    ),
+    _limits(results),
+    pages.reproduce(results, timing, about),
   )
+  pages.write(run_dir, report)
 
 
 def question(results: Results) -> str:
@@ -123,13 +131,6 @@ def question(results: Results) -> str:
   is_better = f"s {titled(first)} better than {titled(second)}?"
   is_equal = abs(macs - other_macs) <= 0.025 * macs
   return f"At equal compute, i{is_better}" if is_equal else f"I{is_better}"
-
-
-def _networks(results: Results) -> str:
-  arms = results["arms"]
-  return "; ".join(
-    f"{titled(name)}: {arms[name]['note']}" for name in results["verdict"]["contrast"]
-  )
 
 
 def _answer(results: Results) -> Answer:
@@ -157,24 +158,19 @@ def _basis(results: Results, folder: Path) -> Section:
   tests += [f"{len(results['further_tests'][name]['images'])} of {name}" for name in further]
   return Section(
     "What that rests on",
-    [
-      Text(
-        f"{len(results['arms'])} networks, {config['seeds']} seeds each, {config['steps']:,} steps "
-        f"at a rate chosen from {len(results['learning_rates'])} on {len(images['validation'])} "
-        f"validation photographs; trained on {len(images['train'])} photographs, tested on "
-        f"{', '.join(tests)}. All see the same batches for the same seed. Differences are paired: "
-        f"the same seed, the same photograph. A difference of less than {SESOI} dB is taken as "
-        "none that matters."
-      ),
-      Figure(
-        folder / "effects.png",
-        "Effect with intervals on every test set and on training patches. "
-        + " ".join(verdict.answers(results)),
-        tables.ABOUT_BARS,
-      ),
-      Bullets(verdict.answers(results)[1:]),
-      Table(tables.rows_by_set(results)),
-    ],
+    f"{len(results['arms'])} networks, {config['seeds']} seeds each, {config['steps']:,} steps at "
+    f"a rate chosen from {len(results['learning_rates'])} on {len(images['validation'])} "
+    f"validation photographs; trained on {len(images['train'])} photographs, tested on "
+    f"{', '.join(tests)}. All see the same batches for the same seed. Differences are paired: the "
+    f"same seed, the same photograph. A difference of less than {SESOI} dB is taken as none that "
+    "matters.",
+    Figure(
+      folder / "effects.png",
+      "Effect with intervals on every test set and on training patches, which the text has, too.",
+      tables.ABOUT_BARS,
+    ),
+    Bullets(verdict.answers(results)[1:]),
+    Table(tables.rows_by_set(results)),
   )
 
 
@@ -182,128 +178,84 @@ def _contrasts(results: Results, folder: Path) -> Section:
   scores = tables.score_rows(results)
   return Section(
     "All contrasts, all networks",
-    [
-      Figure(
-        folder / "forest.png",
-        f"Forest plot of {len(tables.contrasts(results))} contrasts with 95 % intervals in dB; the "
-        "table below has the numbers.",
-        f"{tables.ABOUT_BARS} What is exploratory was not planned, and is not adjusted.",
-      ),
-      Table(tables.contrast_rows(results)),
-      Text(tables.ABOUT_CONTRASTS, is_note=True),
-      Figure(
-        folder / "arms.png",
-        "Dot plot of the mean test PSNR in dB of every network and of each of its seeds; the table "
-        "below has the numbers.",
-        "Large: the mean (circles LR, squares HR, hollow where width is matched in time). Small: "
-        f"seeds. Bicubic interpolation reaches {scores[1][2]} dB.",
-      ),
-      Table(scores),
-    ],
+    Figure(
+      folder / "forest.png",
+      f"Forest plot of {len(tables.contrasts(results))} contrasts with 95 % intervals in dB; the "
+      "table below has the numbers.",
+      f"{tables.ABOUT_BARS} What is exploratory was not planned, and is not adjusted.",
+    ),
+    Table(tables.contrast_rows(results)),
+    Note(tables.ABOUT_CONTRASTS),
+    Figure(
+      folder / "arms.png",
+      "Dot plot of the mean test PSNR in dB of every network and of each of its seeds; the table "
+      "below has the numbers.",
+      "Large: the mean (circles LR, squares HR, hollow where width is matched in time). Small: "
+      f"seeds. Bicubic interpolation reaches {scores[1][2]} dB.",
+    ),
+    Table(scores),
   )
 
 
 def _by_photograph(results: Results, folder: Path) -> Section:
-  by_image = results["verdict"]["test_difference_by_image"]
-  first, second = (titled(name) for name in results["verdict"]["contrast"])
-  names = results["images"]["test"]
-  most, least = (
-    Gallery(
-      [
-        Figure(
-          _thumbnail(folder, i),
-          f"Photograph {names[i]}",
-          f"{names[i]}: {by_image[i]:+.3f} dB",
-        )
-        for i in images
-      ],
-      "thumbnails",
-    )
-    for images in tables.extremes(results)
-  )
+  names, by_image = results["images"]["test"], results["verdict"]["test_difference_by_image"]
+  pair = results["verdict"]["contrast"]
+
+  def thumbnails(images: Sequence[int]) -> Gallery:
+    captions = {i: f"{names[i]}: {by_image[i]:+.3f} dB" for i in images}
+    figures = (Figure(_thumbnail(folder, i), f"Photograph {names[i]}", captions[i]) for i in images)
+    return Gallery("thumbnails", *figures)
+
+  most, least = map(thumbnails, tables.extremes(results))
   return Section(
     "Effect by photograph",
-    [
-      Figure(
-        folder / "differences_by_image.png",
-        f"PSNR difference {first} - {second} in dB on every one of {len(names)} test photographs, "
-        "sorted; the table below has the scores.",
-      ),
-      Section(f"Most helped by {first}", [most]),
-      Section("Least helped, or hurt", [least]),
-      Section(
-        "PSNR of every photograph (dB)", [Table(tables.photograph_rows(results))], is_folded=True
-      ),
-    ],
+    Figure(
+      folder / "differences_by_image.png",
+      f"PSNR difference {tables.between(pair)} in dB on every one of {len(names)} test "
+      "photographs, sorted; the table below has the scores.",
+    ),
+    Section(f"Most helped by {titled(pair[0])}", most),
+    Section("Least helped, or hurt", least),
+    Section(
+      "PSNR of every photograph (dB)", Table(tables.photograph_rows(results)), is_folded=True
+    ),
   )
 
 
 def _equal_cost(results: Results, timing: dict[str, Any], folder: Path) -> Section:
   pair = results["verdict"]["contrast"]
   alt = "Mean test PSNR in dB of every network against its {}; the budget table has the costs."
+  macs = alt.format("multiply-accumulates per HR pixel")
   panels = Gallery(
-    [
-      Figure(
-        folder / "equal_flops.png", alt.format("multiply-accumulates per HR pixel"), "Equal FLOPs"
-      ),
-      Figure(folder / "equal_time.png", alt.format("measured step time"), "Equal time"),
-    ],
     "pair",
+    Figure(folder / "equal_flops.png", macs, "Equal FLOPs"),
+    Figure(folder / "equal_time.png", alt.format("measured step time"), "Equal time"),
   )
   is_timed = any(name.endswith("_timed") for name in results["arms"])
   hollow = "; hollow marks are networks whose width makes their time equal" if is_timed else ""
   marks = f"The dashed line is at the cost of {titled(pair[0])}{hollow}. Small points are seeds."
   return Section(
     "Equal FLOPs beside equal time",
-    [
-      panels,
-      Text(marks if panels else "", is_note=True),
-      Bullets([verdict.time_sentence(timing, pair), *verdict.at_equal_time(results, timing)]),
-    ],
+    panels,
+    Note(marks if panels else ""),
+    Bullets([verdict.time_sentence(timing, pair), *verdict.at_equal_time(results, timing)]),
   )
 
 
 def _learning(results: Results, folder: Path) -> Section:
   return Section(
     "Learning curves, and sensitivity to the learning rate",
-    [
-      Figure(
-        folder / "learning_curves.png",
-        "PSNR in dB on training batches and on validation photographs against the training step, "
-        f"of {', '.join(map(titled, tables.main_arms(results)))}",
-      ),
-      Figure(
-        folder / "rates.png",
-        "Validation PSNR in dB against the learning rate, one panel a network; a table below has "
-        "the numbers.",
-        "Dots: seeds. Line: their mean. Star: the chosen rate.",
-      ),
-    ],
-  )
-
-
-def _example(folder: Path) -> Section:
-  picture = Figure(
-    folder / "example.png",
-    "A detail of one photograph: the LR input, bicubic interpolation, networks, the truth, and "
-    "the absolute errors.",
-    "The photograph is the one whose difference is closest to the mean, the detail is where the "
-    "networks together gain most over bicubic, and each network is its first seed not diverged.",
-  )
-  return Section("One photograph", [picture])
-
-
-def _members(results: Results) -> Section:
-  return Section(
-    "Every network, every rate",
-    [
-      Section("How the final training of every seed ended", [Table(tables.status_rows(results))]),
-      Section(
-        "Mean validation PSNR (dB) in the search for a learning rate",
-        [Table(tables.search_rows(results))],
-      ),
-      Bullets(verdict.cautions(results)),
-    ],
+    Figure(
+      folder / "learning_curves.png",
+      "PSNR in dB on training batches and on validation photographs against the training step, "
+      f"of {', '.join(map(titled, tables.main_arms(results)))}",
+    ),
+    Figure(
+      folder / "rates.png",
+      "Validation PSNR in dB against the learning rate, one panel a network; a table below has "
+      "the numbers.",
+      "Dots: seeds. Line: their mean. Star: the chosen rate.",
+    ),
   )
 
 
@@ -322,9 +274,7 @@ def _limits(results: Results) -> Section:
   )
   return Section(
     "Not shown",
-    [
-      Text(verdict.not_shown(results)),
-      Text(about_bootstrap if bootstrap else ""),
-      Section("Notes on the data", [Bullets(results["notes"])]),
-    ],
+    verdict.not_shown(results),
+    about_bootstrap if bootstrap else "",
+    Section("Notes on the data", Bullets(results["notes"])),
   )

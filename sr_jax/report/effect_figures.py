@@ -1,7 +1,7 @@
 """Figures of effects: paired PSNR differences, their intervals, and the smallest of interest."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import matplotlib as mpl
 import numpy as np
@@ -72,37 +72,52 @@ def effects(results: dict[str, Any]) -> Figure | None:
   return figure
 
 
+class Line(NamedTuple):
+  """A line of a forest plot: an effect with its colour and marker, a word, or None under a heading.
+
+  Attributes:
+    label: its name.
+    content: what stands there.
+    look: colour and marker of an effect.
+  """
+
+  label: str
+  content: dict[str, Any] | str | None = None
+  look: tuple[str, str] = (COLOURS[0], "o")
+
+
+def forest_plot(lines: Sequence[Line], contrast: str) -> Figure:
+  """Effects below each other on one axis; `contrast` is what they are differences of."""
+  with mpl.rc_context(STYLE):
+    figure = Figure(figsize=(WIDTH, 1 + 0.26 * len(lines)), layout="constrained")
+    axes = figure.subplots()
+    band(axes, contrast)
+    axes.set_yticks(range(len(lines)), [line.label for line in lines], parse_math=False)
+    word = {"ha": "right", "va": "center", "color": "0.45", "style": "italic", "size": 9}
+    for row, (line, label) in enumerate(zip(lines, axes.get_yticklabels(), strict=True)):
+      if isinstance(line.content, str):
+        axes.text(0.98, row, line.content, transform=axes.get_yaxis_transform(), **word)
+      elif line.content:
+        draw(axes, line.content, row, *line.look)
+      else:
+        label.set_fontweight("bold")
+    axes.tick_params(axis="y", length=0)
+    axes.set_ylim(len(lines) - 0.4, -0.6)
+    axes.legend(frameon=False, loc="lower left", bbox_to_anchor=(0, 1), borderaxespad=0)
+  return figure
+
+
 def forest(results: dict[str, Any]) -> Figure | None:
   """Every contrast on the first test set, grouped by what it is for."""
   shown = [each for each in contrasts(results) if each["test"]["mean"] is not None]
   if len(shown) < 2:
     return None
-  labels: list[str] = []
-  headings = []
-  with mpl.rc_context(STYLE):
-    figure = Figure(figsize=(WIDTH, 1), layout="constrained")
-    axes = figure.subplots()
-    band(axes, ", first - second")
-    for kind, heading in KINDS.items():
-      if group := [each for each in shown if each["kind"] == kind]:
-        headings.append(len(labels))
-        labels.append(heading)
-        for each in group:
-          draw(axes, each["test"], len(labels), *LOOKS[kind])
-          labels.append(between(each["contrast"]))
-    label_rows(axes, labels, headings)
-  return figure
-
-
-def label_rows(axes: Axes, labels: Sequence[str], headings: Sequence[int]) -> None:
-  """Names the rows of a forest plot, the headings in bold, and makes it as tall as they need."""
-  axes.set_yticks(range(len(labels)), labels, parse_math=False)
-  for row in headings:
-    axes.get_yticklabels()[row].set_fontweight("bold")
-  axes.tick_params(axis="y", length=0)
-  axes.set_ylim(len(labels) - 0.4, -0.6)
-  axes.get_figure().set_size_inches(WIDTH, 1 + 0.26 * len(labels))
-  axes.legend(frameon=False, loc="lower left", bbox_to_anchor=(0, 1), borderaxespad=0)
+  lines = []
+  for kind, heading in KINDS.items():
+    if group := [each for each in shown if each["kind"] == kind]:
+      lines.append(Line(heading))
+      lines += [Line(between(each["contrast"]), each["test"], LOOKS[kind]) for each in group]
+  return forest_plot(lines, ", first - second")
 
 
 def differences_by_image(results: dict[str, Any]) -> Figure | None:

@@ -3,17 +3,7 @@
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from sr_jax.report.model import (
-  Answer,
-  Block,
-  Bullets,
-  Command,
-  Figure,
-  Gallery,
-  Section,
-  Table,
-  Text,
-)
+from sr_jax.report.model import Answer, Block, Bullets, Command, Figure, Gallery, Section, Table
 
 
 def render(report: Section, folder: Path) -> str:
@@ -34,25 +24,25 @@ def escape(text: str) -> str:
 
 def _paragraphs(block: Block, folder: Path, level: int) -> Iterator[str]:
   match block:
-    case Section(title, blocks):
-      yield f"{'#' * level} {escape(title)}"
-      for inner in filter(None, blocks):
+    case Section():
+      yield f"{'#' * level} {escape(block.title)}"
+      for inner in block.blocks:
         yield from _paragraphs(inner, folder, level + 1)
-    case Text(text):
-      yield escape(text)
-    case Bullets(texts):
-      yield "\n".join(f"- {escape(text)}" for text in texts)
-    case Table(rows):
-      yield table(rows)
-    case Figure(path, alt, caption):
-      yield f"![{escape(alt)}]({path.relative_to(folder).as_posix()})"
-      if caption:
-        yield escape(caption)
-    case Gallery(figures):
-      for figure in filter(None, figures):
+    case Gallery():
+      for figure in block.figures:
         yield from _paragraphs(figure, folder, level)
-    case Command(text):
-      yield f"```\n{text}\n```"
-    case Answer(decision, effect, interval, texts):
-      yield " ".join(filter(None, [f"**{decision}**", effect, interval]))
-      yield from map(escape, texts)
+    case Figure():
+      yield f"![{escape(block.alt)}]({block.path.relative_to(folder).as_posix()})"
+      if block.caption:
+        yield escape(block.caption)
+    case Answer():
+      yield " ".join(filter(None, [f"**{block.decision}**", block.effect, block.interval]))
+      yield from map(escape, block.sentences)
+    case Command():
+      yield f"```\n{block}\n```"
+    case Bullets():
+      yield "\n".join(f"- {escape(text)}" for text in block)
+    case Table():
+      yield table(block)
+    case str():
+      yield escape(block)

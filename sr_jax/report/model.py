@@ -1,46 +1,32 @@
-"""A report as data: a tree of sections and blocks, which `html` and `markdown` render.
+"""A report as data, which `html` and `markdown` render: sections of blocks.
 
-A block without content is false, and is left out.
+A block is a paragraph (a string) or of a kind below. Blocks without content are left out.
 """
 
-import dataclasses
-from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple, Union
 
 
-@dataclasses.dataclass(frozen=True)
-class Text:
-  """A paragraph; a note is set smaller."""
-
-  text: str
-  is_note: bool = False
-
-  def __bool__(self) -> bool:
-    return bool(self.text)
+class Note(str):
+  """A paragraph that is set smaller."""
 
 
-@dataclasses.dataclass(frozen=True)
-class Bullets:
+class Command(str):
+  """A command for a shell."""
+
+
+class Bullets(list[str]):
   """A list of sentences."""
 
-  texts: Sequence[str]
 
-  def __bool__(self) -> bool:
-    return bool(self.texts)
-
-
-@dataclasses.dataclass(frozen=True)
-class Table:
+class Table(list[list[str]]):
   """Rows of text cells, the header first."""
 
-  rows: Sequence[Sequence[str]]
-
   def __bool__(self) -> bool:
-    return len(self.rows) > 1
+    return len(self) > 1
 
 
-@dataclasses.dataclass(frozen=True)
-class Figure:
+class Figure(NamedTuple):
   """A picture, what it shows in words, and what stands below it."""
 
   path: Path
@@ -51,51 +37,33 @@ class Figure:
     return self.path.exists()
 
 
-@dataclasses.dataclass(frozen=True)
 class Gallery:
-  """Figures side by side, "pair" or "thumbnails"."""
+  """Figures side by side, two of them or as thumbnails."""
 
-  figures: Sequence[Figure]
-  layout: str
+  def __init__(self, layout: str, *figures: Figure) -> None:
+    self.layout, self.figures = layout, list(filter(None, figures))
 
   def __bool__(self) -> bool:
-    return any(self.figures)
+    return bool(self.figures)
 
 
-@dataclasses.dataclass(frozen=True)
-class Command:
-  """A command for a shell."""
-
-  text: str
-
-
-@dataclasses.dataclass(frozen=True)
-class Answer:
-  """A decision as a badge, its effect in large letters, and sentences on it.
-
-  Attributes:
-    decision: in a few words, of which there is a style.
-    effect: with its unit; empty if there is none.
-    interval: of the effect.
-    texts: the sentences.
-  """
+class Answer(NamedTuple):
+  """A decision as a badge, its effect in large letters, if it has one, and sentences on it."""
 
   decision: str
   effect: str
   interval: str
-  texts: Sequence[str]
+  sentences: list[str]
 
 
-@dataclasses.dataclass(frozen=True)
 class Section:
-  """A title and its blocks; a folded section opens on a click. A report is a section, too."""
+  """A title and its blocks; a folded section opens on a click. A whole report is a section, too."""
 
-  title: str
-  blocks: "Sequence[Block]"
-  is_folded: bool = False
+  def __init__(self, title: str, *blocks: "Block", is_folded: bool = False) -> None:
+    self.title, self.blocks, self.is_folded = title, list(filter(None, blocks)), is_folded
 
   def __bool__(self) -> bool:
-    return any(self.blocks)
+    return bool(self.blocks)
 
 
-Block = Text | Bullets | Table | Figure | Gallery | Command | Answer | Section
+Block = Union[str, Bullets, Table, Figure, Gallery, Answer, Section]  # noqa: UP007

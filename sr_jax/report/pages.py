@@ -4,7 +4,7 @@ from typing import Any
 
 from sr_jax.config import as_flags
 from sr_jax.report import html, markdown
-from sr_jax.report.model import Command, Section, Table, Text
+from sr_jax.report.model import Command, Section, Table
 from sr_jax.runtime.files import replace_text
 from sr_jax.runtime.run_folder import RunFolder
 from sr_jax.training.choices import reproducing
@@ -30,22 +30,14 @@ def reproduce(
   seconds = timing["phase_seconds"]
   return Section(
     "Reproduce",
-    [
-      Command(command(results)),
-      Text(f"Begun {about['began']}. {sum(seconds.values()) / 60:.1f} minutes are timed below."),
-      Table(
-        [["", "version"], *([name, str(value)] for name, value in about["provenance"].items())]
-      ),
-      Section(
-        f"{times} ({timing['device']})",
-        [
-          Table(
-            [["phase", "seconds"], *([name, f"{value:.1f}"] for name, value in seconds.items())]
-          )
-        ],
-        is_folded=True,
-      ),
-    ],
+    Command(command(results)),
+    f"Begun {about['began']}. {sum(seconds.values()) / 60:.1f} minutes are timed below.",
+    Table([["", "version"], *([name, str(value)] for name, value in about["provenance"].items())]),
+    Section(
+      f"{times} ({timing['device']})",
+      Table([["phase", "seconds"], *([name, f"{value:.1f}"] for name, value in seconds.items())]),
+      is_folded=True,
+    ),
   )
 
 

@@ -6,8 +6,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from sr_jax.comparison.statistics import ci_half_width_over_seeds
-from sr_jax.report import pages
-from sr_jax.report.model import Bullets, Section, Table, Text
+from sr_jax.report import pages, tables
+from sr_jax.report.model import Bullets, Note, Section, Table
+from sr_jax.report.tables import scores_on
 from sr_jax.runtime.run_folder import RunFolder
 
 
@@ -42,26 +43,6 @@ def mean(scores: list[dict[str, Any]], measure: str) -> Mean:
   if not finite:
     return Mean(None, None, count)
   return Mean(float(np.mean(finite)), ci_half_width_over_seeds(np.array(finite)), count)
-
-
-def scores_on(results: dict[str, Any], test_set: str) -> dict[str, list[dict[str, Any]]]:
-  """Every arm's scores on a test set, one a member (no values if diverged); bicubic's first."""
-  if test_set == results["tests"][0]:
-    bicubic = results["bicubic"]["test"]
-    arms = {
-      name: [member["test"] for member in arm["members"]] for name, arm in results["arms"].items()
-    }
-  else:
-    bicubic, arms = (results["further_tests"][test_set][key] for key in ("bicubic", "arms"))
-  nothing = {"psnr": [None], "ssim": [None]}
-  alive = {
-    name: [
-      nothing if member["status"] == "diverged" else score
-      for member, score in zip(results["arms"][name]["members"], scores, strict=True)
-    ]
-    for name, scores in arms.items()
-  }
-  return {"bicubic": [bicubic], **alive}
 
 
 def rows(results: dict[str, Any], measure: str = "psnr") -> list[list[str]]:
@@ -115,32 +96,18 @@ def write(
   arms = results["arms"].values()
   budgets = [["", *next(iter(arms))["budget"]]]
   budgets += [[arm["note"], *(f"{value:g}" for value in arm["budget"].values())] for arm in arms]
-  searches = [["", "learning rate", "seed", "validation PSNR (dB)"]]
-  for arm in arms:
-    for run in arm["search"]:
-      psnr = run["validation_psnr"]
-      shown = "diverged" if psnr is None else f"{psnr:.3f}"
-      searches.append([arm["note"], f"{run['learning_rate']:g}", str(run["seed"]), shown])
   report = Section(
     "What published networks reach here, beside the numbers of their papers",
-    [
-      Section(
-        "Scores",
-        [
-          Bullets(list(sentences(results))),
-          Table(rows(results)),
-          Text(
-            "Means over images and seeds, +- half the 95 % interval over seeds (what another set "
-            "of seeds would give on these images, not what other images would).",
-            is_note=True,
-          ),
-          Table(rows(results, "ssim")),
-          Bullets(results["notes"]),
-        ],
-      ),
-      Section("Budget (per HR pixel where it applies)", [Table(budgets)]),
-      Section("Search for a learning rate", [Table(searches)]),
-      pages.reproduce(results, timing, about),
-    ],
+    Bullets(sentences(results)),
+    Table(rows(results)),
+    Note(
+      "Means over images and seeds, +- half the 95 % interval over seeds (what another set of "
+      "seeds would give on these images, not what other images would)."
+    ),
+    Table(rows(results, "ssim")),
+    Bullets(results["notes"]),
+    Section("Budget (per HR pixel where it applies)", Table(budgets)),
+    Section(tables.SEARCH, Table(tables.search_rows(results))),
+    pages.reproduce(results, timing, about),
   )
   pages.write(run_dir, report)

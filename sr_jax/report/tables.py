@@ -7,7 +7,6 @@ import numpy as np
 from sr_jax.comparison.score import DEAD
 from sr_jax.comparison.statistics import SESOI
 from sr_jax.comparison.verdict import ALSO, fastest, titled
-from sr_jax.report.reproduction import scores_on
 
 Rows = list[list[str]]
 
@@ -18,6 +17,7 @@ KINDS = {
   "mechanism": "mechanisms",
   "exploratory": "exploratory",
 }
+SEARCH = "Mean validation PSNR (dB) in the search for a learning rate"
 ABOUT_BARS = (
   "Thin bars: 95 % intervals over seeds and photographs; thick: over seeds alone, for these "
   f"photographs. Grey: within {SESOI} dB of nothing."
@@ -56,68 +56,64 @@ def alive(arm: dict[str, Any]) -> list[dict[str, Any]]:
   return [member for member in arm["members"] if member["status"] != "diverged"]
 
 
+def scores_on(results: dict[str, Any], test_set: str) -> dict[str, list[dict[str, Any]]]:
+  """Every arm's scores on a test set, one a member (no values if diverged); bicubic's first."""
+  if test_set == results["tests"][0]:
+    bicubic = results["bicubic"]["test"]
+    arms = {
+      name: [member["test"] for member in arm["members"]] for name, arm in results["arms"].items()
+    }
+  else:
+    bicubic, arms = (results["further_tests"][test_set][key] for key in ("bicubic", "arms"))
+  nothing = {"psnr": [None], "ssim": [None]}
+  alive = {
+    name: [
+      nothing if member["status"] == "diverged" else score
+      for member, score in zip(results["arms"][name]["members"], scores, strict=True)
+    ]
+    for name, scores in arms.items()
+  }
+  return {"bicubic": [bicubic], **alive}
+
+
 def score_rows(results: dict[str, Any]) -> Rows:
   """Mean scores of the arms and of bicubic."""
   rows = [["", "learning rate", "test PSNR (dB)", "seeds' sd", "test SSIM", "training PSNR (dB)"]]
   bicubic = results["bicubic"]
-  rows.append(
-    [
-      "bicubic",
-      "-",
-      f"{np.mean(bicubic['test']['psnr']):.2f}",
-      "-",
-      f"{np.mean(bicubic['test']['ssim']):.4f}",
-      f"{np.mean(bicubic['training']['psnr']):.2f}",
-    ]
-  )
+  rows.append(["bicubic", "-", *_means([bicubic["test"]]), _mean_psnr([bicubic["training"]])])
   for name, arm in results["arms"].items():
     members = alive(arm)
-    missing = len(arm["members"]) - len(members)
-    count = f" ({len(members)} of {len(arm['members'])})" if missing else ""
-    rate = f"{arm['learning_rate']:g}"
-    if not members:
-      rows.append([titled(name), rate, "diverged" + count, "-", "-", "-"])
-      continue
-    psnr = [np.mean(member["test"]["psnr"]) for member in members]
-    rows.append(
-      [
-        titled(name),
-        rate,
-        f"{np.mean(psnr):.2f}{count}",
-        _deviation(psnr),
-        f"{np.mean([member['test']['ssim'] for member in members]):.4f}",
-        f"{np.mean([member['training']['psnr'] for member in members]):.2f}",
-      ]
-    )
+    psnr, *others = _means([member["test"] for member in members])
+    if len(members) < len(arm["members"]):
+      psnr += f" ({len(members)} of {len(arm['members'])})"
+    training = _mean_psnr([member["training"] for member in members]) if members else "-"
+    rows.append([titled(name), f"{arm['learning_rate']:g}", psnr, *others, training])
   return rows
 
 
 def rows_by_set(results: dict[str, Any]) -> Rows:
   """Mean scores of the arms and of bicubic, three columns for every test set."""
-  header = [""]
-  columns = []
-  for name in results["tests"]:
-    scores = scores_on(results, name)
+  rows = [[""], ["bicubic"], *([titled(name)] for name in results["arms"])]
+  for test_set in results["tests"]:
+    scores = scores_on(results, test_set)
     images = len(scores["bicubic"][0]["psnr"])
-    header += [f"{name} ({images}) PSNR (dB)", "seeds' sd", "SSIM"]
-    columns.append(scores)
-  rows = [header]
-  for arm in ("bicubic", *results["arms"]):
-    row = [arm if arm == "bicubic" else titled(arm)]
-    for scores in columns:
-      finite = [score for score in scores[arm] if None not in score["psnr"]]
-      psnr = [np.mean(score["psnr"]) for score in finite]
-      row += [
-        f"{np.mean(psnr):.2f}" if finite else "diverged",
-        _deviation(psnr),
-        f"{np.mean([score['ssim'] for score in finite]):.4f}" if finite else "-",
-      ]
-    rows.append(row)
+    rows[0] += [f"{test_set} ({images}) PSNR (dB)", "seeds' sd", "SSIM"]
+    for row, name in zip(rows[1:], ("bicubic", *results["arms"]), strict=True):
+      row.extend(_means([score for score in scores[name] if None not in score["psnr"]]))
   return rows
 
 
-def _deviation(values: list[Any]) -> str:
-  return f"{np.std(values, ddof=1):.3f}" if len(values) > 1 else "-"
+def _means(scores: list[dict[str, Any]]) -> list[str]:
+  """Mean PSNR, its standard deviation over seeds, and mean SSIM, of members not diverged."""
+  if not scores:
+    return ["diverged", "-", "-"]
+  psnr = [np.mean(score["psnr"]) for score in scores]
+  deviation = f"{np.std(psnr, ddof=1):.3f}" if len(psnr) > 1 else "-"
+  return [_mean_psnr(scores), deviation, f"{np.mean([score['ssim'] for score in scores]):.4f}"]
+
+
+def _mean_psnr(scores: list[dict[str, Any]]) -> str:
+  return f"{np.mean([score['psnr'] for score in scores]):.2f}"
 
 
 def contrast_rows(results: dict[str, Any]) -> Rows:

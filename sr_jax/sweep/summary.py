@@ -8,13 +8,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import matplotlib as mpl
 from matplotlib.figure import Figure
 
 from sr_jax.report import figures, html, model
-from sr_jax.report.effect_figures import band, draw, label_rows
-from sr_jax.report.figures import COLOURS, STYLE, WIDTH
-from sr_jax.report.model import Bullets, Command, Section, Table, Text
+from sr_jax.report.effect_figures import Line, forest_plot
+from sr_jax.report.model import Bullets, Command, Note, Section, Table
 from sr_jax.report.tables import ABOUT_BARS, between
 from sr_jax.runtime.files import replace_text
 
@@ -60,9 +58,7 @@ def write(folder: Path, experiment: str, rows: Sequence[Row], flags: Sequence[st
 
 def as_csv(rows: Sequence[Row]) -> str:
   """A line a point: what is swept, how it stands, the effect in dB or the headline, what failed."""
-  columns = list(dict.fromkeys(name for row in rows for name in row.headline))
-  if any(row.verdict for row in rows):
-    columns = ["contrast", *EFFECT]
+  columns = ["contrast", *EFFECT] if any(row.verdict for row in rows) else _columns(rows)
   buffer = io.StringIO()
   writer = csv.writer(buffer, lineterminator="\n")
   writer.writerow([*rows[0].at, "state", "run", *columns, "failure"])
@@ -70,7 +66,7 @@ def as_csv(rows: Sequence[Row]) -> str:
     values: dict[str, Any] = dict(row.headline)
     if row.verdict:
       values = {"contrast": between(row.verdict["contrast"]), **row.verdict["test"]}
-    cells = [values.get(name) for name in columns]
+    cells = map(values.get, columns)
     writer.writerow([*row.at.values(), row.state, row.run, *cells, row.failure])
   return buffer.getvalue()
 
@@ -91,19 +87,15 @@ def page(experiment: str, rows: Sequence[Row], flags: Sequence[str], picture: Pa
   failures = [f"{_label(row.at) or row.run}: {row.failure}" for row in rows if row.failure]
   return Section(
     f"{experiment} over {axes}" if axes else experiment,
-    [
-      Text(standing(rows)),
-      Section("Effect at every point", [effects] if any(row.verdict for row in rows) else []),
-      Section("Every point", [Table(table_rows(rows))]),
-      Section("What failed", [Bullets(failures)]),
-      Section(
-        "Reproduce",
-        [
-          Command(shlex.join(["python", "launch.py", *flags])),
-          Text("It runs what is missing, and writes this page again.", is_note=True),
-        ],
-      ),
-    ],
+    standing(rows),
+    Section("Effect at every point", *([effects] if any(row.verdict for row in rows) else [])),
+    Section("Every point", Table(table_rows(rows))),
+    Section("What failed", Bullets(failures)),
+    Section(
+      "Reproduce",
+      Command(shlex.join(["python", "launch.py", *flags])),
+      Note("It runs what is missing, and writes this page again."),
+    ),
   )
 
 
@@ -122,15 +114,17 @@ def standing(rows: Sequence[Row]) -> str:
 
 def table_rows(rows: Sequence[Row]) -> list[list[str]]:
   """The points as text cells, the header first; the name of the run's folder is last."""
-  columns = list(dict.fromkeys(name for row in rows for name in row.headline))
-  header = [*rows[0].at, *columns, "state", "run"]
-  return [
-    header,
-    *(
-      [*row.at.values(), *(row.headline.get(name, "-") for name in columns), row.state, row.run]
-      for row in rows
-    ),
-  ]
+  columns = _columns(rows)
+  cells = [[*rows[0].at, *columns, "state", "run"]]
+  for row in rows:
+    results = (row.headline.get(name, "-") for name in columns)
+    cells.append([*row.at.values(), *results, row.state, row.run])
+  return cells
+
+
+def _columns(rows: Sequence[Row]) -> list[str]:
+  """The columns of all headlines."""
+  return list(dict.fromkeys(name for row in rows for name in row.headline))
 
 
 def _label(at: dict[str, str]) -> str:
@@ -139,40 +133,22 @@ def _label(at: dict[str, str]) -> str:
 
 def forest(rows: Sequence[Row]) -> Figure | None:
   """The effect at every point, grouped by what is swept outermost; None if there is none."""
-  if not any(_drawable(row) for row in rows):
+  if not any(_effect(row) for row in rows):
     return None
-  shown = rows[:MAX_DRAWN]
-  grouped = len(shown[0].at) > 1
-  labels: list[str] = []
-  headings = []
+  is_grouped = len(rows[0].at) > 1
+  lines: list[Line] = []
   group = None
-  with mpl.rc_context(STYLE):
-    figure = Figure(figsize=(WIDTH, 1), layout="constrained")
-    axes = figure.subplots()
-    contrasts = {between(row.verdict["contrast"]) for row in rows if row.verdict}
-    band(axes, f" {contrasts.pop()}" if len(contrasts) == 1 else ", first - second")
-    for row in shown:
-      (outer, value), *inner = row.at.items() or [("", "")]
-      if grouped and value != group:
-        group = value
-        headings.append(len(labels))
-        labels.append(f"{outer} {value}")
-      if _drawable(row) and row.verdict:
-        draw(axes, row.verdict["test"], len(labels), COLOURS[0], "o")
-      else:
-        _say_why(axes, "no effect" if row.state == "done" else row.state, len(labels))
-      labels.append(_label(dict(inner) if grouped else row.at) or row.run)
-    label_rows(axes, labels, headings)
-  return figure
+  for row in rows[:MAX_DRAWN]:
+    (outer, value), *inner = row.at.items() or [("", "")]
+    if is_grouped and value != group:
+      group = value
+      lines.append(Line(f"{outer} {value}"))
+    label = _label(dict(inner) if is_grouped else row.at) or row.run
+    lines.append(Line(label, _effect(row) or ("no effect" if row.state == "done" else row.state)))
+  contrasts = {between(row.verdict["contrast"]) for row in rows if row.verdict}
+  return forest_plot(lines, f" {contrasts.pop()}" if len(contrasts) == 1 else ", first - second")
 
 
-def _drawable(row: Row) -> bool:
-  return row.verdict is not None and row.verdict["test"]["mean"] is not None
-
-
-def _say_why(axes: Any, text: str, row: int) -> None:
-  """A word where an effect would be."""
-  place = axes.get_yaxis_transform()
-  axes.text(
-    0.98, row, text, transform=place, ha="right", va="center", color="0.45", style="italic", size=9
-  )
+def _effect(row: Row) -> dict[str, Any] | None:
+  test = row.verdict["test"] if row.verdict else {"mean": None}
+  return None if test["mean"] is None else test

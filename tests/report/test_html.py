@@ -5,7 +5,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from sr_jax.report import html
-from sr_jax.report.model import Bullets, Command, Section, Table, Text
+from sr_jax.report.model import Bullets, Command, Note, Section, Table
 
 WORDS = st.lists(st.text("ab '\"$*\\`#~<&\n-", max_size=40), min_size=1, max_size=12)
 
@@ -34,18 +34,18 @@ def test_a_plain_command_is_wrapped_between_words():
 
 def test_every_text_is_escaped():
   evil = '<b title="\'">&'
-  blocks = [Text(evil), Bullets([evil]), Table([[evil], [evil]]), Command(shlex.quote(evil))]
-  page = html.render(Section(evil, [*blocks, Section(evil, blocks, is_folded=True)]))
+  blocks = [evil, Note(evil), Bullets([evil]), Table([[evil], [evil]]), Command(shlex.quote(evil))]
+  page = html.render(Section(evil, *blocks, Section(evil, *blocks, is_folded=True)))
   assert "<b" not in page.replace("<body", "")
-  assert page.count("&lt;b title=") == 13
+  assert page.count("&lt;b title=") == 15
 
 
 def test_columns_of_numbers_are_set_to_the_right():
   rows = [["", "dB", "kind", "why"], ["a", "31.2 (7 of 8)", "x", "long " * 9], ["b", "-", "y", ""]]
-  page = html.render(Section("", [Table(rows)]))
+  page = html.render(Section("", Table(rows)))
   assert '<th></th><th class="number">dB</th><th>kind</th><th class="prose">why</th>' in page
 
 
 def test_what_is_empty_is_left_out():
-  empty = Section("Nothing", [Text(""), Bullets([]), Table([["header"]]), Section("Inner", [])])
-  assert html.render(Section("Title", [empty])) == html.render(Section("Title", []))
+  empty = Section("Nothing", "", Bullets(), Table([["header"]]), Section("Inner"))
+  assert html.render(Section("Title", empty)) == html.render(Section("Title"))

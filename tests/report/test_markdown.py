@@ -5,9 +5,9 @@ from sr_jax.report.model import (
   Command,
   Figure,
   Gallery,
+  Note,
   Section,
   Table,
-  Text,
 )
 
 
@@ -16,15 +16,13 @@ def test_every_block_has_its_form(tmp_path):
   path = tmp_path / "figures" / "a.png"
   path.touch()
   figures = [Figure(path, "what it shows", "below"), Figure(tmp_path / "absent.png", "nothing")]
-  inner = Section("Inner", [Gallery(figures, "pair"), Command("ls a|b")], is_folded=True)
+  inner = Section("Inner", Gallery("pair", *figures), Command("ls a|b"), is_folded=True)
   report = Section(
     "Title",
-    [
-      Text("a|b"),
-      Answer("supported", "+0.1 dB", "95 %", ["Because."]),
-      Section("Outer", [Bullets(["one", "two"]), Table([["a", "b"], ["<i>", "c|d"]]), inner]),
-      Section("Empty", [Text("")]),
-    ],
+    "a|b",
+    Answer("supported", "+0.1 dB", "95 %", ["Because."]),
+    Section("Outer", Bullets(["one", "two"]), Table([["a", "b"], ["<i>", "c|d"]]), inner),
+    Section("Empty", Note("")),
   )
   assert markdown.render(report, tmp_path).split("\n\n") == [
     "# Title",
