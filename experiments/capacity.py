@@ -82,11 +82,11 @@ class Config:
     check(self)
 
 
-def networks(features: int, **more: Any) -> dict[str, Shape]:
-  """The four networks, with so many LR maps; HR ones are computed in LR space, which is faster."""
-  hr: dict[str, Any] = {"features": features // SCALE**2, "execution": "lr_space", **more}
+def networks(features: int, **fields: Any) -> dict[str, Shape]:
+  """The four networks, with `features` LR maps or as many phases of HR maps."""
+  hr: dict[str, Any] = {"features": features // SCALE**2, "execution": "lr_space", **fields}
   return {
-    "lr": LRNetwork(features=features, **more),
+    "lr": LRNetwork(features=features, **fields),
     "hr": HRNetwork(**hr),
     "hr_learned": HRNetwork(upsampling="transposed_conv", **hr),
     "lr_tied": HRNetwork(kernel_size=5, upsampling="transposed_conv", **hr),
@@ -108,75 +108,75 @@ def measure_jacobian(config: Config, photos: Photos) -> dict[str, Any]:
 def measure_linear(config: Config, photos: Photos) -> dict[str, Any]:
   """PSNR of the best linear filters on the photographs they are fitted to and on test sets."""
   del config
-  found = {}
+  psnr = {}
   for grid, size in LINEAR:
     model = LinearModel(grid, size, SCALE)
     model.fit(photos.train)
-    found[model.name] = {"train": mean_psnr(model, photos.train, rounded=False)} | {
-      name: mean_psnr(model, some, rounded=True) for name, some in photos.tests.items()
+    psnr[model.name] = {"train": mean_psnr(model, photos.train, rounded=False)} | {
+      name: mean_psnr(model, test_set, rounded=True) for name, test_set in photos.tests.items()
     }
-  return found
+  return psnr
 
 
 def measure_fit(config: Config, photos: Photos) -> dict[str, Any]:
   """Training PSNR of every seed at its best rate, after schedules of several lengths."""
   data = _photographs(photos)
-  who = population.make_members(range(config.seeds), config.learning_rate)
-  found: dict[str, Any] = {}
+  members = population.make_members(range(config.seeds), config.learning_rate)
+  psnr: dict[str, dict[str, list[float]]] = {}
   for name, network in networks(32).items():
     for steps in config.lengths:
-      params = fitting.train(network, name, who, steps, data)
-      psnr = fitting.training_psnr(network, params, data)
-      best = np.reshape(psnr, (config.seeds, -1)).max(axis=1)
-      found.setdefault(name, {})[str(steps)] = best.tolist()
+      params = fitting.train(network, name, members, steps, data)
+      by_member = fitting.training_psnr(network, params, data)
+      best = np.reshape(by_member, (config.seeds, -1)).max(axis=1)
+      psnr.setdefault(name, {})[str(steps)] = best.tolist()
       log(f"fit: {name}, {steps} steps: {best.mean():.3f} dB")
-  return found
+  return psnr
 
 
 def measure_memorise(config: Config, photos: Photos) -> dict[str, Any]:
   """How many noise patches are fitted, in all and in target values a parameter."""
   del photos
-  found = {}
+  fits = {}
   for name, network in networks(8, depth=1, bicubic_skip=False).items():
     rates = config.learning_rate
     errors = noise.memorise(network, config.seeds, rates, config.noise_steps)
     count = noise.largest_fitted(errors)
     parameters = budget(network).parameters
     values = count * (SCALE * noise.SIDE) ** 2
-    found[name] = {
+    fits[name] = {
       "errors": {str(key): value for key, value in errors.items()},
       "largest": count,
       "parameters": parameters,
       "values_a_parameter": values / parameters,
     }
     log(f"memorise: {name} fits {count} patches, {values / parameters:.2f} values a parameter")
-  return found
+  return fits
 
 
 def measure_imitate(config: Config, photos: Photos) -> dict[str, Any]:
   """Error of every network as the student of every other, and of its own kind."""
   del photos
   small = networks(16, depth=2, bicubic_skip=False)
-  found: dict[str, Any] = {}
+  psnr: dict[str, dict[str, list[float]]] = {}
   for teacher in TEACHERS:
     for student in TEACHERS:
       rates = config.learning_rate
       pair = small[teacher], small[student]
-      psnr = noise.imitate(*pair, config.seeds, rates, config.noise_steps)
-      found.setdefault(teacher, {})[student] = psnr
-      log(f"imitate: {student} learns {teacher} to {np.mean(psnr):.1f} dB below its variance")
-  return found
+      by_seed = noise.imitate(*pair, config.seeds, rates, config.noise_steps)
+      psnr.setdefault(teacher, {})[student] = by_seed
+      log(f"imitate: {student} learns {teacher} to {np.mean(by_seed):.1f} dB below its variance")
+  return psnr
 
 
 def measure_untie(config: Config, photos: Photos) -> dict[str, Any]:
-  """Trains the tied network, lifts it into LR, and trains both on alike."""
+  """PSNR of the tied network, of its lift into LR, and of both after equal further training."""
   data = _photographs(photos)
   four = networks(32)
   lr, tied = four["lr"], four["lr_tied"]
   seeds, rates = config.seeds, config.learning_rate
   assert isinstance(tied, HRNetwork)
-  who = population.make_members(range(seeds), rates)
-  before = fitting.train(tied, "lr_tied", who, config.steps, data)
+  members = population.make_members(range(seeds), rates)
+  before = fitting.train(tied, "lr_tied", members, config.steps, data)
   start = _best(before, fitting.training_psnr(tied, before, data), seeds)
   lifted = jax.jit(jax.vmap(lambda params: lift_network(tied, params)[1]))(start)
   after = {}
@@ -204,7 +204,7 @@ def measure_untie(config: Config, photos: Photos) -> dict[str, Any]:
 
 
 def _best(params: Any, psnr: list[float], seeds: int) -> Any:
-  """Of every seed's members the one that fits best."""
+  """The parameters of each seed's best-fitting member."""
   per_seed = len(psnr) // seeds
   best = np.reshape(psnr, (seeds, per_seed)).argmax(axis=1) + per_seed * np.arange(seeds)
   return jax.tree.map(lambda leaf: np.asarray(leaf)[best], params)
@@ -225,13 +225,17 @@ MEASURE: dict[str, Callable[[Config, Photos], dict[str, Any]]] = {
 
 
 def check_data(config: Config, execution: Execution) -> None:
-  """Refuses photographs that are not there, without reading any."""
+  """Refuses photographs that are missing, without reading any."""
   find(config.data, "held_out", config.test_data, execution)
 
 
 def headline(run_dir: RunFolder) -> dict[str, str]:
-  """What a finished run has measured."""
-  return {"parts": " ".join(read_json(run_dir.results)["parts"])}
+  """The parts that a finished run has measured."""
+  return _headline(read_json(run_dir.results))
+
+
+def _headline(results: dict[str, Any]) -> dict[str, str]:
+  return {"parts": " ".join(results["parts"])}
 
 
 def main(config: Config, execution: Execution, run_dir: RunFolder) -> dict[str, str]:
@@ -242,24 +246,14 @@ def main(config: Config, execution: Execution, run_dir: RunFolder) -> dict[str, 
   for change in changes:
     log(f"WARNING: since this run was begun, {change}; its bits may differ")
   log(f"Run folder: {run_dir}\n")
-  for part in config.parts:
-    file = run_dir.part(part)
-    if file.exists():
-      continue
-    preemption.raise_if_requested()
-    log(f"Measuring {part}")
-    began = time.monotonic()
-    found = MEASURE[part](config, photos)
-    file.parent.mkdir(exist_ok=True)
-    write_json(file, {"found": found, "seconds": time.monotonic() - began})
-  parts = {part: read_json(run_dir.part(part)) for part in config.parts}
+  parts = {part: _measure(part, config, photos, run_dir) for part in config.parts}
   results = {
     "experiment": "capacity",
     "config": to_dict(config),
-    "parts": {part: one["found"] for part, one in parts.items()},
+    "parts": {part: measured["found"] for part, measured in parts.items()},
     "notes": photos.notes,
   }
-  seconds = {part: one["seconds"] for part, one in parts.items()}
+  seconds = {part: measured["seconds"] for part, measured in parts.items()}
   timing = {"device": describe_devices(), "phase_seconds": seconds}
   write_json(run_dir.timing, timing)
   write_json(run_dir.results, results)
@@ -267,4 +261,19 @@ def main(config: Config, execution: Execution, run_dir: RunFolder) -> dict[str, 
   for part, rows in capacity_report.tables(results).items():
     log(f"\n{table(rows)}\n\n{capacity_report.sentence(part, results)}")
   log(f"\nReport: {run_dir.report}, and report.md beside it")
-  return headline(run_dir)
+  return _headline(results)
+
+
+def _measure(part: str, config: Config, photos: Photos, run_dir: RunFolder) -> dict[str, Any]:
+  """Makes a measurement and writes it, with its seconds, or reads it where the run has it."""
+  file = run_dir.part(part)
+  if file.exists():
+    measured: dict[str, Any] = read_json(file)
+    return measured
+  preemption.raise_if_requested()
+  log(f"Measuring {part}")
+  began = time.monotonic()
+  measured = {"found": MEASURE[part](config, photos), "seconds": time.monotonic() - began}
+  file.parent.mkdir(exist_ok=True)
+  write_json(file, measured)
+  return measured

@@ -48,13 +48,13 @@ class LinearModel:
     self.weights = np.linalg.solve(gram, moment)
 
   def predict(self, lr: Float[np.ndarray, "h w"]) -> Float[np.ndarray, "rh rw"]:
-    """The image enlarged, in 0..1 but not clipped."""
+    """The enlarged image, in 0..1 but not clipped."""
     height, width = lr.shape
     r = self.scale
-    found = self._windows(lr) @ self.weights + MID_GRAY
+    values = self._windows(lr) @ self.weights + MID_GRAY
     if self.grid == "hr":
-      return found.reshape(r * height, r * width)
-    return found.reshape(height, width, r, r).transpose(0, 2, 1, 3).reshape(r * height, r * width)
+      return values.reshape(r * height, r * width)
+    return values.reshape(height, width, r, r).transpose(0, 2, 1, 3).reshape(r * height, r * width)
 
   def _windows(self, lr: Float[np.ndarray, "h w"]) -> Float[np.ndarray, "pixels taps"]:
     image = lr.astype(np.float64)
@@ -77,13 +77,13 @@ class LinearModel:
 
 def mean_psnr(model: LinearModel, photos: Sequence[Photo], rounded: bool) -> float:
   """Mean PSNR in dB, `scale` pixels shaved; of 8-bit results, or of results as they are."""
-  found = []
+  psnr = []
   for photo in photos:
     sr = model.predict(photo.lr)
     if rounded:
       error = mse(shave(to_uint8(sr), model.scale), shave(photo.hr, model.scale))
-      found.append(to_db(error))
+      psnr.append(to_db(error))
     else:
       difference = shave(sr, model.scale) - shave(photo.hr / 255.0, model.scale)
-      found.append(to_db(float(np.mean(difference**2)), peak=1.0))
-  return float(np.mean(found))
+      psnr.append(to_db(float(np.mean(difference**2)), peak=1.0))
+  return float(np.mean(psnr))
