@@ -9,6 +9,7 @@ from experiments.capacity import Config, networks
 from sr_jax.capacity import fitting, jacobian, noise
 from sr_jax.config import Execution, InputError
 from sr_jax.networks import lift_network, upscale
+from sr_jax.runtime.run_folder import RunFolder
 
 
 def test_the_tied_network_lifts_into_the_lr_network():
@@ -43,9 +44,9 @@ def test_every_part_is_measured_once_and_reported(tmp_path, monkeypatch):
   monkeypatch.setattr(noise, "BATCH", 2)
   monkeypatch.setattr(jacobian, "IMAGES", 1)
   config = Config(seeds=2, learning_rate=(4e-3, 8e-3), lengths=(3, 6), steps=4, noise_steps=5)
-  run_dir = tmp_path / "run"
+  run_dir = RunFolder(tmp_path / "run")
   capacity.main(config, Execution(), run_dir)
-  results = json.loads((run_dir / "results.json").read_text())
+  results = json.loads(run_dir.results.read_text())
   assert list(results["parts"]) == list(capacity.PARTS)
   assert all(len(values) == 2 for values in results["parts"]["fit"]["lr"].values())
   assert results["parts"]["imitate"]["lr"].keys() == {"lr", "hr"}
@@ -53,16 +54,16 @@ def test_every_part_is_measured_once_and_reported(tmp_path, monkeypatch):
   np.testing.assert_allclose(untie["lifted_training"], untie["before"]["training"], atol=1e-3)
   parameters = {name: one["parameters"] for name, one in results["parts"]["memorise"].items()}
   assert parameters["lr"] == sum(x.size for x in jax.tree.leaves(_params(small["lr"])))
-  text = (run_dir / "report.md").read_text()
+  text = run_dir.markdown_report.read_text()
   for words in ("## Rank of the Jacobian", "figures/capacity.png", "--parts=jacobian,linear,fit"):
     assert words in text
-  assert (run_dir / "figures" / "capacity.png").exists()
-  page = (run_dir / "report.html").read_text()
+  assert (run_dir.figures / "capacity.png").exists()
+  page = run_dir.report.read_text()
   assert "<h2>Rank of the Jacobian</h2>" in page
   assert 'src="data:image/png' in page
 
   # What is there is not measured again, what is missing is: here everything but one part.
-  (run_dir / "parts" / "linear.json").unlink()
+  run_dir.part("linear").unlink()
   ran = []
   for part, measure in capacity.MEASURE.items():
     monkeypatch.setitem(
@@ -70,7 +71,7 @@ def test_every_part_is_measured_once_and_reported(tmp_path, monkeypatch):
     )
   capacity.main(config, Execution(), run_dir)
   assert ran == ["linear"]
-  assert json.loads((run_dir / "results.json").read_text()) == results
+  assert json.loads(run_dir.results.read_text()) == results
 
 
 def _params(network):
