@@ -231,15 +231,11 @@ def check_data(config: Config, execution: Execution) -> None:
 
 def headline(run_dir: RunFolder) -> dict[str, str]:
   """The parts that a finished run has measured."""
-  return _headline(read_json(run_dir.results))
+  return {"parts": " ".join(read_json(run_dir.results)["parts"])}
 
 
-def _headline(results: dict[str, Any]) -> dict[str, str]:
-  return {"parts": " ".join(results["parts"])}
-
-
-def main(config: Config, execution: Execution, run_dir: RunFolder) -> dict[str, str]:
-  """Makes every measurement that the run has not made yet; returns the headline."""
+def main(config: Config, execution: Execution, run_dir: RunFolder) -> dict[str, float]:
+  """Makes every measurement that the run has not made yet; returns the seconds of each."""
   photos = sources.load(config.data, SCALE, PATCH, "held_out", config.test_data, execution)
   photos = dataclasses.replace(photos, train=[*photos.train, *photos.validation])  # none chooses
   about, changes = open_run(run_dir, "capacity", config, {"pixels": photos.fingerprint()})
@@ -261,7 +257,7 @@ def main(config: Config, execution: Execution, run_dir: RunFolder) -> dict[str, 
   for part, rows in capacity_report.tables(results).items():
     log(f"\n{table(rows)}\n\n{capacity_report.sentence(part, results)}")
   log(f"\nReport: {run_dir.report}, and report.md beside it")
-  return _headline(results)
+  return seconds
 
 
 def _measure(part: str, config: Config, photos: Photos, run_dir: RunFolder) -> dict[str, Any]:
