@@ -6,6 +6,7 @@ new seeds on new images would give.
 """
 
 import dataclasses
+import functools
 import math
 from collections.abc import Sequence
 from typing import Literal
@@ -193,15 +194,21 @@ def crossed_bootstrap(differences: Float[np.ndarray, "s i"]) -> tuple[float, flo
   It stands beside the t interval because readers expect it; with few seeds and images it covers
   the truth less often than it says (benchmarks/coverage.py).
   """
-  rng = np.random.default_rng(0)
-  seeds, images = differences.shape
-  of_seeds, of_images = (
-    rng.multinomial(count, np.full(count, 1 / count), RESAMPLES) / count
-    for count in (seeds, images)
-  )
-  means = (of_seeds @ differences * of_images).sum(axis=1)
+  seed_weights, image_weights = _resampling_weights(*differences.shape)
+  means = (seed_weights @ differences * image_weights).sum(axis=1)
   low, high = np.quantile(means, [0.5 - LEVEL / 2, 0.5 + LEVEL / 2])
   return float(low), float(high)
+
+
+@functools.lru_cache(maxsize=4)  # contrasts of a run share them
+def _resampling_weights(seeds: int, images: int) -> tuple[np.ndarray, np.ndarray]:
+  """The weight of every seed, and of every image, in each resample."""
+  rng = np.random.default_rng(0)
+  weights = [
+    rng.multinomial(count, np.full(count, 1 / count), RESAMPLES) / count
+    for count in (seeds, images)
+  ]
+  return weights[0], weights[1]
 
 
 def decide(low: float, high: float, images: int) -> Decision:
