@@ -15,7 +15,6 @@ from sr_jax.comparison.search import choose_rate, edge_of, search_rates
 from sr_jax.comparison.train import eval_params, train_seeds
 from sr_jax.config import Execution, InputError, to_dict
 from sr_jax.data import patches, sources
-from sr_jax.data.sources import Photos
 from sr_jax.evaluation import scoring
 from sr_jax.networks import budget
 from sr_jax.networks.budget import Arm
@@ -71,16 +70,12 @@ def compare(
   results, trained = train_and_score(run)
   results["verdict"] = verdict.decide(results, comparison)
   with run.clock.phase("time steps"):
-    timing = {
-      "device": describe_devices(),
-      **_time_steps(trained, run),
-      "phase_seconds": run.clock.seconds,
-    }
+    steps = _time_steps(trained, run)
+    timing = {"device": describe_devices(), **steps, "phase_seconds": run.clock.seconds}
   with run.clock.phase("draw photographs"):
     upscaled = _upscale_example(results, trained, run)
-    broadcast_from_primary(
-      lambda: report.draw_photographs(results, run.photos.test, upscaled, run_dir)
-    )
+    test = run.photos.test
+    broadcast_from_primary(lambda: report.draw_photographs(results, test, upscaled, run_dir))
 
   def finish() -> None:
     save(run, results, timing)
@@ -124,27 +119,16 @@ def start(
     log(table(budget.rows(arms)))
     described = {arm.name: {"note": arm.note, "budget": budget.as_json(arm.budget)} for arm in arms}
     about = broadcast_from_primary(lambda: record(run_dir, about, {"arms": described}))
-  is_finished = broadcast_from_primary(lambda: run_dir.is_finished)
-  if is_finished:
+  if is_finished := broadcast_from_primary(lambda: run_dir.is_finished):
     log(f"\nThis run is finished; nothing is trained again. {run_dir}")
   else:
-    log("\n".join(["", _describe_photos(photos), *photos.notes, f"Run folder: {run_dir}\n"]))
+    sets = {"train": photos.train, "validation": photos.validation, **photos.tests}
+    counts = ", ".join(f"{len(photographs)} {name}" for name, photographs in sets.items())
+    log("\n".join(["", f"{counts} photographs", *photos.notes, f"Run folder: {run_dir}\n"]))
   unsaved = Unsaved()
   metrics = MetricsLog(run_dir.metrics, unsaved)
-  return Run(
-    recipe,
-    execution,
-    run_dir,
-    about,
-    arms,
-    photos,
-    store,
-    metrics,
-    unsaved,
-    choices,
-    clock,
-    is_finished,
-  )
+  shared = (about, arms, photos, store, metrics, unsaved, choices, clock, is_finished)
+  return Run(recipe, execution, run_dir, *shared)
 
 
 def train_and_score(run: Run) -> tuple[dict[str, Any], dict[str, Population]]:
@@ -172,41 +156,43 @@ def train_and_score(run: Run) -> tuple[dict[str, Any], dict[str, Population]]:
   log("Scoring the test photographs")
   with clock.phase("evaluate"):
     margin = max(arm.network.margin for arm in run.arms)
-    results: dict[str, Any] = {
-      "experiment": run.about["experiment"],
-      "config": to_dict(recipe),
-      "images": {
-        split: [photo.name for photo in getattr(photos, split)] for split in sources.SPLITS
-      },
-      "learning_rates": list(rates),
-      "bicubic": score_bicubic(run, margin),
-      "arms": {},
-      "tests": list(photos.tests),
-      "further_tests": {
-        name: {
-          "images": [photo.name for photo in test_set],
-          "bicubic": scoring.score_bicubic(test_set, recipe.scale),
-          "arms": {},
-        }
-        for name, test_set in photos.further_tests.items()
-      },
-      "notes": photos.notes,
+    bicubic = score_bicubic(run, margin)
+    further = {
+      name: {
+        "images": [photo.name for photo in test_set],
+        "bicubic": scoring.score_bicubic(test_set, recipe.scale),
+        "arms": {},
+      }
+      for name, test_set in photos.further_tests.items()
     }
+    arms: dict[str, Any] = {}
     for arm in run.arms:
       preemption.raise_if_requested()
       rate, search = chosen[arm.name], searches[arm.name]
-      members, further = score_arm(arm, trained[arm.name], run, rate, results["bicubic"], margin)
-      results["arms"][arm.name] = {
+      members, scores = score_arm(arm, trained[arm.name], run, rate, bicubic, margin)
+      arms[arm.name] = {
         **run.about["arms"][arm.name],
         "learning_rate": rate,
         "rate_at_edge": edge_of(rate, rates) if search else None,
         "search": search,
         "members": members,
       }
-      for name, scores in further.items():
-        results["further_tests"][name]["arms"][arm.name] = scores
+      for name in further:
+        further[name]["arms"][arm.name] = scores[name]
   broadcast_from_primary(run.unsaved.check)
-  results["choices"] = run.choices.taken
+  images = {split: [photo.name for photo in getattr(photos, split)] for split in sources.SPLITS}
+  results = {
+    "experiment": run.about["experiment"],
+    "config": to_dict(recipe),
+    "images": images,
+    "learning_rates": list(rates),
+    "bicubic": bicubic,
+    "arms": arms,
+    "tests": list(photos.tests),
+    "further_tests": further,
+    "notes": photos.notes,
+    "choices": run.choices.taken,
+  }
   return results, trained
 
 
@@ -237,11 +223,6 @@ def _time_steps(trained: dict[str, Population], run: Run) -> dict[str, dict[str,
       for name, population in timed.items()
     },
   }
-
-
-def _describe_photos(photos: Photos) -> str:
-  sets = {"train": photos.train, "validation": photos.validation, **photos.tests}
-  return ", ".join(f"{len(items)} {name}" for name, items in sets.items()) + " photographs"
 
 
 def _upscale_example(

@@ -21,17 +21,10 @@ class Run:
   """What all arms of a run share.
 
   Attributes:
-    recipe: how they are trained.
-    execution: where and how the run is executed.
     run_dir: the run's folder, which is open and locked.
     about: the contents of its config.json.
-    arms: the networks, which cost what they declare.
-    photos: to train, to choose rates and to test on.
     store: the training photographs, on every device.
-    metrics: what happens at which step.
     unsaved: what could not be written so far.
-    choices: what is chosen by measuring time.
-    clock: wall time of each phase.
     is_finished: whether the run had its results when it was opened.
   """
 

@@ -27,13 +27,7 @@ def score_arm(
 ) -> tuple[list[dict[str, Any]], dict[str, list[scoring.Scores]]]:
   """Scores every member on validation and test photographs and on training patches.
 
-  Args:
-    arm: whose members they are.
-    trained: the members.
-    run: what the arms share.
-    learning_rate: at which they were trained.
-    bicubic: from `score_bicubic`, with the same margin.
-    margin: LR pixels left out around training patches, the largest of the run's networks.
+  `margin` LR pixels are left out around training patches, the largest margin of the run's networks.
 
   Returns:
     the members, each with its status and its scores, and their scores on the test sets after the
@@ -54,14 +48,12 @@ def score_arm(
   members = []
   for seed in range(seeds):
     elsewhere = [psnr for scores in further.values() for psnr in scores[seed]["psnr"]]
-    member_status = status(
-      test[seed]["psnr"], training[seed], [validation[seed], *elsewhere], bicubic
-    )
+    psnr = test[seed]["psnr"], training[seed], [validation[seed], *elsewhere]
     members.append(
       {
         "seed": seed,
         "learning_rate": learning_rate,
-        "status": member_status,
+        "status": status(*psnr, bicubic),
         "validation_psnr": validation[seed],
         "test": test[seed],
         "training": {"psnr": training[seed]},

@@ -34,16 +34,13 @@ class Effect:
     images: I.
     median: over images, of the mean over seeds.
     pooled: the mean over seeds of the difference in PSNR after errors are pooled over images.
-    low: lower end of the two-way random-effects interval; None for less than two seeds or images.
-    high: its upper end.
+    low, high: the two-way random-effects interval; None for less than two seeds or images.
     degrees_of_freedom: of its widest t distribution, that of seeds and images together.
     p_supported: one-sided p-value of "the mean is at most +SESOI"; None where nothing is decided.
     p_reversed: of "the mean is at least -SESOI".
     p_equivalent: of "the mean is at least SESOI from zero" (two one-sided tests).
-    seed_low: lower end of the t interval over seeds alone: of these images, whatever others give.
-    seed_high: its upper end.
-    bootstrap_low: lower end of the crossed percentile bootstrap, for comparison.
-    bootstrap_high: its upper end.
+    seed_low, seed_high: the t interval over seeds alone: of these images, whatever others give.
+    bootstrap_low, bootstrap_high: the crossed percentile bootstrap, for comparison.
     decision: what the interval says of the claim "the difference is above SESOI".
   """
 

@@ -38,14 +38,9 @@ def train_seeds(arm: Arm, learning_rate: float, run: Run) -> Population:
 
 
 def train_population(arm: Arm, stage: str, steps: int, members: Members, run: Run) -> Population:
-  """Trains members of an arm, from their latest checkpoint if there is one.
+  """Trains members (NumPy arrays) of an arm, from their latest checkpoint if there is one.
 
-  Args:
-    arm: the network.
-    stage: "final", or a stage of the search for a rate.
-    steps: length of the schedule.
-    members: seeds and peak rates, as NumPy arrays.
-    run: what the arms share.
+  The stage is "final" or one of the search for a rate; `steps` is the length of the schedule.
   """
   recipe, count = run.recipe, len(members.seed)
   mesh = make_mesh(count, recipe.batch, run.execution.mesh)
