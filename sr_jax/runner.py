@@ -157,7 +157,7 @@ def train_and_score(run: Run) -> tuple[dict[str, Any], dict[str, Population]]:
   with clock.phase("evaluate"):
     margin = max(arm.network.margin for arm in run.arms)
     bicubic = score_bicubic(run, margin)
-    further = {
+    further: dict[str, dict[str, Any]] = {
       name: {
         "images": [photo.name for photo in test_set],
         "bicubic": scoring.score_bicubic(test_set, recipe.scale),
