@@ -11,6 +11,7 @@ import time
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 
 from benchmarks.common import Arguments
 from sr_jax.comparison.recipe import Recipe
@@ -33,7 +34,8 @@ def compare(network: Network, recipe: Recipe, store: patches.Store) -> tuple[flo
   resident = replicate(mesh, store)
 
   params = jax.tree.map(lambda x: jnp.asarray(x[0]), state.params)
-  opt_state = population.ADAM.init(params)
+  optimizer = population.make_optimizer(network, 1e-3)
+  opt_state = optimizer.init(params)
   crops = patches.draw(store, jax.random.key(0), recipe.batch)
   lr, hr = patches.cut(store, crops, recipe.patch, recipe.scale)
 
@@ -42,8 +44,8 @@ def compare(network: Network, recipe: Recipe, store: patches.Store) -> tuple[flo
 
   def step(params, opt_state, lr, hr):  # type: ignore[no-untyped-def]
     gradient = jax.grad(loss)(params, lr, hr)
-    update, opt_state = population.ADAM.update(gradient, opt_state)
-    return jax.tree.map(lambda p, u: p - 1e-3 * u, params, update), opt_state
+    updates, opt_state = optimizer.update(gradient, opt_state)
+    return optax.apply_updates(params, updates), opt_state
 
   bare = jax.jit(step, donate_argnums=(0, 1))
   seconds: dict[str, list[float]] = {"loop": [], "bare": []}

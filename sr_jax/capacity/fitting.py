@@ -47,7 +47,7 @@ def train(
   if params is None:
     state = population.initialise(network, name, members, mesh)
   else:
-    state = population.start_from(params, mesh)
+    state = population.start_from(network, params, mesh)
   train_steps = population.make_train_steps(network, data.batch, data.patch, mesh)
   state = population.train(train_steps, state, members, replicate(mesh, data.store), steps)
   return jax.tree.map(np.asarray, members_of(state.params, count))
@@ -69,7 +69,7 @@ def train_on_loss(
   mesh = make_mesh(count, batch=1)
   x = np.zeros((1, 8, 8, 1), np.float32)
   params = jax.jit(jax.vmap(lambda seed: network.init(jax.random.key(seed), x)["params"]))
-  state = population.start_from(jax.tree.map(np.asarray, params(members.seed)), mesh)
+  state = population.start_from(network, jax.tree.map(np.asarray, params(members.seed)), mesh)
   members, data = shard_members(mesh, members), replicate(mesh, data)
   train_steps = population.train_steps_on(loss, network, mesh)
   state = population.train(train_steps, state, members, data, steps)

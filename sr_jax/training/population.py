@@ -24,9 +24,11 @@ from sr_jax.training.sharding import DATA, MEMBER, each_member, one_by_one, shar
 
 Loss = Callable[[Any, Any, Array, Any], Array]
 
-# Clipping only cuts early spikes, after which all ReLUs of a layer may be dead for good.
-ADAM = optax.chain(optax.clip_by_global_norm(0.05), optax.scale_by_adam(b1=0.9, b2=0.999, eps=1e-8))
+CLIP = 0.05  # only cuts early spikes, after which all ReLUs of a layer may be dead for good
 WARMUP = 0.1  # of all steps
+# These count in shares of all steps: optax has to know the length of a schedule to compile it.
+WARMUP_SCHEDULE = optax.linear_schedule(0.0, 1.0, WARMUP)
+DECAY_SCHEDULE = optax.cosine_decay_schedule(1.0, 1.0)
 BLOCK = 20  # steps, see `_repeat`
 DISPATCH = 100  # steps, see `train`
 INITIALISATION, BATCHES = 0, 1  # the two uses of a seed
@@ -49,7 +51,7 @@ class State(NamedTuple):
 
   Attributes:
     params: the network's parameters.
-    opt_state: Adam's moments and step count (and the empty state of clipping).
+    opt_state: of `make_optimizer`: Adam's moments and step count.
   """
 
   params: Any
@@ -90,9 +92,20 @@ def learning_rate(
   peak: Float32[HostOrDevice, ""], step: Int32[HostOrDevice, ""], steps: Int32[HostOrDevice, ""]
 ) -> Float32[Array, ""]:
   """Linear warm-up over a tenth of the steps, times cosine decay to zero over all of them."""
-  warm_up = jnp.minimum((step + 1) / steps / WARMUP, 1.0)
-  decay = 0.5 * (1 + jnp.cos(jnp.pi * step / steps))
-  return warm_up * decay * peak
+  rate: Array = WARMUP_SCHEDULE((step + 1) / steps) * DECAY_SCHEDULE(step / steps) * peak
+  return rate
+
+
+def make_optimizer(network: Network, rate: Array | float) -> optax.GradientTransformation:
+  """Adam on clipped gradients, with each layer's own multiple of the learning rate."""
+  by_layer = {
+    layer.name: optax.scale_by_learning_rate(rate * layer.rate) for layer in network.layers
+  }
+  return optax.chain(
+    optax.clip_by_global_norm(CLIP),
+    optax.scale_by_adam(b1=0.9, b2=0.999, eps=1e-8),
+    optax.partition(by_layer, lambda params: {name: name for name in params}),
+  )
 
 
 def initialise(network: Network, arm_name: str, members: Members, mesh: Mesh) -> State:
@@ -105,20 +118,20 @@ def _make_initialise(network: Network, mesh: Mesh) -> Callable:
   def initialise_member(member: Members, name: Array) -> State:
     key = jax.random.fold_in(jax.random.key(member.seed), INITIALISATION)
     side = 8 + 2 * network.margin
-    return _fresh(
-      network.init(jax.random.fold_in(key, name), jnp.zeros((1, side, side, 1)))["params"]
-    )
+    params = network.init(jax.random.fold_in(key, name), jnp.zeros((1, side, side, 1)))["params"]
+    return _fresh(network, params)
 
   return jax.jit(each_member(initialise_member, mesh))
 
 
-def start_from(params: Any, mesh: Mesh) -> State:
+def start_from(network: Network, params: Any, mesh: Mesh) -> State:
   """State before the first step of members that start from these parameters."""
-  return jax.jit(each_member(_fresh, mesh))(shard_members(mesh, params))
+  fresh = functools.partial(_fresh, network)
+  return jax.jit(each_member(fresh, mesh))(shard_members(mesh, params))
 
 
-def _fresh(params: Any) -> State:
-  return State(params, ADAM.init(params))
+def _fresh(network: Network, params: Any) -> State:
+  return State(params, make_optimizer(network, 0.0).init(params))
 
 
 def no_losses(state: State) -> Array:
@@ -171,7 +184,6 @@ def train_steps_on(loss: Loss, network: Network, mesh: Mesh) -> Callable:
     on how a stretch is cut; None is a sum of nothing. `members` are `Members`, or another tuple
     that has their `learning_rate` and what the loss needs. `state` is donated.
   """
-  relative = {layer.name: layer.rate for layer in network.layers}
 
   def train_step(
     step: Array, carry: tuple[State, Array], member: Any, data: Any, steps: Array
@@ -180,13 +192,9 @@ def train_steps_on(loss: Loss, network: Network, mesh: Mesh) -> Callable:
     # Gradients of convolutions need all of their inputs to vary alike over the mesh.
     local = jax.lax.pcast((state.params, member), DATA, to="varying")
     value, gradient = jax.lax.pmean(jax.value_and_grad(loss)(*local, step, data), DATA)
-    update, opt_state = ADAM.update(gradient, state.opt_state)
-    rate = learning_rate(member.learning_rate, step, steps)
-    params = {
-      name: jax.tree.map(lambda p, u, own=rate * relative[name]: p - own * u, layer, update[name])
-      for name, layer in state.params.items()
-    }
-    return State(params, opt_state), total + value
+    optimizer = make_optimizer(network, learning_rate(member.learning_rate, step, steps))
+    updates, opt_state = optimizer.update(gradient, state.opt_state)
+    return State(optax.apply_updates(state.params, updates), opt_state), total + value
 
   def train_member(
     carry: tuple[State, Any, Array | None], data: Any, start: Array, stop: Array, steps: Array
