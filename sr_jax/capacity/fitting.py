@@ -67,9 +67,14 @@ def train_on_loss(
   """
   count = len(members.seed)
   mesh = make_mesh(count, batch=1)
-  x = np.zeros((1, 8, 8, 1), np.float32)
-  params = jax.jit(jax.vmap(lambda seed: network.init(jax.random.key(seed), x)["params"]))
-  state = population.start_from(network, jax.tree.map(np.asarray, params(members.seed)), mesh)
+
+  @jax.jit
+  @jax.vmap
+  def init(seed: Any) -> Any:
+    return network.init(jax.random.key(seed), jnp.zeros((1, 8, 8, 1)))["params"]
+
+  params = jax.tree.map(np.asarray, init(members.seed))
+  state = population.start_from(network, params, mesh)
   members, data = shard_members(mesh, members), replicate(mesh, data)
   train_steps = population.train_steps_on(loss, network, mesh)
   state = population.train(train_steps, state, members, data, steps)

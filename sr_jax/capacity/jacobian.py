@@ -21,7 +21,7 @@ IMAGES, SIDE = 8, 12  # white ones
 
 
 class Rank(NamedTuple):
-  """What the singular values of a Jacobian, its columns of norm 1, say.
+  """The rank of a Jacobian, from its singular values with columns scaled to norm 1.
 
   Attributes:
     parameters: columns.

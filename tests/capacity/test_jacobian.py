@@ -19,10 +19,10 @@ def test_the_rank_is_the_number_of_parameters_less_the_scales_that_relu_shares(
   del optimised
   every = networks(8, depth=1, activation=activation)
   for name, rank in RANKS[activation].items():
-    found = rank_of(every[name], seed=0)
-    assert (name, found.rank) == (name, rank)
-    assert found.parameters == RANKS["tanh"][name]
-    assert 1 < found.effective_rank < found.rank
+    measured = rank_of(every[name], seed=0)
+    assert (name, measured.rank) == (name, rank)
+    assert measured.parameters == RANKS["tanh"][name]
+    assert 1 < measured.effective_rank < measured.rank
 
 
 def test_the_jacobian_is_the_derivative(optimised):

@@ -26,12 +26,12 @@ def test_the_reference_comes_out(shared_data, tmp_path):
   for (grid, size), expected in REFERENCE.items():
     model = LinearModel(grid, size, 2)
     model.fit(train)
-    found = (
+    psnr = (
       mean_psnr(model, train, rounded=False),
       mean_psnr(model, photos.tests["Set5"], rounded=True),
       mean_psnr(model, photos.tests["Set14"], rounded=True),
     )
-    assert found == pytest.approx(expected, abs=0.01), (grid, size)
+    assert psnr == pytest.approx(expected, abs=0.01), (grid, size)
 
 
 @pytest.mark.parametrize(("grid", "size", "scale"), [("lr", 3, 2), ("lr", 2, 3), ("hr", 4, 2)])

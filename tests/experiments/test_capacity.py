@@ -52,7 +52,7 @@ def test_every_part_is_measured_once_and_reported(tmp_path, monkeypatch):
   assert results["parts"]["imitate"]["lr"].keys() == {"lr", "hr"}
   untie = results["parts"]["untie"]
   np.testing.assert_allclose(untie["lifted_training"], untie["before"]["training"], atol=1e-3)
-  parameters = {name: one["parameters"] for name, one in results["parts"]["memorise"].items()}
+  parameters = {name: fits["parameters"] for name, fits in results["parts"]["memorise"].items()}
   assert parameters["lr"] == sum(x.size for x in jax.tree.leaves(_params(small["lr"])))
   text = run_dir.markdown_report.read_text()
   for words in ("## Rank of the Jacobian", "figures/capacity.png", "--parts=jacobian,linear,fit"):

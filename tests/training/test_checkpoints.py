@@ -96,7 +96,7 @@ def test_plain_orbax_opens_it(saved):
 
 
 def test_plain_orbax_opens_it_on_other_devices(saved):
-  # It was saved from two devices; this process has one, and must not be told.
+  # It was saved from two devices; this process has one, and gives no sharding.
   code = (
     f"from orbax.checkpoint import v1 as o; print(o.load({str(saved / '3')!r})['params'].keys())"
   )
@@ -228,9 +228,9 @@ def test_a_flip_in_the_files_never_passes_as_good(saved, tmp_path):
     check=True,
     cwd=ROOT,
   )
-  found = run.stdout.split()
-  assert len(found) == 12
-  assert set(found) == {"refused", "same"}
+  outcomes = run.stdout.split()
+  assert len(outcomes) == 12
+  assert set(outcomes) == {"refused", "same"}
 
 
 def test_a_checkpoint_of_another_version_gives_its_parameters_but_is_not_continued(saved, tmp_path):

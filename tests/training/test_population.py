@@ -41,20 +41,20 @@ def optimised():
     jax.config.update("jax_disable_most_optimizations", True)
 
 
-def initial(network, who, name="arm", mesh=None):
+def initial(network, members, name="arm", mesh=None):
   """Every member's state before its first step, as NumPy arrays."""
   mesh = mesh or mesh_of(1, 1)
-  members = sharding.shard_members(mesh, who)
+  members = sharding.shard_members(mesh, members)
   return jax.tree.map(np.asarray, population.initialise(network, name, members, mesh))
 
 
 def train(
-  network, who, mesh=None, stretches=((0, 7),), state=None, store=STORE, computation=DEFAULT
+  network, members, mesh=None, stretches=((0, 7),), state=None, store=STORE, computation=DEFAULT
 ):
   """State and sum of losses after some stretches of steps, as NumPy arrays."""
   mesh = mesh or mesh_of(1, 1)
-  members = sharding.shard_members(mesh, who)
-  state = sharding.shard_members(mesh, initial(network, who) if state is None else state)
+  state = sharding.shard_members(mesh, initial(network, members) if state is None else state)
+  members = sharding.shard_members(mesh, members)
   step = population.make_train_steps(network, BATCH, PATCH, mesh, computation)
   loss = population.no_losses(state)
   with optimised():
@@ -101,9 +101,11 @@ def test_a_stretch_may_be_cut_anywhere():
 def test_the_last_layer_of_a_published_network_moves_at_a_tenth_of_the_rate():
   # Adam's first step is the rate in every direction, up to its epsilon.
   network = ESPCN(scale=2, features=(6, 4), padding="same")
-  who = population.make_members([0], [3e-3])
-  before = jax.tree.map(np.array, population.initialise(network, "arm", who, mesh_of(1, 1)).params)
-  after, _ = train(network, who, stretches=[(0, 1)])
+  members = population.make_members([0], [3e-3])
+  before = jax.tree.map(
+    np.array, population.initialise(network, "arm", members, mesh_of(1, 1)).params
+  )
+  after, _ = train(network, members, stretches=[(0, 1)])
   rate = 3e-3 * 1 / (population.WARMUP * STEPS)
   for layer, share in (("first", 1), ("hidden_0", 1), ("last", 0.1)):
     moved = np.abs(after.params[layer]["kernel"] - before[layer]["kernel"])
@@ -113,12 +115,12 @@ def test_the_last_layer_of_a_published_network_moves_at_a_tenth_of_the_rate():
 def test_valid_convolutions_are_compared_with_the_middle_of_the_patch():
   network = ESPCN(scale=2, features=(6, 4))
   patch = PATCH + 2 * network.margin
-  who, mesh = population.make_members([0], [3e-3]), mesh_of(1, 1)
-  state = population.initialise(network, "arm", who, mesh)
+  members, mesh = population.make_members([0], [3e-3]), mesh_of(1, 1)
+  state = population.initialise(network, "arm", members, mesh)
   params = jax.tree.map(lambda x: jnp.array(x[0]), state.params)
   store = patches.make_store(PHOTOS, patch)
   step = population.make_train_steps(network, BATCH, patch, mesh)
-  _, loss = step(state, who, sharding.replicate(mesh, store), 0, 1, STEPS)
+  _, loss = step(state, members, sharding.replicate(mesh, store), 0, 1, STEPS)
   crops = patches.draw(store, population.batch_key(jnp.int32(0), jnp.int32(0)), BATCH)
   lr, hr = patches.cut(store, crops, patch, 2)
   inner = np.s_[:, 8:-8, 8:-8]
@@ -175,14 +177,14 @@ def test_a_diverged_member_leaves_the_others_alone():
   healthy, healthy_loss = trained(LR)
   assert np.isnan(loss[0])
   assert_same(loss[1:], healthy_loss[1:])
-  last, healthy_last = (one.params["last"]["kernel"] for one in (state, healthy))
+  last, healthy_last = (run.params["last"]["kernel"] for run in (state, healthy))
   assert_same(last[1:], healthy_last[1:])
 
 
 def test_arms_start_apart_and_seeds_too():
-  one, other = (initial(LR, WHO, name).params["first"]["kernel"] for name in ("lr", "hr"))
+  lr, hr = (initial(LR, WHO, name).params["first"]["kernel"] for name in ("lr", "hr"))
   # Two arms by two seeds; the rate is no part of the start.
-  assert len({kernel.tobytes() for kernel in (*one, *other)}) == 4
+  assert len({kernel.tobytes() for kernel in (*lr, *hr)}) == 4
 
 
 def test_a_batch_is_a_function_of_seed_and_step():
@@ -196,12 +198,12 @@ def test_a_batch_is_a_function_of_seed_and_step():
 
 def test_both_arms_see_the_same_batch():
   # With all weights zero and a skip, both networks are bicubic: equal losses mean equal batches.
-  who = WHO._replace(learning_rate=np.full(4, 1e-9, np.float32))
+  members = WHO._replace(learning_rate=np.full(4, 1e-9, np.float32))
   losses = []
   for network in (LR, HR):
-    state = initial(network, who)
+    state = initial(network, members)
     zero = jax.tree.map(np.zeros_like, state.params)
-    losses.append(train(network, who, state=state._replace(params=zero))[1])
+    losses.append(train(network, members, state=state._replace(params=zero))[1])
   np.testing.assert_allclose(losses[0], losses[1], rtol=1e-5)
   assert abs(losses[0][0] - losses[0][2]) > 1e-3 * losses[0][0]
 
@@ -218,9 +220,9 @@ def test_the_schedule_warms_up_and_decays_to_zero():
 
 
 def test_one_step_is_adams():
-  who = population.make_members([0], [0.01])
-  before = initial(LR, who).params
-  after, _ = train(LR, who, stretches=[(0, 1)])
+  members = population.make_members([0], [0.01])
+  before = initial(LR, members).params
+  after, _ = train(LR, members, stretches=[(0, 1)])
   # Adam's first step moves every weight by the rate (here in warm-up) against its gradient's sign.
   rate = float(population.learning_rate(jnp.float32(0.01), jnp.int32(0), jnp.int32(STEPS)))
   moved = np.abs(after.params["last"]["kernel"] - before["last"]["kernel"])
@@ -231,12 +233,12 @@ def test_one_step_is_adams():
 def test_training_reduces_the_loss():
   smooth = np.add.outer(np.arange(64), 2 * np.arange(48)) % 97 + 80
   store = patches.make_store([make_photo("s", smooth.astype(np.uint8), 2)], PATCH)
-  mesh, who = mesh_of(1, 1), population.make_members([0], [1e-2])
+  mesh, members = mesh_of(1, 1), population.make_members([0], [1e-2])
   network = LRNetwork(features=8, depth=1, bicubic_skip=False)
-  state = population.initialise(network, "arm", who, mesh)
+  state = population.initialise(network, "arm", members, mesh)
   step = population.make_train_steps(network, BATCH, PATCH, mesh)
   losses = []
   for start in range(0, 150, 50):
-    state, loss = step(state, who, store, start, start + 50, 150)
+    state, loss = step(state, members, store, start, start + 50, 150)
     losses.append(float(loss[0]))
   assert losses[0] > 2 * losses[1] > 2 * losses[2]
