@@ -83,7 +83,7 @@ def decode(file: Path | BytesIO, name: str = "") -> Image.Image:
 
   Args:
     file: a path, or the file's contents.
-    name: what an error calls it, where it is not the path.
+    name: of the file in errors, if not its path.
 
   Raises:
     InputError: the file is not an image or is damaged.
@@ -102,14 +102,8 @@ def decode(file: Path | BytesIO, name: str = "") -> Image.Image:
 def read_luminance(file: Path | BytesIO, name: str = "") -> UInt8[np.ndarray, "h w"]:
   """Reads the 8-bit luminance of an image file of any mode, rotated as its EXIF tag says.
 
-  Gray files are not converted; colour becomes Y of ITU-R BT.601 (16..235).
-
-  Args:
-    file: a path, or the file's contents.
-    name: what an error calls it, where it is not the path.
-
-  Raises:
-    InputError: as `read_pixels`.
+  Gray files are not converted; colour becomes Y of ITU-R BT.601 (16..235). Arguments and errors are
+  those of `read_pixels`.
   """
   return luminance(read_pixels(file, name))
 
@@ -117,7 +111,7 @@ def read_luminance(file: Path | BytesIO, name: str = "") -> UInt8[np.ndarray, "h
 def read_pixels(file: Path | BytesIO, name: str = "") -> UInt8[np.ndarray, "h w *c"]:
   """Reads an image file of any mode as 8-bit gray `(h, w)` or RGB `(h, w, 3)`.
 
-  16-bit gray is rounded to 8 bits, transparency is ignored.
+  16-bit gray is rounded to 8 bits, transparency is ignored. Arguments are those of `decode`.
 
   Raises:
     InputError: the file is not an image, is damaged, or holds 32-bit pixels.

@@ -138,42 +138,26 @@ def cut(
     LR patches `(batch, patch, patch, 1)` and their HR patches, both in 0..1.
   """
   start, width = store.lr_start[crops.image], store.lr_width[crops.image]
-  lr = _windows(store.lr, start, width, crops.row, crops.column, patch)
-  hr = _windows(
-    store.hr,
-    start * scale**2,
-    width * scale,
-    crops.row * scale,
-    crops.column * scale,
-    patch * scale,
-  )
-  hr = hr.astype(jnp.float32) / 255
-  lr, hr = (_apply_symmetry(patches, crops.symmetry)[..., None] for patches in (lr, hr))
-  return lr, hr
 
+  def windows(flat: HostOrDevice, factor: int) -> Array:
+    """`(b, side, side)` windows of images, each side `factor` times that in the LR image."""
+    row_length, side = width * factor, patch * factor
+    corner = (crops.row * factor * row_length + crops.column * factor).astype(jnp.uint32)
+    lines = jnp.arange(side)[None, :] * row_length[:, None]
+    begin = (start * factor**2 + corner)[:, None] + lines.astype(jnp.uint32)
+    one_row = jax.vmap(lambda at: jax.lax.dynamic_slice(flat, (at,), (side,)))
+    return jax.vmap(one_row)(begin)
 
-def _windows(
-  flat: HostOrDevice,
-  start: HostOrDevice,
-  width: HostOrDevice,
-  row: HostOrDevice,
-  column: HostOrDevice,
-  side: int,
-) -> Array:
-  """`(b, side, side)` windows of images in a flat array."""
-  corner = start + (row * width + column).astype(jnp.uint32)
-  lines = jnp.arange(side)[None, :] * width[:, None]
-  begin = corner[:, None] + lines.astype(jnp.uint32)
-  one_row = jax.vmap(lambda at: jax.lax.dynamic_slice(flat, (at,), (side,)))
-  return jax.vmap(one_row)(begin)
+  lr, hr = windows(store.lr, 1), windows(store.hr, scale).astype(jnp.float32) / 255
+  return _apply_symmetry(lr, crops.symmetry), _apply_symmetry(hr, crops.symmetry)
 
 
 def _apply_symmetry(x: HostOrDevice, symmetry: Bool[HostOrDevice, "b 3"]) -> Array:
-  """Applies one of the 8 symmetries of the square to each `(side, side)` image."""
+  """Applies a symmetry of the square to each image, `(b, side, side) -> (b, side, side, 1)`."""
   swap, up_down, left_right = (symmetry[:, i, None, None] for i in range(3))
   x = jnp.where(swap, x.swapaxes(1, 2), x)
   x = jnp.where(up_down, x[:, ::-1], x)
-  return jnp.where(left_right, x[:, :, ::-1], x)
+  return jnp.where(left_right, x[:, :, ::-1], x)[..., None]
 
 
 def fixed_crops(photos: Sequence[Photo], patch: int, per_image: int) -> Crops:

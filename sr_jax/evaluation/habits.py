@@ -58,7 +58,7 @@ def shift_habit(down: int, right: int) -> Habit:
   horizontal = ("", "1 right", "1 left")[right]
   return Habit(
     f"content is shifted by a pixel ({' and '.join(filter(None, (vertical, horizontal)))})",
-    "look for a crop or a padding of one side alone in what made them",
+    "look for a crop or a padding of only one side in what made them",
   )
 
 

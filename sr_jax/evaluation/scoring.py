@@ -98,8 +98,9 @@ def pooled_psnr(
 ) -> list[float | None]:
   """PSNR of every member's squared error averaged over the photographs; None if not finite.
 
-  Learning rates are chosen by it: like the training loss it depends most on the photographs with
-  most error, and a mean of dB on smooth ones, whose 40 dB a trace of brightness moves by 0.5 dB.
+  Learning rates are chosen by it. Like the training loss, it depends most on the photographs with
+  most error; a mean of dB depends most on smooth ones, whose 40 dB a trace of brightness changes by
+  half a dB.
   """
 
   def error(sr: np.ndarray, hr: np.ndarray) -> float:

@@ -92,12 +92,11 @@ def torch_to_deconv(
     raise ValueError(f"weight must be (in, out, *kernel) with a spatial axis, not {weight.shape}")
   _check_ungrouped(weight.shape, out_channels)
   kernel = jnp.moveaxis(jnp.asarray(weight), (0, 1), (-2, -1))
-  crops = tuple(padding) if isinstance(padding, Sequence) else (padding,) * axes
-  extra = (
-    tuple(output_padding) if isinstance(output_padding, Sequence) else (output_padding,) * axes
-  )
   try:
-    crops, extra = tuple(map(operator.index, crops)), tuple(map(operator.index, extra))
+    crops, extra = (
+      tuple(map(operator.index, numbers if isinstance(numbers, Sequence) else (numbers,) * axes))
+      for numbers in (padding, output_padding)
+    )
   except TypeError as error:
     raise ValueError(
       f"padding and output_padding must be whole numbers, not {padding!r} and {output_padding!r}"

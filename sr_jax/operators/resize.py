@@ -98,9 +98,7 @@ def _matrix(length: int, factor: int | float, border: Border) -> csr_array:
   return csr_array((weights.ravel(), indices.ravel(), begins), shape=(out_length, length))
 
 
-BICUBIC_REACH = (
-  2  # LR pixels on each side that upscaling depends on: 5 taps, of which a phase uses 4
-)
+BICUBIC_REACH = 2  # LR pixels on each side that upscaling uses: 5 taps, of which 4 in each phase
 
 
 @functools.lru_cache(maxsize=8)
