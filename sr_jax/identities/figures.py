@@ -1,4 +1,4 @@
-"""Pictures of the note's identities: matrices, phases and kernels, one colour a phase."""
+"""Figures of the note's identities: matrices, phases and kernels, one colour a phase."""
 
 from collections.abc import Sequence
 
@@ -8,7 +8,7 @@ from matplotlib.colors import ListedColormap, to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-# One for each phase up to scale 4: Okabe and Ito's first, then what is still told apart.
+# One for each phase up to scale 4: those of Okabe and Ito, then others that differ from them.
 PHASES = (
   "#56B4E9",
   "#E69F00",
@@ -29,10 +29,10 @@ PHASES = (
 )
 
 
-def _grid(
+def _draw_grid(
   axes: Axes, values: np.ndarray, phases: np.ndarray, title: str, text: bool = True
 ) -> None:
-  """Numbers in cells coloured by phase; a phase of -1 leaves a cell white."""
+  """Draws numbers in cells coloured by phase; cells of phase -1 stay white."""
   colours = np.ones((*values.shape, 3))
   for phase in np.unique(phases[phases >= 0]):
     # lightened, so that black numbers stand out
@@ -57,13 +57,13 @@ def matrices(
   filters: np.ndarray,
   scale: int,
 ) -> Figure:
-  """Fig. 2 and 3 of the note as matrices that act on x, cells coloured by the output's phase.
+  """Draws Fig. 2 and 3 of the note as matrices that act on x, coloured by the output's phase.
 
   Args:
     transposed: `(outputs, inputs)` matrix of the transposed convolution, f = (1, 2, 3, 4).
-    sub_pixel: that of the sub-pixel convolution with the same filter.
-    three_taps: that of the sub-pixel convolution with f = (1, 2, 3).
-    filters: `(phases, taps)`, the LR filters read off the first matrix.
+    sub_pixel: the matrix of the sub-pixel convolution with the same filter.
+    three_taps: the matrix of the sub-pixel convolution with f = (1, 2, 3).
+    filters: `(phases, taps)`, the LR filters in the first matrix.
     scale: r.
   """
   figure = Figure(figsize=(14, 5), layout="constrained")
@@ -77,16 +77,16 @@ def matrices(
   ):
     phase = np.arange(len(matrix)) % scale
     shown, phase = (matrix, phase) if rows is None else (matrix[rows], phase[rows])
-    _grid(axes, shown, np.where(shown != 0, phase[:, None], -1), title)
+    _draw_grid(axes, shown, np.where(shown != 0, phase[:, None], -1), title)
   colours = np.repeat(np.arange(len(filters))[:, None], filters.shape[1], 1)
-  _grid(taps, filters, colours, "LR filters\nof the first two")
+  _draw_grid(taps, filters, colours, "LR filters\nof the first two")
   return figure
 
 
 def phases_in_two_dimensions(
   x: np.ndarray, kernel: np.ndarray, filters: np.ndarray, y: np.ndarray, scale: int, low: int
 ) -> Figure:
-  """Fig. 4 to 7 of the note: the filter by phase, its phase filters, and the shuffled output.
+  """Draws Fig. 4 to 7 of the note: the filter, its phase filters, and the shuffled output.
 
   Args:
     x: `(h, w)` input.
@@ -94,32 +94,34 @@ def phases_in_two_dimensions(
     filters: `(r * r, k, k)` phase filters.
     y: `(M, M)` output.
     scale: r.
-    low: p0, what is cropped first.
+    low: p0, the crop at the start.
   """
   figure = Figure(figsize=(11, 6.4), layout="constrained")
   count = len(filters)
-  places = figure.add_gridspec(2, 2 * count)
+  cells = figure.add_gridspec(2, 2 * count)
   half = count * 2 // 3
   tap = (np.arange(len(kernel)) - low) % scale
   pixel = np.arange(len(y)) % scale
-  inputs = figure.add_subplot(places[0, :half])
-  _grid(inputs, x, np.zeros(x.shape, int) - 1, "LR input", text=False)
+  inputs = figure.add_subplot(cells[0, :half])
+  _draw_grid(inputs, x, np.zeros(x.shape, int) - 1, "LR input", text=False)
   for row, column in np.ndindex(x.shape):
     inputs.text(column, row, f"{x[row, column]:g}", ha="center", va="center", fontsize=9)
-  deconv = figure.add_subplot(places[0, half : 2 * half])
-  _grid(deconv, kernel, scale * tap[:, None] + tap[None, :], "deconvolution kernel, taps by phase")
-  result = figure.add_subplot(places[0, 2 * half :])
-  _grid(result, y, scale * pixel[:, None] + pixel[None, :], "output after the shuffle")
-  for phase, one in enumerate(filters):
-    axes = figure.add_subplot(places[1, 2 * phase : 2 * phase + 2])
-    _grid(axes, one, np.full(one.shape, phase), f"LR filter of phase {divmod(phase, scale)}")
+  deconv = figure.add_subplot(cells[0, half : 2 * half])
+  _draw_grid(
+    deconv, kernel, scale * tap[:, None] + tap[None, :], "deconvolution kernel, taps by phase"
+  )
+  result = figure.add_subplot(cells[0, 2 * half :])
+  _draw_grid(result, y, scale * pixel[:, None] + pixel[None, :], "output after the shuffle")
+  for phase, taps in enumerate(filters):
+    axes = figure.add_subplot(cells[1, 2 * phase : 2 * phase + 2])
+    _draw_grid(axes, taps, np.full(taps.shape, phase), f"LR filter of phase {divmod(phase, scale)}")
   return figure
 
 
 def conversion(
   lr_kernel: np.ndarray, deconv: np.ndarray, scale: int, maps: Sequence[int]
 ) -> Figure:
-  """The note's last picture: (o r^2, i, k, k) to (o, i, k r, k r), for a few input maps.
+  """Draws the note's last figure, (o r^2, i, k, k) to (o, i, k r, k r), for some input maps.
 
   Args:
     lr_kernel: `(k, k, in, r * r)` of a sub-pixel layer with one output channel.
@@ -129,21 +131,21 @@ def conversion(
   """
   size = lr_kernel.shape[0]
   figure = Figure(figsize=(2.6 * len(maps) + 0.6, 5.6), layout="constrained")
-  most = max(np.abs(lr_kernel[:, :, m]).max() for m in maps)
-  look = {"cmap": "RdBu_r", "vmin": -most, "vmax": most, "interpolation": "nearest"}
+  limit = max(np.abs(lr_kernel[:, :, m]).max() for m in maps)
+  colours = {"cmap": "RdBu_r", "vmin": -limit, "vmax": limit, "interpolation": "nearest"}
   above, below = figure.subplots(2, len(maps), squeeze=False, gridspec_kw={"wspace": 0.12})
   for column, m in enumerate(maps):
     filters = lr_kernel[:, :, m].reshape(size, size, scale, scale)
     # the phases side by side, a gap of one pixel between them
     sheet = np.full((scale, size + 1, scale, size + 1), np.nan)
     sheet[:, :size, :, :size] = filters.transpose(2, 0, 3, 1)
-    drawn = above[column].imshow(sheet.reshape(scale * (size + 1), -1)[:-1, :-1], **look)
+    drawn = above[column].imshow(sheet.reshape(scale * (size + 1), -1)[:-1, :-1], **colours)
     for row, col in np.ndindex(scale, scale):
       corner = (col * (size + 1) - 0.5, row * (size + 1) - 0.5)
       edge = PHASES[row * scale + col]
       above[column].add_patch(Rectangle(corner, size, size, fill=False, edgecolor=edge, lw=2.5))
     above[column].set_title(f"map {m}: {scale**2} filters {size}x{size}", fontsize=10)
-    below[column].imshow(deconv[:, :, m, 0], **look)
+    below[column].imshow(deconv[:, :, m, 0], **colours)
     for row, col in np.ndindex(scale * size, scale * size):
       edge = PHASES[row % scale * scale + col % scale]
       below[column].add_patch(
@@ -159,11 +161,11 @@ def conversion(
 
 
 def lift(indices: Sequence[tuple[int, np.ndarray]], scale: int) -> Figure:
-  """Where the taps of an HR kernel stand in its lift: equal colours are one tied weight.
+  """Draws where the taps of an HR kernel are in its lift: equal colours are a tied weight.
 
   Args:
     indices: pairs of an HR kernel size K and an array `(k, k, phases in, phases out)` that holds,
-      for each LR weight, the number of the HR tap it is, or -1 where it is zero.
+      for each LR weight, the number of its HR tap, or -1 if it is zero.
     scale: r.
   """
   figure = Figure(figsize=(5.2 * len(indices), 5.6), layout="constrained")
