@@ -45,11 +45,11 @@ def main(argv: Sequence[str]) -> int:
     return 2
   except (InputError, NotSavedError, OSError) as error:
     from sr_jax.runtime.processes import is_reported  # noqa: PLC0415
-    from sr_jax.sweep.run import explained  # noqa: PLC0415
+    from sr_jax.sweep.run import as_failure  # noqa: PLC0415
 
-    failure = explained(error)
+    failure = as_failure(error)
     if not is_reported(error):
-      console.error(f"launch.py: {failure.said}")
+      console.error(f"launch.py: {failure.message}")
     return failure.code
 
 
@@ -74,11 +74,11 @@ def _launch(argv: Sequence[str]) -> int:
   from sr_jax.sweep import dry_run, points, submit  # noqa: PLC0415
 
   sweep = points.plan(own.experiment, experiment, base, line.values, line.execution, own.preset)
-  selected = points.share(sweep, line.launch)
+  selected = points.shard(sweep, line.launch)
   if line.execution.tensorboard:
     tensorboard.check_installed()
   if line.launch.dry_run:
-    rows, below = dry_run.lines(sweep, selected)
+    rows, below = dry_run.describe(sweep, selected)
     log(f"{table(rows)}\n\n{below}")
     return 0
   if len(sweep.points) > 1 or line.launch.launcher != "here":

@@ -115,10 +115,10 @@ class Launch:
     if self.slurm and self.launcher != "slurm":
       raise InputError("--slurm is for --launcher=slurm")
     if self.shard:
-      self.turn()
+      self.parse_shard()
 
-  def turn(self) -> tuple[int, int]:
-    """`(i, n)` of `shard`: the points i, i + n, i + 2n, ... are run.
+  def parse_shard(self) -> tuple[int, int]:
+    """Parses `shard` to `(i, n)`, by which the points i, i + n, i + 2n, ... are run.
 
     Raises:
       InputError: it is not i/n with 0 <= i < n.

@@ -1,1 +1,1 @@
-"""The points of a sweep: which there are, what they cost, who runs them, and what they found."""
+"""Sweeps: their points, what these cost, how they are run, and a summary of their results."""

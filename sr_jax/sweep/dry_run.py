@@ -1,4 +1,4 @@
-"""What a command would run: the points, how they stand, what they cost. Nothing is started."""
+"""Lists the points that a command would run, with their states and costs; starts nothing."""
 
 import json
 import math
@@ -12,20 +12,20 @@ from sr_jax.networks.budget import Arm, budget
 from sr_jax.runtime.files import read_json
 from sr_jax.runtime.run_folder import RunFolder
 from sr_jax.sweep.points import Point, Sweep
-from sr_jax.sweep.run import state_of
+from sr_jax.sweep.run import point_state
 
-FEW_ARMS = 3  # each of which gets its own numbers
+MAX_ARMS_LISTED = 3  # with numbers for each arm
 UNKNOWN = "unknown"
 
 
-class Finished(NamedTuple):
-  """What a finished run says of the time that others will take.
+class FinishedRun(NamedTuple):
+  """The time of a finished run, from which that of others is estimated.
 
   Attributes:
-    work: from `work_of`.
-    training: seconds, the search for a rate included.
-    rest: seconds of all else, as scoring.
-    device: what it ran on.
+    work: from `training_work`.
+    training: seconds of training and of the search for a learning rate.
+    rest: seconds of everything else, as scoring.
+    device: that it ran on.
   """
 
   work: float
@@ -34,38 +34,39 @@ class Finished(NamedTuple):
   device: str
 
 
-def lines(sweep: Sweep, points: Sequence[Point]) -> tuple[list[list[str]], str]:
-  """The runs as a table of text cells, the header first, and what is to be said below it."""
-  known = [one for one in _finished(sweep) if one is not None]
+def describe(sweep: Sweep, points: Sequence[Point]) -> tuple[list[list[str]], str]:
+  """The runs as a table of text cells, the header first, and the text below it."""
+  finished = _finished_runs(sweep)
   axes = list(points[0].at) if points else []
   rows = [[*axes, "run folder", "state", "MACs / HR px", "parameters", "time"]]
   total, unknown, to_do, devices = 0.0, 0, 0, set()
   for point in points:
-    state = state_of(sweep, point)
+    state = point_state(sweep, point)
     arms = _arms(sweep, point.config)
-    like = nearest(known, work_of(point.config, arms))
+    work = training_work(point.config, arms)
+    similar = nearest(finished, work)
     time = "-"
     if state != "done":
       to_do += 1
       time = UNKNOWN
-      if like is None:
+      if similar is None:
         unknown += 1
       else:
-        seconds = like.rest + like.training * work_of(point.config, arms) / like.work
+        seconds = similar.rest + similar.training * work / similar.work
         total += seconds
-        devices.add(like.device)
-        time = spoken(seconds)
+        devices.add(similar.device)
+        time = format_seconds(seconds)
     costs = {arm.name: budget(arm.network) for arm in arms}
-    macs = _each({name: float(cost.macs) for name, cost in costs.items()})
-    parameters = _each({name: float(cost.parameters) for name, cost in costs.items()})
+    macs = _by_arm({name: float(cost.macs) for name, cost in costs.items()})
+    parameters = _by_arm({name: float(cost.parameters) for name, cost in costs.items()})
     rows.append([*point.at.values(), str(point.run_dir), state, macs, parameters, time])
   below = f"{to_do} of {len(points)} points are to be run"
   if to_do > unknown:
     below += (
-      f": {spoken(total)} one after another{f', and {unknown} of unknown time' * bool(unknown)}. "
-      "Training is taken to last in proportion to MACs x batch x patch^2 x scale^2 x members x "
-      "steps, from the finished run nearest in these, and all else as long as there, on "
-      + " or ".join(sorted(devices))
+      f": {format_seconds(total)} one after another"
+      f"{f', and {unknown} of unknown time' * bool(unknown)}. Training is assumed to take time in "
+      "proportion to MACs x batch x patch^2 x scale^2 x members x steps, from the finished run "
+      "nearest in these, and all else as long as there, on " + " or ".join(sorted(devices))
     )
   elif to_do:
     below += "; how long that takes is unknown, since no run of this kind is finished in --workdir"
@@ -73,50 +74,49 @@ def lines(sweep: Sweep, points: Sequence[Point]) -> tuple[list[list[str]], str]:
 
 
 def _arms(sweep: Sweep, config: Any) -> Sequence[Arm]:
-  """The networks of a run, where its experiment can say them before it is run."""
+  """The arms of a run, if its experiment can name them before the run."""
   return sweep.module.arms(config) if hasattr(sweep.module, "arms") else ()
 
 
-def work_of(config: Any, arms: Iterable[Arm]) -> float:
-  """MACs of all forward passes over training patches, of the search for a rate and of what follows.
+def training_work(config: Any, arms: Iterable[Arm]) -> float:
+  """MACs of all forward passes in the search for a learning rate and the training.
 
   Args:
-    config: an `arm_run.Recipe`.
-    arms: its networks; without any it is 0.
+    config: the recipe of a comparison.
+    arms: its networks; without any the result is 0.
   """
   macs = sum(float(budget(arm.network).executed_macs) for arm in arms)
-  return (
-    macs * config.batch * (config.patch * config.scale) ** 2 * _member_steps(config)
-    if macs
-    else 0.0
-  )
+  if not macs:
+    return 0.0
+  return macs * config.batch * (config.patch * config.scale) ** 2 * _member_steps(config)
 
 
 def _member_steps(config: Any) -> int:
-  """Training steps of one arm, of all its members together."""
+  """Training steps of all members of an arm."""
   search = config.search_seeds * len(config.learning_rate) * config.search_steps
   return config.seeds * config.steps + (search if len(config.learning_rate) > 1 else 0)
 
 
-def nearest(known: Sequence[Finished], work: float) -> Finished | None:
-  """The finished run that differs by the smallest factor."""
-  if not work or not known:
+def nearest(runs: Sequence[FinishedRun], work: float) -> FinishedRun | None:
+  """The finished run whose work differs by the smallest factor; None without any."""
+  if not work or not runs:
     return None
-  return min(known, key=lambda one: abs(math.log(one.work / work)))
+  return min(runs, key=lambda run: abs(math.log(run.work / work)))
 
 
-def _finished(sweep: Sweep) -> Iterable[Finished | None]:
+def _finished_runs(sweep: Sweep) -> list[FinishedRun]:
   """The finished runs of this experiment in the same workdir."""
   folder = Path(sweep.execution.workdir).expanduser()
-  for path in sorted(folder.glob(f"{sweep.experiment}-*/results.json")):
-    yield _read(RunFolder(path.parent), sweep)
+  paths = sorted(folder.glob(f"{sweep.experiment}-*/results.json"))
+  runs = [_read(RunFolder(path.parent), sweep) for path in paths]
+  return [run for run in runs if run is not None]
 
 
-def _read(run_dir: RunFolder, sweep: Sweep) -> Finished | None:
-  """A finished run; None if it is of another version, or damaged.
+def _read(run_dir: RunFolder, sweep: Sweep) -> FinishedRun | None:
+  """A finished run; None if it is of another version or damaged.
 
-  A session that only finished a run was shorter than the run: its training then counts with the
-  time of a step, measured at its end.
+  After an interruption the phases of only the last session are known. So training takes at least
+  the time of a step, which is measured at its end, times the steps.
   """
   try:
     data = read_json(run_dir.config)["config"]
@@ -124,32 +124,32 @@ def _read(run_dir: RunFolder, sweep: Sweep) -> Finished | None:
     config = type(sweep.points[0].config)(
       **{name: tuple(value) if isinstance(value, list) else value for name, value in data.items()}
     )
-    trained = (
+    by_steps = (
       _member_steps(config) * sum(fastest(timing).values()) if "step_seconds" in timing else 0
     )
     phases = timing["phase_seconds"]
     training = sum(phases[name] for name in phases if name.startswith(("train ", "search ")))
     rest = sum(phases.values()) - training
-    work = work_of(config, _arms(sweep, config))
-    return Finished(work, max(training, trained), rest, timing["device"]) if work else None
+    work = training_work(config, _arms(sweep, config))
+    return FinishedRun(work, max(training, by_steps), rest, timing["device"]) if work else None
   except (InputError, KeyError, TypeError, AttributeError, json.JSONDecodeError):
     return None
 
 
-def _each(numbers: dict[str, float]) -> str:
-  """A number of every arm, or the least and the most of many."""
+def _by_arm(numbers: dict[str, float]) -> str:
+  """The number of every arm as text; of many arms the smallest and the largest."""
   if not numbers:
     return "-"
   if len(set(numbers.values())) == 1:
     return f"{next(iter(numbers.values())):,g}"
-  if len(numbers) <= FEW_ARMS:
+  if len(numbers) <= MAX_ARMS_LISTED:
     return ", ".join(f"{name} {number:,.7g}" for name, number in numbers.items())
   low, high = min(numbers.values()), max(numbers.values())
   return f"{low:,.7g} to {high:,.7g} ({len(numbers)} arms)"
 
 
-def spoken(seconds: float) -> str:
-  """A time in the unit that suits it."""
+def format_seconds(seconds: float) -> str:
+  """A time as text in seconds, minutes or hours."""
   if seconds < 90:
     return f"{seconds:.0f} s"
   return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

@@ -1,4 +1,4 @@
-"""The points of a sweep: which runs a command asks for, and which of them cannot be."""
+"""The points of a sweep: the runs that a command asks for, checked before anything starts."""
 
 import dataclasses
 import itertools
@@ -16,9 +16,9 @@ class Point(NamedTuple):
 
   Attributes:
     number: from 0, in the whole sweep.
-    at: the fields that are swept, and their values here, as text.
+    at: the fields that are swept, with the values of this point as text.
     config: of the run.
-    run_dir: where it is or will be.
+    run_dir: its folder, which may not exist yet.
   """
 
   number: int
@@ -28,7 +28,7 @@ class Point(NamedTuple):
 
   @property
   def name(self) -> str:
-    """The flags that make it this point; the run's name if nothing is swept."""
+    """The flags that distinguish this point; the run's name if nothing is swept."""
     return " ".join(flag_words(self.at)) or self.run_dir.name
 
   @property
@@ -39,15 +39,15 @@ class Point(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Sweep:
-  """All points, what makes them, and where they are summarised.
+  """All points of a sweep.
 
   Attributes:
     experiment: its name.
-    module: its module: `main`, and, where it has them, `arms`, `check_data` and `headline`.
+    module: its module with `main` and, optionally, `arms`, `check_data` and `headline`.
     points: at least one.
-    flags: that make this sweep, on any machine that has its folders.
-    folder: for the summary; named by the runs that it holds, in whatever order.
-    execution: where and how.
+    flags: that repeat this sweep, on any machine with the same folders.
+    folder: of the summary; its name depends on the runs, in any order.
+    execution: of the runs.
   """
 
   experiment: str
@@ -66,7 +66,7 @@ def plan(
   execution: Execution,
   preset: str | None = None,
 ) -> Sweep:
-  """The product of the values given.
+  """Plans the product of the given values.
 
   Args:
     experiment: its name.
@@ -77,7 +77,7 @@ def plan(
     preset: that `base` is from.
 
   Raises:
-    InputError: points that cannot be, all of them, or points that are the same run.
+    InputError: some points are invalid (all are named), or are the same run.
   """
   swept = [name for name, values in given.items() if len(values) > 1]
   points: list[Point] = []
@@ -97,8 +97,8 @@ def plan(
   _refuse(refused, len(points) + len(refused))
   by_folder: dict[str, Point] = {}
   for point in points:
-    if (other := by_folder.setdefault(point.run_dir.name, point)) is not point:
-      names = " and ".join(dict.fromkeys([other.name, point.name]))
+    if (first := by_folder.setdefault(point.run_dir.name, point)) is not point:
+      names = " and ".join(dict.fromkeys([first.name, point.name]))
       raise InputError(f"{names} would make the same run twice; give every value once")
   flags = [f"--experiment={experiment}"] + [f"--preset={preset}"] * (preset is not None)
   flags += [
@@ -111,17 +111,17 @@ def plan(
   return Sweep(experiment, module, tuple(points), tuple(flags), folder, execution)
 
 
-def share(sweep: Sweep, how: Launch) -> tuple[Point, ...]:
-  """The points that this command is to run: every n-th."""
-  first, step = how.turn()
+def shard(sweep: Sweep, options: Launch) -> tuple[Point, ...]:
+  """The points that this command runs: every n-th, or all without --shard."""
+  first, step = options.parse_shard()
   return sweep.points[first::step]
 
 
 def check_data(sweep: Sweep, points: Sequence[Point]) -> None:
-  """Refuses, before anything starts, points whose photographs are not there.
+  """Refuses points whose photographs are missing.
 
   Raises:
-    InputError: naming all of them.
+    InputError: names all of them.
   """
   refused = []
   if hasattr(sweep.module, "check_data"):
@@ -135,11 +135,11 @@ def check_data(sweep: Sweep, points: Sequence[Point]) -> None:
 
 
 def _refuse(refused: Sequence[tuple[str, str]], count: int) -> None:
-  """Raises an InputError that lists points and what is wrong with each, if there are any."""
+  """Raises an InputError that lists the refused points with reasons, if there are any."""
   if count == 1 and refused:
     raise InputError(refused[0][1])
   if refused:
-    listed = [f"{name}: {reason}" if name else reason for name, reason in refused]
-    between = "\n  " if len(listed) > 1 else " "
-    head = f"{len(listed)} of {count} points cannot be run, so none is:"
-    raise InputError(between.join([head, *listed]))
+    lines = [f"{name}: {reason}" if name else reason for name, reason in refused]
+    separator = "\n  " if len(lines) > 1 else " "
+    head = f"{len(lines)} of {count} points cannot be run, so none is:"
+    raise InputError(separator.join([head, *lines]))

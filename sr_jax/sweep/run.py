@@ -1,7 +1,7 @@
 """Runs the points of a sweep and summarises them.
 
-A point is done when its run's folder has a results.json; nothing else is remembered, so that any
-number of processes can work on a sweep, and the same command always does what is missing.
+A point is done when its run's folder has a results.json. No other state is kept, so that any number
+of processes can work on a sweep, and the same command always runs what is missing.
 """
 
 import contextlib
@@ -18,62 +18,64 @@ from sr_jax.runtime.console import log, table, warn
 from sr_jax.runtime.files import read_json, write_json
 from sr_jax.sweep.points import Point, Sweep
 
-AGAIN = "the same command goes on from what is saved"
-PATIENCE = 30.0  # seconds to wait while another process writes the summary
-LONGEST = 300  # characters that are quoted of an error
+RESUME = "the same command goes on from what is saved"
+LOCK_SECONDS = 30.0  # to wait while another process writes the summary
+MAX_QUOTED = 300  # characters of an error
 
 
 class Failure(NamedTuple):
-  """Why a point is not done, in a sentence, and the exit code that it stands for."""
+  """The exit code of a failed point and the sentence for the user."""
 
   code: int
-  said: str
+  message: str
 
 
-def explained(error: Exception) -> Failure:
-  """An error as the exit code and the sentence that a user is told."""
+def as_failure(error: Exception) -> Failure:
+  """The exit code and the sentence for an error."""
   if isinstance(error, InputError):
     return Failure(2, str(error))
   if isinstance(error, NotSavedError):
-    return Failure(1, f"{error}; {AGAIN}")
+    return Failure(1, f"{error}; {RESUME}")
   if isinstance(error, OSError):
-    about = f"{error.filename}: {error.strerror}" if error.filename else str(error)
-    return Failure(2, f"{about}; {AGAIN}")
-  said = " ".join(f"{type(error).__name__}: {error}".split())
-  return Failure(1, said if len(said) <= LONGEST else said[: LONGEST - 3] + "...")
+    message = f"{error.filename}: {error.strerror}" if error.filename else str(error)
+    return Failure(2, f"{message}; {RESUME}")
+  message = " ".join(f"{type(error).__name__}: {error}".split())
+  return Failure(1, message if len(message) <= MAX_QUOTED else message[: MAX_QUOTED - 3] + "...")
 
 
-def run_points(sweep: Sweep, points: Sequence[Point], run_one: Callable[[Point], Any]) -> int:
-  """Runs points one after another, whatever becomes of each; returns the exit code."""
-  from_first = processes.broadcast_from_primary
-  from_first(lambda: open_folder(sweep))
-  from_first(lambda: summarise(sweep))
-  failed = from_first(lambda: [failure_of(sweep, point) is not None for point in points])
-  # Those that failed come last: of several processes, such a one ends all.
-  points = [point for _, point in sorted(zip(failed, points, strict=True), key=lambda one: one[0])]
+def run_points(sweep: Sweep, points: Sequence[Point], run_point: Callable[[Point], Any]) -> int:
+  """Runs points one after another, even if some fail; returns the exit code."""
+  on_primary = processes.broadcast_from_primary
+  on_primary(lambda: open_folder(sweep))
+  on_primary(lambda: summarise(sweep))
+  failed = on_primary(lambda: [read_failure(sweep, point) is not None for point in points])
+  # Failed points come last, since a failure may end all processes.
+  points = [
+    point for _, point in sorted(zip(failed, points, strict=True), key=lambda pair: pair[0])
+  ]
   for i, point in enumerate(points, start=1):
     preemption.raise_if_requested()
     log(f"\n[{i}/{len(points)}] {point.name}")
     try:
-      if from_first(functools.partial(getattr, point, "is_done")):
+      if on_primary(functools.partial(getattr, point, "is_done")):
         log(f"This run is finished; nothing is trained again. {point.run_dir}")
         if sweep.execution.tensorboard:
-          from_first(functools.partial(tensorboard.write_finished, point.run_dir))
+          on_primary(functools.partial(tensorboard.write_finished, point.run_dir))
         continue
-      from_first(functools.partial(forget_failure, sweep, point))
-      run_one(point)
-    except Exception as error:  # of any kind: the other points are to be run all the same
-      failure = explained(error)
+      on_primary(functools.partial(forget_failure, sweep, point))
+      run_point(point)
+    except Exception as error:  # of any kind: the next points are run all the same
+      failure = as_failure(error)
       if processes.is_primary():
-        _note_failure(sweep, point, failure)
+        _write_failure(sweep, point, failure)
       if not isinstance(error, processes.USER_ERRORS):
-        processes.abort(error)  # others, if there are any, would wait for this one
+        processes.abort(error)  # other processes would wait for this one
         traceback.print_exc()
-      warn(f"launch.py: {point.name}: {failure.said}")
+      warn(f"launch.py: {point.name}: {failure.message}")
     finally:
       lock.release(point.run_dir.path)
-    from_first(lambda: summarise(sweep))
-  return from_first(lambda: conclude(sweep, points))
+    on_primary(lambda: summarise(sweep))
+  return on_primary(lambda: report_points(sweep, points))
 
 
 def open_folder(sweep: Sweep) -> None:
@@ -88,73 +90,75 @@ def open_folder(sweep: Sweep) -> None:
     raise InputError(f"--workdir: {sweep.folder} cannot be written ({error.strerror})") from error
 
 
-def _file_of(sweep: Sweep, point: Point) -> Path:
+def _failure_file(sweep: Sweep, point: Point) -> Path:
   return sweep.folder / "failures" / f"{point.run_dir.name}.json"
 
 
-def _note_failure(sweep: Sweep, point: Point, failure: Failure) -> None:
-  with contextlib.suppress(OSError):  # a full disk is what most likely made it fail
-    write_json(_file_of(sweep, point), failure._asdict())
+def _write_failure(sweep: Sweep, point: Point, failure: Failure) -> None:
+  with contextlib.suppress(OSError):  # the failure itself may be a full disk
+    write_json(_failure_file(sweep, point), {"code": failure.code, "said": failure.message})
 
 
 def forget_failure(sweep: Sweep, point: Point) -> None:
-  """To be called before a point is tried again."""
-  _file_of(sweep, point).unlink(missing_ok=True)
+  """Forgets the failure of a point that is tried again."""
+  _failure_file(sweep, point).unlink(missing_ok=True)
 
 
-def failure_of(sweep: Sweep, point: Point) -> Failure | None:
-  """Why a point is not done, where some process that tried it knows."""
+def read_failure(sweep: Sweep, point: Point) -> Failure | None:
+  """The failure of a point in any process; None if it has not failed."""
   try:
-    return Failure(**read_json(_file_of(sweep, point)))
-  except (InputError, TypeError):
+    failure = read_json(_failure_file(sweep, point))
+    return Failure(failure["code"], failure["said"])
+  except (InputError, KeyError, TypeError):
     return None
 
 
-def rows_of(sweep: Sweep, points: Sequence[Point]) -> list[Any]:
-  """What the summary says of some points."""
+def summary_rows(sweep: Sweep, points: Sequence[Point]) -> list[Any]:
+  """The rows of the summary for these points."""
   from sr_jax.sweep.summary import Row  # noqa: PLC0415  # matplotlib takes a second
 
   rows = []
   for point in points:
-    state, headline, effect, said = state_of(sweep, point), {}, None, ""
+    state, headline, verdict, failure = point_state(sweep, point), {}, None, ""
     if state == "done":
       try:
         results = read_json(point.run_dir.results)
         headline = sweep.module.headline(point.run_dir)
-        effect = results.get("verdict")
+        verdict = results.get("verdict")
       except (InputError, KeyError, TypeError, IndexError, AttributeError):
-        state, said = "damaged", "results.json is damaged; without it the run makes it again"
-    elif state == "failed" and (failure := failure_of(sweep, point)):
-      said = failure.said
-    rows.append(Row(point.at, point.run_dir.name, state, headline, effect, said))
+        state, failure = "damaged", "results.json is damaged; without it the run makes it again"
+    elif state == "failed" and (known := read_failure(sweep, point)):
+      failure = known.message
+    rows.append(Row(point.at, point.run_dir.name, state, headline, verdict, failure))
   return rows
 
 
-def state_of(sweep: Sweep, point: Point) -> str:
-  """Where a point stands: "done", "failed", "begun" or "missing"."""
+def point_state(sweep: Sweep, point: Point) -> str:
+  """The state of a point: "done", "failed", "begun" or "missing"."""
   if point.is_done:
     return "done"
-  if failure_of(sweep, point):
+  if read_failure(sweep, point):
     return "failed"
   return "begun" if point.run_dir.is_begun else "missing"
 
 
 def summarise(sweep: Sweep) -> None:
-  """Writes sweep.html and sweep.csv; a failure to is said, and stops nothing."""
+  """Writes sweep.html and sweep.csv; warns if that fails."""
   from sr_jax.sweep import summary as sweep_report  # noqa: PLC0415
 
   try:
-    lock.acquire(sweep.folder, PATIENCE)
-    sweep_report.write(sweep.folder, sweep.experiment, rows_of(sweep, sweep.points), sweep.flags)
+    lock.acquire(sweep.folder, LOCK_SECONDS)
+    rows = summary_rows(sweep, sweep.points)
+    sweep_report.write(sweep.folder, sweep.experiment, rows, sweep.flags)
   except (OSError, InputError) as error:
-    warn(f"WARNING: no summary: {explained(error).said}")
+    warn(f"WARNING: no summary: {as_failure(error).message}")
   finally:
     lock.release(sweep.folder)
 
 
-def conclude(sweep: Sweep, points: Sequence[Point]) -> int:
+def report_points(sweep: Sweep, points: Sequence[Point]) -> int:
   """Prints the table of these points and names those that are not done; returns the exit code."""
-  rows = rows_of(sweep, points)
+  rows = summary_rows(sweep, points)
   log(f"\nSummary: {sweep.folder / 'sweep.html'}, and sweep.csv beside it\n")
   columns = list(dict.fromkeys(column for row in rows for column in row.headline))
   cells = [
@@ -169,5 +173,5 @@ def conclude(sweep: Sweep, points: Sequence[Point]) -> int:
     f"\n  {point.name}: {row.failure or row.state} ({point.run_dir})" for point, row in left
   )
   warn(f"launch.py: {len(left)} of {len(points)} points are not done:{listed}")
-  codes = [failure.code if (failure := failure_of(sweep, point)) else 1 for point, _ in left]
+  codes = [failure.code if (failure := read_failure(sweep, point)) else 1 for point, _ in left]
   return 2 if all(code == 2 for code in codes) else 1

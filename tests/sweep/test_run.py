@@ -13,7 +13,7 @@ import launch
 from experiments import smoke
 from sr_jax.config import InputError, Launch, NotSavedError
 from sr_jax.runtime import lock, preemption
-from sr_jax.sweep.points import Point, Sweep, share
+from sr_jax.sweep.points import Point, Sweep, shard
 
 ROOT = Path(__file__).parents[2]
 
@@ -222,8 +222,8 @@ def test_shards_share_the_points_out_exactly(sweep):
   points = tuple(Point(i, {}, None, Path()) for i in range(17))
   whole = Sweep("smoke", smoke, points, (), Path(), launch.Execution())
   for n in (1, 2, 5, 17, 20):
-    shares = [share(whole, Launch(shard=f"{i}/{n}")) for i in range(n)]
-    assert sorted(point.number for one in shares for point in one) == list(range(17))
+    shards = [shard(whole, Launch(shard=f"{i}/{n}")) for i in range(n)]
+    assert sorted(point.number for points in shards for point in points) == list(range(17))
 
 
 def test_the_summary_is_written_after_every_point(sweep, monkeypatch):
@@ -246,7 +246,7 @@ def test_the_summary_is_written_after_every_point(sweep, monkeypatch):
 
 
 def test_a_summary_that_another_process_writes_is_waited_for(sweep, monkeypatch, capsys):
-  monkeypatch.setattr("sr_jax.sweep.run.PATIENCE", 0.2)
+  monkeypatch.setattr("sr_jax.sweep.run.LOCK_SECONDS", 0.2)
   sweep(*BOTH)
   (folder,) = sweep.workdir.glob("sweep-*")
   code = (

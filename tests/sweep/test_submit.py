@@ -16,8 +16,8 @@ from experiments import smoke
 from sr_jax.config import Execution, InputError, Launch
 from sr_jax.sweep import submit
 from sr_jax.sweep.points import plan
-from sr_jax.sweep.submit import command_of, parse, run_command, visible_gpus
 from sr_jax.sweep.submit import launch as launch_jobs
+from sr_jax.sweep.submit import parse_slurm, point_command, run_command, visible_gpus
 
 submitit = pytest.importorskip("submitit")
 
@@ -52,7 +52,7 @@ def slurm(tmp_path, monkeypatch):
 
 
 def test_what_a_job_is_told_makes_one_point_of_the_same_sweep(sweep):
-  command = command_of(sweep, sweep.points[1])
+  command = point_command(sweep, sweep.points[1])
   assert command[0] == sys.executable
   assert all(isinstance(word, str) for word in command)
   assert command[2:] == [
@@ -84,7 +84,7 @@ def test_slurm_gets_an_array_of_what_is_missing(sweep, slurm, capsys):
   assert "job 12_1: --depth=2" in out
   assert (sweep.folder / "sweep.html").exists()
   job = submitit.core.utils.DelayedSubmission.load(logs / "12_1_submitted.pkl")
-  assert job.args == (command_of(sweep, sweep.points[2]), None)
+  assert job.args == (point_command(sweep, sweep.points[2]), None)
   assert (job.function.__module__, job.function.__name__) == (
     "sr_jax.sweep.submit",
     "run_command",
@@ -141,11 +141,11 @@ def test_one_of_several_processes_submits_nothing(capsys, tmp_path, monkeypatch)
 
 
 def test_parameters_are_numbers_truths_or_text():
-  found = parse("time=60,exclusive=true,account=a-1,mem=40GB")
+  found = parse_slurm("time=60,exclusive=true,account=a-1,mem=40GB")
   assert found == {"time": 60, "exclusive": True, "account": "a-1", "mem": "40GB"}
-  assert parse("") == {}
+  assert parse_slurm("") == {}
   with pytest.raises(InputError, match="'=60' is not key=value"):
-    parse("=60")
+    parse_slurm("=60")
 
 
 def test_a_command_that_fails_fails_its_job(monkeypatch):
@@ -251,7 +251,7 @@ def test_local_jobs_have_a_gpu_each_and_share_them_evenly_beyond(
 ):
   nvidia(3)
   sweep = many_points(tmp_path, 12)
-  submit._run_all(jobs, sweep, sweep.points, most)
+  submit._run_locally(jobs, sweep, sweep.points, most)
   assert len(jobs.begun) == 12
   assert set(jobs.begun) <= {"0", "1", "2"}
   assert len(set(jobs.begun[:most])) == min(most, 3)
@@ -261,7 +261,7 @@ def test_local_jobs_have_a_gpu_each_and_share_them_evenly_beyond(
 def test_a_gpu_is_free_again_when_its_job_has_ended(jobs, nvidia, monkeypatch, tmp_path):
   monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "5,7")
   sweep = many_points(tmp_path, 9)
-  submit._run_all(jobs, sweep, sweep.points, 2)
+  submit._run_locally(jobs, sweep, sweep.points, 2)
   assert jobs.most_on_one == {"5": 1, "7": 1}
 
 
@@ -276,15 +276,15 @@ def test_local_jobs_one_at_a_time_or_on_one_gpu_see_what_the_launcher_sees(
   if visible is not None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
   sweep = many_points(tmp_path, 3)
-  submit._run_all(jobs, sweep, sweep.points, most)
+  submit._run_locally(jobs, sweep, sweep.points, most)
   assert jobs.begun == [devices] * 3
 
 
 def test_local_jobs_without_gpus_see_what_the_launcher_sees(jobs, nvidia, tmp_path):
   sweep = many_points(tmp_path, 3)
-  submit._run_all(jobs, sweep, sweep.points, 2)
+  submit._run_locally(jobs, sweep, sweep.points, 2)
   nvidia(1)
-  submit._run_all(jobs, sweep, sweep.points, 2)
+  submit._run_locally(jobs, sweep, sweep.points, 2)
   assert jobs.begun == ["all"] * 6
 
 
