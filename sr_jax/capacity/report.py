@@ -10,7 +10,7 @@ from sr_jax.capacity import noise
 from sr_jax.comparison.statistics import ci_half_width_over_seeds
 from sr_jax.comparison.verdict import titled
 from sr_jax.report import model, pages
-from sr_jax.report.figures import COLOURS, STYLE, save
+from sr_jax.report.figures import COLOURS, MARKERS, STYLE, save
 from sr_jax.report.model import Bullets, Section, Table
 from sr_jax.runtime.run_folder import RunFolder
 
@@ -23,20 +23,11 @@ TITLES = {
   "imitate": "Teacher and student",
   "untie": "Untying a trained network",
 }
-MARKERS = "osD^"
 
 
 def tables(results: dict[str, Any]) -> dict[str, Rows]:
   """Every measurement of a run as text cells, the header first."""
-  make = {
-    "jacobian": _jacobian,
-    "linear": _linear,
-    "fit": _fit,
-    "memorise": _memorise,
-    "imitate": _imitate,
-    "untie": _untie,
-  }
-  return {part: make[part](measured) for part, measured in results["parts"].items()}
+  return {part: MAKE_ROWS[part](measured) for part, measured in results["parts"].items()}
 
 
 def _jacobian(ranks: dict[str, Any]) -> Rows:
@@ -101,6 +92,16 @@ def _interval(values: Any, digits: int) -> str:
   return f"{array.mean():.{digits}f}" + (
     "" if half_width is None else f" +- {half_width:.{digits}f}"
   )
+
+
+MAKE_ROWS = {
+  "jacobian": _jacobian,
+  "linear": _linear,
+  "fit": _fit,
+  "memorise": _memorise,
+  "imitate": _imitate,
+  "untie": _untie,
+}
 
 
 def sentence(part: str, results: dict[str, Any]) -> str:

@@ -93,7 +93,7 @@ def forest_plot(lines: Sequence[Line], contrast: str) -> Figure:
     axes = figure.subplots()
     band(axes, contrast)
     axes.set_yticks(range(len(lines)), [line.label for line in lines], parse_math=False)
-    word = {"ha": "right", "va": "center", "color": "0.45", "style": "italic", "size": 9}
+    word: Any = {"ha": "right", "va": "center", "color": "0.45", "style": "italic", "size": 9}
     for row, (line, label) in enumerate(zip(lines, axes.get_yticklabels(), strict=True)):
       if isinstance(line.content, str):
         axes.text(0.98, row, line.content, transform=axes.get_yaxis_transform(), **word)

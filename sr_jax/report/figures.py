@@ -1,4 +1,4 @@
-"""The figures of a report. Colours are Okabe and Ito's, distinct to every kind of eye."""
+"""The figures of a report, in colours that colour-blind readers tell apart (Okabe and Ito)."""
 
 from collections.abc import Sequence
 from io import BytesIO

@@ -60,7 +60,8 @@ class Section:
   """A title and its blocks; a folded section opens on a click. A whole report is a section, too."""
 
   def __init__(self, title: str, *blocks: "Block", is_folded: bool = False) -> None:
-    self.title, self.blocks, self.is_folded = title, list(filter(None, blocks)), is_folded
+    self.title, self.is_folded = title, is_folded
+    self.blocks: list[Block] = [block for block in blocks if block]
 
   def __bool__(self) -> bool:
     return bool(self.blocks)

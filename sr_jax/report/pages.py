@@ -9,7 +9,7 @@ from sr_jax.runtime.files import replace_text
 from sr_jax.runtime.run_folder import RunFolder
 from sr_jax.training.choices import reproducing
 
-SESSION = "Wall time, by phase, of the session that finished the run"
+SESSION = "Wall time of the session that finished the run"
 
 
 def write(run_dir: RunFolder, report: Section) -> None:
@@ -31,10 +31,10 @@ def reproduce(
   return Section(
     "Reproduce",
     Command(command(results)),
-    f"Begun {about['began']}. {sum(seconds.values()) / 60:.1f} minutes are timed below.",
+    f"Begun {about['began']}. The times below sum to {sum(seconds.values()) / 60:.1f} minutes.",
     Table([["", "version"], *([name, str(value)] for name, value in about["provenance"].items())]),
     Section(
-      f"{times} ({timing['device']})",
+      f"{times}, on {timing['device']}",
       Table([["phase", "seconds"], *([name, f"{value:.1f}"] for name, value in seconds.items())]),
       is_folded=True,
     ),

@@ -65,7 +65,7 @@ def rows(results: dict[str, Any], measure: str = "psnr") -> list[list[str]]:
 
 
 def sentences(results: dict[str, Any]) -> Iterator[str]:
-  """For each number that a paper prints, by how much its network is above or below it reached."""
+  """For each number that a paper prints, by how much its network is above or below it here."""
   for arm, printed in results["paper"].items():
     note = results["arms"][arm]["note"]
     for name, number in printed.items():
