@@ -114,12 +114,12 @@ def blocks(data: dict[str, Any]) -> common.Blocks:
   listed = "; ".join(f"{name} {', '.join(costs)}" for name, costs in splits.items())
   text = (
     f"{markdown_table(cells)}\n\n"
-    f"Core time of a step whose batch is split, over that on as many devices with whole members: "
-    f"{listed}. `--mesh=auto` counts {data['splitting']:g} for any split, and leaves a device no "
-    f"fewer than {data['patches_per_device']} patches.\n\n"
-    f"({data['device']}, of which the process may use {data['cores']}; {data['minutes']:.1f} "
-    f"minutes, begun at a load of {data['load_before']:.1f}; {data['members']} members along "
-    "members, 1 along data.)"
+    f"Core time of a step with a split batch, divided by that on as many devices with whole "
+    f"members: {listed}. `--mesh=auto` assumes {data['splitting']:g} for any split, and leaves a "
+    f"device no fewer than {data['patches_per_device']} patches.\n\n"
+    f"({data['device']}, {data['cores']} of which the process may use; {data['minutes']:.1f} "
+    f"minutes, starting at a load of {data['load_before']:.1f}; {data['members']} members on the "
+    "meshes along member, 1 on those along data.)"
   )
   return {"scaling": text}
 

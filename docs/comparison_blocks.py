@@ -1,4 +1,4 @@
-"""The blocks of docs/RESULTS.md and docs/STATISTICS.md: what the kept comparisons say."""
+"""The blocks of docs/RESULTS.md and docs/STATISTICS.md, from the kept comparisons."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -33,7 +33,7 @@ def blocks(kept: dict[str, Kept]) -> dict[str, str]:
 
 
 def about(data: Kept) -> str:
-  """How long a run took, on what, by which revision."""
+  """The time, device and revision of a run."""
   minutes = sum(data["timing"]["phase_seconds"].values()) / 60
   revision, *changes = data["provenance"]["revision"].split(maxsplit=1)
   which = " ".join([revision[:10], *changes])
@@ -76,7 +76,7 @@ def _confirmatory(data: Kept) -> dict[str, str]:
 
 
 def _sensitivity(kept: list[Kept]) -> str:
-  """One row a run, the confirmatory one first: what was changed, and the effects under it."""
+  """The effects under every changed recipe, a row a run, the confirmatory one first."""
   header = ["changed", "LR - HR (dB)", "decision", "on training patches"]
   rows = [[*header, "LR - HR k4 (dB)", "decision", "largest sd of seeds"]]
   named = [(changed(data["results"])[1], data) for data in kept]
@@ -101,7 +101,7 @@ def _sensitivity(kept: list[Kept]) -> str:
 
 
 def _controls(kept: list[Kept]) -> str:
-  """The contrasts of runs with networks of their own choice."""
+  """The contrasts of runs that choose other networks."""
   header = ["run", "contrast", "on BSD100 (dB)", "decision", "on training patches (dB)"]
   rows = [[*header, "MACs", "parameters"]]
   for data in kept:
@@ -127,15 +127,15 @@ def _capacity(data: Kept) -> str:
 
 
 def _revised(kept: dict[str, Kept]) -> str:
-  """What today's rule says otherwise than the rule by which the kept runs were decided."""
+  """The effects for which today's rule differs from the rule that decided the kept runs."""
   rows = [["run", "contrast", "on", "then", "now"]]
   effects, few, wider = 0, 0, []
   for name, data in kept.items():
     if "p_supported" in data.get("verdict_then", {"test": {"p_supported": None}})["test"]:
-      continue  # no comparison, or decided by today's rule when it was run
+      continue  # no comparison, or decided by today's rule already
     run, seen = f"`{name}`", set()
     for contrast, where, then, now in _pairs(data):
-      if (contrast, where) in seen:  # stands there twice, as its own subset and as a mechanism
+      if (contrast, where) in seen:  # listed twice, as a subset and as a mechanism
         continue
       seen.add((contrast, where))
       effects += 1
@@ -148,15 +148,15 @@ def _revised(kept: dict[str, Kept]) -> str:
         rows.append([run, contrast, where, before, after])
         run = ""
   return (
-    f"Of {effects} effects, {len(rows) - 1} have another interval, where that is printed to 0.001 "
-    f"dB, or another decision. {few} are no longer decided, since they rest on fewer than "
-    f"{MIN_IMAGES} photographs. Decided otherwise, since their interval is wider: "
+    f"Of {effects} effects, {len(rows) - 1} have another decision, or an interval that differs "
+    f"in the printed 0.001 dB. {few} are no longer decided, since they rest on fewer than "
+    f"{MIN_IMAGES} photographs. Decided differently, since their interval is wider: "
     f"{'; '.join(wider) or 'none'}.\n\n{markdown_table(rows)}"
   )
 
 
 def _pairs(data: Kept) -> Iterator[tuple[str, str, dict[str, Any], dict[str, Any]]]:
-  """Contrast, set, the effect as the run wrote it, and the effect as it is computed today."""
+  """Yields contrast, set, the effect that the run wrote, and the effect computed today."""
   results = data["results"]
   then = {tuple(each["contrast"]): each for each in _all(data["verdict_then"])}
   for now in _all(results["verdict"]):

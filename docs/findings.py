@@ -1,4 +1,4 @@
-"""README's first screen: which sentence stands there is chosen from the contrasts it is about.
+"""The blocks of README's first screen, whose sentences are chosen by the contrasts they are about.
 
 Each finding names its contrast, the interval and the decision; nothing about a result is typed.
 """
@@ -60,8 +60,8 @@ def _verdict(data: Kept) -> str:
   return (
     f"At x{config['scale']}, trained on {trained_on}, over {config['seeds']} seeds and the "
     f"{len(results['images']['test'])} photographs of {test_set}:\n\n{markdown_table(rows)}\n\n"
-    f"MACs are per HR pixel. The mean of differences in dB decides; beside it stand their median "
-    f"over photographs, and the difference where squared errors are pooled before they become dB. "
+    f"MACs are per HR pixel. The mean of differences in dB decides; also given are their median "
+    f"over photographs, and the difference with squared errors pooled before conversion to dB. "
     f"{notes}.\n\n{verdict.time_sentence(data['timing'], ['lr', 'hr'])}\n\n{about(data)}"
   )
 
@@ -211,7 +211,7 @@ def _parameters(results: dict[str, Any], kept: dict[str, Kept]) -> str:
   """Whether the number of parameters explains the scores."""
   wide = kept["confirmatory_arms=lr,hr,hr_wide,lr_narrow"]["results"]
 
-  def told(run: dict[str, Any], pair: tuple[str, str]) -> str:
+  def sentence(run: dict[str, Any], pair: tuple[str, str]) -> str:
     sizes = [run["arms"][name]["budget"]["parameters"] for name in pair]
     return (
       f"{_effect(run, pair)}{_side_of_zero(_contrast(run, pair)['test']).rstrip(',')}, at "
@@ -221,20 +221,18 @@ def _parameters(results: dict[str, Any], kept: dict[str, Kept]) -> str:
   equal = [("lr_narrow", "hr"), ("lr", "hr_wide")]
   decisions = {_contrast(wide, pair)["test"]["decision"] for pair in equal}
   head = " and ".join(sorted(decisions))
-  listed = "; ".join(told(wide, pair) for pair in equal)
-  others = "; ".join(told(results, pair) for pair in (("lr_far", "hr"), ("hr_k4", "hr")))
+  listed = "; ".join(sentence(wide, pair) for pair in equal)
+  others = "; ".join(sentence(results, pair) for pair in (("lr_far", "hr"), ("hr_k4", "hr")))
   fit = _in_short(_contrast(results, ("lr_far", "hr"))["training"])
+  link = "Likewise" if _follow_parameters(results) else "Parameters alone do not explain this:"
   return (
-    f"**At about equal parameters, the note's two shapes are {head}**: {listed}. Parameters alone "
-    f"do not say it: {others}. (LR far - HR on training patches: {fit}.)"
-    if not _follow_parameters(results)
-    else f"**At about equal parameters, the note's two shapes are {head}**: {listed}. Likewise "
-    f"{others}. (LR far - HR on training patches: {fit}.)"
+    f"**At about equal parameters, the note's two shapes are {head}**: {listed}. {link} {others}. "
+    f"(LR far - HR on training patches: {fit}.)"
   )
 
 
 def _follow_parameters(results: dict[str, Any]) -> bool:
-  """Whether more parameters are better, and as many are as good, in two further contrasts."""
+  """Whether scores follow the number of parameters in two further contrasts."""
   far, four = (_contrast(results, pair)["test"] for pair in (("lr_far", "hr"), ("hr_k4", "hr")))
   return far["decision"] == "supported" and four["low"] <= 0 <= four["high"]
 

@@ -1,4 +1,4 @@
-"""Keeps what long runs and benchmarks measured in results/, and reads it again.
+"""Keeps what long runs and benchmarks measured in results/, and reads it.
 
 What is kept of a run is its results.json, each member's scores rounded, beside its times, its
 configuration's provenance and its command: enough to compute every statistic again. A benchmark's
@@ -14,8 +14,9 @@ from typing import Any
 from experiments import espcn
 from experiments.matched_flops import PRESETS, Config, comparison
 from sr_jax.comparison import verdict
-from sr_jax.config import as_flags, flag_words, to_dict
+from sr_jax.config import InputError, as_flags, flag_words, to_dict
 from sr_jax.runtime.files import read_json
+from sr_jax.runtime.run_folder import RunFolder
 
 ROOT = Path(__file__).parents[1]
 KEPT, FIGURES = ROOT / "results", ROOT / "docs" / "figures"
@@ -35,27 +36,27 @@ def keep(source: Path) -> Path:
     the file there; a run's profile is kept in a file of its own beside it.
 
   Raises:
-    ValueError: the run is of no kind that the pages show.
+    InputError: no page shows a run of this kind.
   """
   KEPT.mkdir(exist_ok=True)
   if source.is_file():
     data = read_json(source)
     return _write(data["benchmark"], data)
-  results, timing = (read_json(source / f"{name}.json") for name in ("results", "timing"))
+  run_dir = RunFolder(source)
+  results, timing = read_json(run_dir.results), read_json(run_dir.timing)
   name = name_of(results)
   if name is None:
-    raise ValueError(f"{source} is of no preset, and no page shows it")
-  if (source / "profile.json").exists():
-    profile = {"profile": read_json(source / "profile.json"), "device": timing["device"]}
-    _write("profile", profile)
+    raise InputError(f"{source} is a run of no preset; no page shows it")
+  if run_dir.profile.exists():
+    _write("profile", {"profile": read_json(run_dir.profile), "device": timing["device"]})
   for figure, copy in COPIED.get(name, {}).items():
-    shutil.copy(source / "figures" / f"{figure}.png", FIGURES / f"{copy}.png")
+    shutil.copy(run_dir.figures / f"{figure}.png", FIGURES / f"{copy}.png")
   rounded = {key: _rounded(results[key]) for key in ROUNDED if key in results}
   return _write(
     name,
     {
       "command": command(name, results),
-      "provenance": read_json(source / "config.json")["provenance"],
+      "provenance": read_json(run_dir.config)["provenance"],
       "timing": timing,
       "results": {**results, **rounded},
     },
@@ -69,7 +70,7 @@ def _write(name: str, data: dict[str, Any]) -> Path:
 
 
 def _rounded(tree: Any) -> Any:
-  """Lists of scores with `DIGITS` digits; all else as it is."""
+  """The tree with the numbers of its lists rounded to `DIGITS` digits."""
   if isinstance(tree, dict):
     return {key: _rounded(value) for key, value in tree.items()}
   if isinstance(tree, list):
@@ -78,7 +79,7 @@ def _rounded(tree: Any) -> Any:
 
 
 def changed(results: dict[str, Any]) -> tuple[str, dict[str, Any]]:
-  """The preset that a comparison is nearest to ("" for the defaults), and what differs from it."""
+  """The preset nearest to a comparison ("" for the defaults), and the settings that differ."""
   differing: dict[str, dict[str, Any]] = {}
   for preset, config in {"": Config(), **PRESETS}.items():
     plain = to_dict(config)
@@ -88,7 +89,7 @@ def changed(results: dict[str, Any]) -> tuple[str, dict[str, Any]]:
 
 
 def name_of(results: dict[str, Any]) -> str | None:
-  """What a run is kept as: its experiment or preset, and the flags that were added to it."""
+  """The name that a run is kept under: its experiment or preset, and the flags added to it."""
   experiment = results["experiment"]
   if experiment == "espcn":
     scale = results["config"]["scale"]
@@ -105,7 +106,7 @@ def name_of(results: dict[str, Any]) -> str | None:
 
 
 def command(name: str, results: dict[str, Any]) -> str:
-  """What makes the run again, of sets that lie in the folder SETS."""
+  """The command that repeats a run, with the photograph sets in the folder SETS."""
   start = f"python launch.py --experiment={results['experiment']}"
   if name in ("matched_flops", "equivalence"):
     return start
@@ -122,9 +123,9 @@ def command(name: str, results: dict[str, Any]) -> str:
 
 @functools.cache
 def everything() -> dict[str, dict[str, Any]]:
-  """All that is kept, by name; the verdict of a comparison by today's rule, from its scores.
+  """All that is kept, by name, with the verdict of a comparison decided by today's rule.
 
-  What the run itself wrote, by the rule of its revision, stays under "verdict_then".
+  The verdict that the run wrote, by the rule of its revision, is kept as "verdict_then".
   """
   kept = {path.stem: read_json(path) for path in sorted(KEPT.glob("*.json"))}
   return {name: _decided(data) for name, data in kept.items()}

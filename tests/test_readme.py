@@ -28,10 +28,18 @@ def test_the_two_commands_stand_there_word_for_word():
   assert 'pip install -e ".[test]" && pytest' in README
 
 
-def test_what_pages_link_to_is_there():
-  found = []
-  for page in (ROOT / "README.md", *(ROOT / "docs").glob("*.md")):
-    linked = re.findall(r"\]\(((?:\.\./)?\w[\w/.]+)\)", page.read_text())
-    found += [(page.name, path, (page.parent / path).exists()) for path in linked]
-  assert [(page, path) for page, path, there in found if not there] == []
-  assert len(found) > 10
+FOLDERS = "benchmarks|docs|experiments|results|sr_jax|tests"
+
+
+def test_what_pages_link_to_and_name_is_there():
+  paths = []
+  for page in (*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")):
+    text = page.read_text()
+    linked = re.findall(r"\]\(((?:\.\./)?\w[\w/.]+)\)", text)
+    named = re.findall(rf"(?<![\w/.])(?:{FOLDERS})/[\w/]+(?:\.\w+)?", text)
+    modules = re.findall(r"python -m ([\w.]+)", text)
+    paths += [page.parent / path for path in linked] + [ROOT / path for path in named]
+    paths += [ROOT / name.replace(".", "/") for name in modules if name.startswith(("sr_", "docs"))]
+  missing = [path for path in paths if not (path.exists() or path.with_suffix(".py").exists())]
+  assert missing == []
+  assert len(paths) > 40

@@ -65,7 +65,7 @@ def test_findings_follow_the_contrasts():
   assert "LR - HR: supported" in text
   assert "LR's lead is reached *with* an explicit bicubic" in text
   assert "At about equal parameters, the note's two shapes are equivalent" in text
-  assert "Parameters alone do not say it" in text
+  assert "Parameters alone do not explain this" in text
   assert "**More power at equal MACs**, the same network, its phases untied or tied" in text
   changed = findings.blocks(shifted(KEPT, "confirmatory", "lr", -0.4))["findings"]
   assert "LR - HR: reversed" in changed
@@ -112,7 +112,7 @@ def test_a_finding_changes_with_its_contrast(arm, by, words):
 
 def test_parameters_are_said_to_tell_only_where_they_do():
   kept = shifted(KEPT, "confirmatory", "hr_k4", -0.039)
-  assert "Parameters alone do not say it" in findings.blocks(kept)["findings"]
+  assert "Parameters alone do not explain this" in findings.blocks(kept)["findings"]
   kept = shifted(kept, "confirmatory", "lr_far", 0.2)
   assert "Likewise LR far - HR" in findings.blocks(kept)["findings"]
 
