@@ -1,4 +1,4 @@
-"""Draws docs/figures/upscaled.png: `python -m docs.draw_upscaled RUN`.
+"""Draws docs/figures/upscaled.png: `python -m docs.draw_upscaled --run=RUN`.
 
 A detail of a packaged photograph, reduced and enlarged again by bicubic interpolation and by the
 network of a finished run, as `python -m sr_jax.upscale` does it, beside the original.
@@ -13,11 +13,11 @@ import numpy as np
 from matplotlib.figure import Figure
 from PIL import Image
 
-from sr_jax.config import InputError
+from sr_jax.config import setting
 from sr_jax.data.finding import SAMPLE_PHOTOS
 from sr_jax.operators.resize import imresize
 from sr_jax.report.figures import STYLE, save
-from sr_jax.runtime.command_line import run, words
+from sr_jax.runtime.command_line import REQUIRED, run
 from sr_jax.runtime.run_folder import RunFolder
 from sr_jax.training import restore as trained
 from sr_jax.upscale.__main__ import upscale_image
@@ -30,12 +30,7 @@ FILE = Path(__file__).parent / "figures" / "upscaled.png"
 class Arguments:
   """The command line."""
 
-  run: tuple[str, ...] = words("the folder of a finished run")
-
-  def __post_init__(self) -> None:
-    """Refuses any number of folders but one."""
-    if len(self.run) != 1:
-      raise InputError(f"give one folder of a run, not {len(self.run)}")
+  run: str = setting(REQUIRED, "folder of a finished run")
 
 
 def _resized(pixels: np.ndarray, factor: float) -> np.ndarray:
@@ -44,7 +39,7 @@ def _resized(pixels: np.ndarray, factor: float) -> np.ndarray:
 
 def main(arguments: Arguments) -> None:
   """Draws the figure with the run's first arm."""
-  by = trained.load(RunFolder(Path(arguments.run[0])))
+  by = trained.load(RunFolder(Path(arguments.run).expanduser()))
   scale = by.network.scale
   whole = np.asarray(Image.open(SAMPLE_PHOTOS / f"{PHOTO}.webp").convert("RGB"))
   height, width = (side - side % scale for side in whole.shape[:2])
