@@ -11,9 +11,11 @@ Output r s + phi meets only the taps a = phi + p0 (mod r) of g: these are the no
 correlates, as `conv` does, so the taps of each phase come out reversed.
 """
 
+import functools
 import operator
 from collections.abc import Sequence
 
+import jax
 import numpy as np
 from jax import lax
 from jax import numpy as jnp
@@ -69,12 +71,20 @@ def deconv_to_lr(
     # The kernel that has the same LR form and is aligned: zeros around g, fewer than r a side.
     start = right * scale - low
     embed.append((start, (left + right + 1) * scale - size - start))
+  return _phases(kernel, scale, tuple(embed)), tuple(lr_padding), tuple(crop)
+
+
+# One program, where it is called outside of any: each of its operations would be compiled alone.
+@functools.partial(jax.jit, static_argnums=(1, 2), inline=True)
+def _phases(kernel: Array, scale: int, embed: Padding) -> Array:
+  """The LR kernel of a kernel with these zeros around it, which align it."""
+  axes = len(embed)
   aligned = jnp.pad(kernel, (*embed, (0, 0), (0, 0)))
   # Tap a = r (k - 1 - t) + phi of an aligned kernel is tap t of phase phi: its own space_to_depth.
   phases = space_to_depth(aligned.reshape(1, *aligned.shape[:-2], -1), scale)[0]
-  phases = phases.reshape(*phases.shape[:-1], scale ** len(sizes), *kernel.shape[-2:])
-  phases = lax.rev(phases.swapaxes(-3, -2), tuple(range(len(sizes))))
-  return phases.reshape(*phases.shape[:-2], -1), tuple(lr_padding), tuple(crop)
+  phases = phases.reshape(*phases.shape[:-1], scale**axes, *kernel.shape[-2:])
+  phases = lax.rev(phases.swapaxes(-3, -2), tuple(range(axes)))
+  return phases.reshape(*phases.shape[:-2], -1)
 
 
 def lr_to_deconv(
@@ -129,10 +139,17 @@ def lr_to_deconv(
       f"lr_kernel {lr_kernel.shape}: as a deconvolution it would crop {padding}, more than its "
       f"kernel's {tuple(scale * size for size in sizes)}"
     )
-  taps = lax.rev(jnp.asarray(lr_kernel), tuple(range(axes)))
-  taps = taps.reshape(*sizes, lr_kernel.shape[-2], phases, -1).swapaxes(-3, -2)
+  return _interleaved(lr_kernel, scale), padding
+
+
+@functools.partial(jax.jit, static_argnums=1, inline=True)
+def _interleaved(lr_kernel: Array, scale: int) -> Array:
+  """The deconvolution kernel whose phases are those of an LR kernel."""
+  *sizes, inputs, _ = lr_kernel.shape
+  taps = lax.rev(lr_kernel, tuple(range(len(sizes))))
+  taps = taps.reshape(*sizes, inputs, scale ** len(sizes), -1).swapaxes(-3, -2)
   kernel = depth_to_space(taps.reshape(1, *sizes, -1), scale)[0]
-  return kernel.reshape(*kernel.shape[:-1], lr_kernel.shape[-2], -1), padding
+  return kernel.reshape(*kernel.shape[:-1], inputs, -1)
 
 
 def check_kernel(
