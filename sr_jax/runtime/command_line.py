@@ -31,16 +31,11 @@ def run(
   arguments: type[Arguments],
   argv: Sequence[str] | None = None,
 ) -> int:
-  """Runs a command and returns its exit code.
+  """Runs a command on a command line, by default the process's, and returns its exit code.
 
-  Args:
-    main: the command; the docstring of its module is what --help prints above the flags.
-    arguments: the frozen dataclass of its arguments.
-    argv: the command line, the program first; by default that of the process.
-
-  Returns:
-    what `main` returns, 0 for None; 2 for bad input, which one sentence on standard error
-    explains; 130 if the user interrupts it.
+  --help prints the docstring of the module of `main` above the flags. The code is what `main`
+  returns, 0 for None; 2 for bad input, which one sentence on standard error explains; 130 if the
+  user interrupts it.
   """
   module = sys.modules[main.__module__]
   spec = module.__spec__
@@ -67,8 +62,7 @@ class _Parser(argparse.ArgumentParser):
 def parse(arguments: type[Arguments], given: Sequence[str], about: str) -> Arguments | None:
   """The arguments that a command line gives, checked; None if it asks for help, which is printed.
 
-  Raises:
-    InputError: a flag is unknown or missing, or its value is not accepted.
+  Raises an InputError if a flag is unknown or missing, or its value is not accepted.
   """
   formatter = argparse.RawDescriptionHelpFormatter
   parser = _Parser(
@@ -101,7 +95,6 @@ def parse(arguments: type[Arguments], given: Sequence[str], about: str) -> Argum
 
 
 def _value(field: dataclasses.Field, given: str | bool) -> Any:
-  """The value of a flag in the type of its field."""
   for kind, described in KINDS.items():
     if kind in (field.type, *typing.get_args(field.type)):
       try:

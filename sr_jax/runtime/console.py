@@ -1,19 +1,13 @@
 """What a run prints: tables, and progress as a bar on a terminal, as lines in a pipe."""
 
+import math
 import os
 import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, TypeVar
 
-from rich.progress import (
-  BarColumn,
-  Progress,
-  SpinnerColumn,
-  TextColumn,
-  TimeRemainingColumn,
-  track,
-)
+from rich.progress import BarColumn, Progress, SpinnerColumn, TimeRemainingColumn, track
 
 Item = TypeVar("Item")
 LINE_SECONDS = 10.0  # between two progress lines in a pipe
@@ -57,15 +51,11 @@ def _print(text: str, stream: Any) -> None:
 
 def table(rows: Sequence[Sequence[str]]) -> str:
   """Rows of text cells (the header first) as aligned columns, numbers to the right."""
-  widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-  left = [all(not row[i][:1].isdigit() for row in rows[1:]) for i in range(len(rows[0]))]
-  lines = [
-    "  ".join(
-      cell.ljust(width) if flush else cell.rjust(width)
-      for cell, width, flush in zip(row, widths, left, strict=True)
-    ).rstrip()
-    for row in rows
-  ]
+  columns = []
+  for cells in zip(*rows, strict=True):
+    justify = str.rjust if any(cell[:1].isdigit() for cell in cells[1:]) else str.ljust
+    columns.append([justify(cell, max(map(len, cells))) for cell in cells])
+  lines = ["  ".join(row).rstrip() for row in zip(*columns, strict=True)]
   return "\n".join([lines[0], "-" * max(map(len, lines)), *lines[1:]])
 
 
@@ -87,34 +77,26 @@ class TrainingProgress:
   """Shows the progress of one training: steps per second and the time left."""
 
   def __init__(self, title: str, done: int, steps: int) -> None:
-    self._title, self._steps = title, steps
-    self._first_step, self._began = done, time.monotonic()
-    self._started = False
-    self._logged = self._began - LINE_SECONDS
+    self._title, self._steps, self._logged = title, steps, -math.inf
+    self._first: tuple[int, float] | None = None  # step and time of the first update
     self._bar: Progress | None = None
     if _on_terminal():
-      self._bar = Progress(
-        SpinnerColumn(),
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TextColumn("{task.completed}/{task.total} steps"),
-        TextColumn("{task.fields[state]}"),
-        TimeRemainingColumn(),
-      )
+      text = "{task.completed}/{task.total} steps {task.fields[state]}"
+      columns = SpinnerColumn(), "{task.description}", BarColumn(), text, TimeRemainingColumn()
+      self._bar = Progress(*columns)
       self._task = self._bar.add_task(title, total=steps, completed=done, state="compiling")
       self._bar.start()
 
   def update(self, step: int, state: str) -> None:
     """Shows how many steps are done, and a state in words."""
-    if not self._started:  # what came before was compiling
-      self._started, self._first_step, self._began = True, step, time.monotonic()
-    seconds = time.monotonic() - self._began
-    rate = (step - self._first_step) / seconds if step > self._first_step else 0.0
+    now = time.monotonic()
+    first_step, began = self._first = self._first or (step, now)  # what came before was compiling
+    rate = (step - first_step) / (now - began) if step > first_step else 0.0
     speed = f"{rate:.1f} steps/s  " if rate else ""  # none yet after the first steps
     if self._bar:
       self._bar.update(self._task, completed=step, state=speed + state)
-    elif time.monotonic() - self._logged >= LINE_SECONDS or step == self._steps:
-      self._logged = time.monotonic()
+    elif now - self._logged >= LINE_SECONDS or step == self._steps:
+      self._logged = now
       left = f"{(self._steps - step) / rate:.0f} s left  " if rate else ""
       log(f"{self._title}: step {step}/{self._steps}  {speed}{left}{state}")
 

@@ -17,11 +17,7 @@ def write_json(path: Path, data: Any) -> None:
 
 
 def replace_text(path: Path, text: str) -> None:
-  """Writes a file so that it is either the old one or the new one, whole.
-
-  Raises:
-    OSError: it could not be written; its `filename` is the path.
-  """
+  """Writes a file whole or leaves the old one, with an OSError whose `filename` is the path."""
   fresh = path.with_name(path.name + ".new")
   try:
     with fresh.open("w", encoding="utf-8") as file:
@@ -36,11 +32,7 @@ def replace_text(path: Path, text: str) -> None:
 
 
 def read_json(path: Path) -> Any:
-  """Reads a JSON file of a run.
-
-  Raises:
-    InputError: the file is missing or damaged.
-  """
+  """Reads a JSON file of a run; raises an InputError if it is missing or damaged."""
   try:
     return json.loads(path.read_text())
   except FileNotFoundError as error:
@@ -62,17 +54,12 @@ class Unsaved:
       yield
     except OSError as error:
       if what not in self._reasons:
-        reason = error.strerror or str(error)
-        warn(f"WARNING: not saved: {what} ({reason})")
-        self._reasons[what] = reason
+        self._reasons[what] = error.strerror or str(error)
+        warn(f"WARNING: not saved: {what} ({self._reasons[what]})")
 
   @contextlib.contextmanager
   def ending(self) -> Iterator[None]:
-    """Within it a file that cannot be written ends the run, and all that is missing is told.
-
-    Raises:
-      NotSavedError: instead of an OSError.
-    """
+    """Within it an OSError becomes a NotSavedError, which lists all that is missing."""
     try:
       yield
     except OSError as error:
@@ -80,15 +67,11 @@ class Unsaved:
       self.check()
 
   def saved(self, what: str) -> None:
-    """After all, `what` is on disk."""
+    """Notes that `what` is on disk after all."""
     self._reasons.pop(what, None)
 
   def check(self) -> None:
-    """Tells what is missing.
-
-    Raises:
-      NotSavedError: something is.
-    """
+    """Raises a NotSavedError that lists what is missing, if anything is."""
     if self._reasons:
       listed = "; ".join(f"{what} ({reason})" for what, reason in self._reasons.items())
       raise NotSavedError(f"not saved: {listed}")

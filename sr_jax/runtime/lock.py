@@ -27,14 +27,8 @@ _held: dict[Path, IO[str]] = {}  # a lock belongs to the process, and so does th
 def acquire(folder: Path, patience: float = 0.0) -> None:
   """Takes the lock of a run's folder, which must exist, unless this process has it already.
 
-  A file system without locks is warned of, and worked on.
-
-  Args:
-    folder: the folder.
-    patience: seconds to wait for another process to give it back.
-
-  Raises:
-    InputError: another process has it.
+  Raises an InputError if another process has it and does not give it back within `patience`
+  seconds. A file system without locks is warned of, and worked on.
   """
   path = folder.resolve() / FILE
   deadline = time.monotonic() + patience
@@ -85,31 +79,23 @@ def is_still(path: Path, was: os.stat_result) -> bool:
 
 
 def check(folder: Path) -> None:
-  """Makes sure that the folder is still the one whose lock this process has, if it has one.
-
-  Raises:
-    FileNotFoundError: it was moved away.
-  """
-  file = _held.get(folder.resolve() / FILE)
-  if file is not None and not is_still(folder.resolve() / FILE, os.fstat(file.fileno())):
-    raise FileNotFoundError(
-      errno.ENOENT, "it was moved away while the run was at work", str(folder)
-    )
+  """Raises a FileNotFoundError if a folder whose lock this process has was moved away."""
+  path = folder.resolve() / FILE
+  if path in _held and not is_still(path, os.fstat(_held[path].fileno())):
+    reason = "it was moved away while the run was at work"
+    raise FileNotFoundError(errno.ENOENT, reason, str(folder))
 
 
 def release(folder: Path) -> None:
   """Gives the lock back, if this process has it."""
   path = folder.resolve() / FILE
   if (file := _held.pop(path, None)) is not None:
-    with contextlib.suppress(OSError):
+    with contextlib.suppress(OSError), file:
       if is_still(path, os.fstat(file.fileno())):
         path.unlink(missing_ok=True)
-    with contextlib.suppress(OSError):
-      file.close()
 
 
 def _describe(text: str) -> str:
-  """The holder in words."""
   try:
     about: dict[str, Any] = json.loads(text)
     return f"process {about['pid']} on {about['host']} since {about['since']}"

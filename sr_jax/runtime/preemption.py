@@ -81,9 +81,9 @@ def _watch(signals: socket.socket, finished: threading.Event) -> None:
     number = next((number for number in heard if number in SIGNALS), None)
     if number is None:
       continue
-    began = time.monotonic()
+    deadline = time.monotonic() + LIMIT
     overdue = not finished.wait(PATIENCE)
-    while overdue and _saving and time.monotonic() - began < LIMIT:
+    while overdue and _saving and time.monotonic() < deadline:
       overdue = not finished.wait(0.05)
     if overdue:
       if sys.stdout.isatty():

@@ -104,17 +104,16 @@ def start(distributed: str, heartbeat_seconds: int) -> None:
 def _explicit_settings() -> dict[str, Any]:
   """The user's settings of the processes; none of them where JAX is to ask the cluster."""
   names = ("JAX_COORDINATOR_ADDRESS", "JAX_NUM_PROCESSES", "JAX_PROCESS_ID")
-  given = [os.environ.get(name) for name in names]
-  if not any(given):
+  given = {name: value for name in names if (value := os.environ.get(name))}
+  if not given:
     return {}
-  if not all(given):
-    lacking = ", ".join(name for name, value in zip(names, given, strict=True) if not value)
+  if lacking := ", ".join(name for name in names if name not in given):
     raise ValueError(f"{lacking} is not set")
-  address, count, index = given
+  address, count, index = given.values()
   return {
     "coordinator_address": address,
-    "num_processes": int(count or 0),
-    "process_id": int(index or 0),
+    "num_processes": int(count),
+    "process_id": int(index),
     "cluster_detection_method": "deactivate",
   }
 
@@ -141,8 +140,7 @@ def count() -> int:
 
 def count_on_this_machine() -> int:
   """Number of processes that share this machine's memory, this one included."""
-  names = all_gather(platform.node)
-  return names.count(names[index()])
+  return all_gather(platform.node).count(platform.node())
 
 
 def exchange_bytes(mine: bytes) -> list[bytes]:
@@ -172,22 +170,21 @@ def all_gather(work: Callable[[], Result]) -> list[Result]:
     result = work()
   except USER_ERRORS as error:
     problem = error
-  texts = exchange_bytes(json.dumps([result, _described(problem), place]).encode())
-  replies = [json.loads(text) for text in texts]
-  if len(places := {where for *_, where in replies}) > 1:
-    raise RuntimeError(f"the processes went different ways, to {' and '.join(sorted(places))}")
+  texts = exchange_bytes(json.dumps([result, problem and _described(problem), place]).encode())
+  results, descriptions, places = zip(*map(json.loads, texts), strict=True)
+  if len(set(places)) > 1:
+    ways = " and ".join(sorted(set(places)))
+    raise RuntimeError(f"the processes went different ways, to {ways}")
   if problem is not None:
     raise problem
-  for _, description, _ in replies:
-    if description:
-      elsewhere = _as_error(**description)
-      elsewhere.add_note(REPORTED)
-      raise elsewhere
-  return [reply for reply, *_ in replies]
+  for description in filter(None, descriptions):
+    elsewhere = _as_error(*description)
+    elsewhere.add_note(REPORTED)
+    raise elsewhere
+  return list(results)
 
 
 def _call_site() -> str:
-  """The line of the program that exchanges something."""
   frame = sys._getframe()
   while frame.f_back is not None and frame.f_code.co_filename == __file__:
     frame = frame.f_back
@@ -206,26 +203,17 @@ def broadcast_from_primary(work: Callable[[], Result]) -> Result:
   return all_gather(lambda: work() if is_primary() else None)[0]  # type: ignore[return-value]
 
 
-def _described(error: Exception | None) -> dict[str, Any] | None:
-  if error is None:
-    return None
-  kind = next(kind for kind in USER_ERRORS if isinstance(error, kind))
-  os_error = [error.errno, error.strerror, error.filename] if isinstance(error, OSError) else None
-  return {
-    "kind": kind.__name__,
-    "message": str(error),
-    "os_error": os_error and [*map(_plain, os_error)],
-  }
+def _described(error: Exception) -> tuple[int, list[Any]]:
+  """The place of an error's kind in USER_ERRORS, and its arguments as JSON data."""
+  kind = next(i for i, kind in enumerate(USER_ERRORS) if isinstance(error, kind))
+  if not isinstance(error, OSError) or error.errno is None:
+    return kind, [str(error)]
+  path = error.filename
+  return kind, [error.errno, error.strerror, path if isinstance(path, int | None) else str(path)]
 
 
-def _plain(value: Any) -> Any:
-  return value if value is None or isinstance(value, int) else str(value)
-
-
-def _as_error(kind: str, message: str, os_error: list[Any] | None) -> Exception:
-  if os_error is None:
-    return {"InputError": InputError, "NotSavedError": NotSavedError}[kind](message)
-  return OSError(*os_error) if os_error[0] is not None else OSError(message)
+def _as_error(kind: int, arguments: list[Any]) -> Exception:
+  return USER_ERRORS[kind](*arguments)
 
 
 def to_host(tree: Any) -> Any:
@@ -249,13 +237,10 @@ def local_rows(array: jax.Array) -> dict[int, np.ndarray]:
 
 
 class AllReduceMax:
-  """The largest of every process's numbers, known to all a dispatch later.
+  """The largest of every process's numbers, none negative, known to all a dispatch later.
 
   Cast between two dispatches, the result is ready when the dispatch before it has ended, so that
   nobody waits for it. In a single process it is that of the moment.
-
-  Args:
-    ask: gives the numbers of this process, none negative.
   """
 
   def __init__(self, ask: Callable[[], tuple[float, ...]]) -> None:

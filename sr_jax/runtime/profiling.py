@@ -15,11 +15,7 @@ COMPILATION = (
 
 
 class PhaseClock:
-  """Measures the wall time of each phase of a run.
-
-  Attributes:
-    seconds: by phase, in the order in which they ended.
-  """
+  """Measures the wall time of each phase of a run: `seconds`, in the order in which they ended."""
 
   def __init__(self) -> None:
     self.seconds: dict[str, float] = {}
@@ -36,8 +32,7 @@ class CompileClock:
   """Adds up the seconds that JAX spends compiling, from now on."""
 
   def __init__(self) -> None:
-    self.seconds = 0.0
-    self.programs = 0
+    self.seconds, self.programs = 0.0, 0
     jax.monitoring.register_event_duration_secs_listener(self._add)
 
   def _add(self, event: str, duration_secs: float, **_: str | int) -> None:

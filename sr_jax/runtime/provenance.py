@@ -57,6 +57,5 @@ def _revision() -> str:
 
 
 def _git(folder: Path, *arguments: str) -> str:
-  """What a git command prints."""
   command = ["git", "-C", str(folder), *arguments]
   return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()

@@ -17,18 +17,12 @@ class RunFolder(os.PathLike):
   """Every path of a run.
 
   Attributes:
-    path: of the folder itself.
     name: of the folder; see `run_name` for that of the run.
     config: what the run is: experiment, configuration, provenance, and its arms with their budgets.
     choices: what was chosen by measuring time, before the first step.
     metrics: what happened at which step.
     results: what the run found, the same bits in every repetition; it is written last.
-    timing: measured times.
     profile: with --profile, where the wall time went.
-    report: the report as a page.
-    markdown_report: the report as text.
-    figures: the folder of the report's pictures.
-    tensorboard: the folder that TensorBoard reads.
   """
 
   def __init__(self, path: Path) -> None:
@@ -80,12 +74,8 @@ def _name(experiment: str, config: dict[str, Any]) -> str:
 def run_name(run_dir: RunFolder, about: dict[str, Any]) -> str:
   """The name that a run was begun with; its folder may have been copied, moved or renamed since.
 
-  Args:
-    run_dir: the folder.
-    about: its config.json; of older versions it holds no name, and the folder has to keep its own.
-
-  Raises:
-    InputError: the configuration does not hash to the name.
+  `about` is its config.json; that of older versions holds no name, and the folder has to keep its
+  own. Raises an InputError if the configuration does not hash to the name.
   """
   file, folder = run_dir.config, run_dir.path.resolve().name
   try:
@@ -110,15 +100,8 @@ def open_run(
 ) -> tuple[dict[str, Any], list[str]]:
   """Creates the folder with its config.json, or checks that it is the folder of this run; locks it.
 
-  Args:
-    run_dir: from `RunFolder.of`.
-    experiment: name of the experiment.
-    config: its config.
-    fixed: further contents of config.json that must stay the same when a run is continued.
-
-  Returns:
-    the contents of config.json, and what has changed since the run was begun and may change its
-    bits: revision, versions, device.
+  Returns the contents of config.json, of which `fixed` must stay the same when a run is continued,
+  and what has changed since the run was begun and may change its bits: revision, versions, device.
 
   Raises:
     InputError: the folder cannot be written, holds another run, or another process works in it.
@@ -126,9 +109,8 @@ def open_run(
   fixed = {"experiment": experiment, "config": to_dict(config), **fixed}
   if run_dir.is_begun:
     return _open_begun(run_dir, fixed)
-  name = _name(experiment, fixed["config"])
-  began = time.strftime("%Y-%m-%dT%H:%M:%S%z")
-  about = {"run": name, **fixed, "provenance": provenance(), "began": began}
+  named = {"run": _name(experiment, fixed["config"]), **fixed}
+  about = {**named, "provenance": provenance(), "began": time.strftime("%Y-%m-%dT%H:%M:%S%z")}
   try:
     run_dir.path.mkdir(parents=True, exist_ok=True)
     lock.acquire(run_dir.path)
@@ -139,7 +121,6 @@ def open_run(
 
 
 def _open_begun(run_dir: RunFolder, fixed: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
-  """As `open_run`, of a run that has its config.json."""
   file, about = run_dir.config, read_json(run_dir.config)
   if not isinstance(about, dict) or not {"config", "provenance"} <= about.keys():
     raise InputError(f"{file} is not a run's; move its folder away")
@@ -158,18 +139,9 @@ def _open_begun(run_dir: RunFolder, fixed: dict[str, Any]) -> tuple[dict[str, An
 
 
 def record(run_dir: RunFolder, about: dict[str, Any], more: dict[str, Any]) -> dict[str, Any]:
-  """Adds to a run's config.json what was not known when it was opened.
+  """Adds to a run's config.json what was not known when it was opened; returns the new contents.
 
-  Args:
-    run_dir: the folder.
-    about: the contents of config.json.
-    more: what is to be there as well.
-
-  Returns:
-    the new contents.
-
-  Raises:
-    InputError: it is there already, and different.
+  Raises an InputError if something else is there already.
   """
   if changed := [key for key in more if key in about and about[key] != more[key]]:
     phrases = "; ".join(f"{key} has changed" for key in changed)
@@ -183,8 +155,7 @@ def record(run_dir: RunFolder, about: dict[str, Any], more: dict[str, Any]) -> d
 def await_config(run_dir: RunFolder) -> None:
   """Waits for the config.json that another process has just written; shared folders may be slow.
 
-  Raises:
-    InputError: it does not appear.
+  Raises an InputError if it does not appear.
   """
   deadline = time.monotonic() + VISIBLE_SECONDS
   while not run_dir.is_begun:
