@@ -11,7 +11,6 @@ import math
 import os
 import re
 import shlex
-import types
 import typing
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -63,8 +62,7 @@ class Execution:
     100, "after which a process that the others do not hear of is taken for dead", at_least=1
   )
   compile_cache: str = setting(
-    os.path.join(CACHE, "xla"),
-    "folder of the persistent compile cache; empty for none",
+    os.path.join(CACHE, "xla"), "folder of the persistent compile cache; empty for none"
   )
   profile: bool = setting(
     False,
@@ -118,11 +116,7 @@ class Launch:
       self.parse_shard()
 
   def parse_shard(self) -> tuple[int, int]:
-    """Parses `shard` to `(i, n)`, by which the points i, i + n, i + 2n, ... are run.
-
-    Raises:
-      InputError: it is not i/n with 0 <= i < n.
-    """
+    """`(i, n)` of `shard`: points i, i + n, ... are run. Raises an InputError unless 0 <= i < n."""
     parts = re.fullmatch(r"(\d+)/(\d+)", self.shard or "0/1")
     if parts is None or int(parts[1]) >= int(parts[2]):
       raise InputError(f"--shard={self.shard} must be i/n, with i from 0 to n - 1")
@@ -135,7 +129,7 @@ def accepts(cls: type, name: str) -> Mapping[str, Any]:
     field = getattr(base, "__dataclass_fields__", {}).get(name)
     if field is not None and field.metadata:
       return field.metadata
-  return types.MappingProxyType({"help": "", "choices": (), "at_least": None, "above": None})
+  return setting(None, "").metadata
 
 
 def scalar_type(field: dataclasses.Field) -> type:
@@ -152,8 +146,7 @@ def is_tuple(field: dataclasses.Field) -> bool:
 def check(config: Any) -> None:
   """Checks every field of a config (or Execution) against its `setting`.
 
-  Raises:
-    InputError: naming the flag, the value found and the values accepted.
+  Raises an InputError that names the flag, the value found and the values accepted.
   """
   for field in dataclasses.fields(config):
     value = getattr(config, field.name)
@@ -161,7 +154,7 @@ def check(config: Any) -> None:
     if is_tuple(field) and not values:
       raise InputError(f"--{field.name} is empty; give at least one value")
     if len(set(values)) < len(values):
-      raise InputError(f"--{field.name}={_shown(value)} names a value twice")
+      raise InputError(f"{_flag(field.name, value)} names a value twice")
     limits = accepts(type(config), field.name)
     for element in values:
       check_value(field.name, element, scalar_type(field), limits)
@@ -184,10 +177,6 @@ def check_value(name: str, value: Any, kind: type, limits: Mapping[str, Any]) ->
     raise InputError(f"--{name}={value} must be greater than {limits['above']}")
 
 
-def _shown(value: Any) -> str:
-  return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
-
-
 def to_dict(config: Any) -> dict[str, Any]:
   """A config as JSON data: tuples become lists."""
   return {
@@ -204,10 +193,11 @@ def changes(base: Any, config: Any) -> dict[str, Any]:
 
 def flag_words(data: dict[str, Any]) -> list[str]:
   """A config (as JSON data) as the flags that make it, a word each."""
-  return [
-    f"--{name}={','.join(map(str, value)) if isinstance(value, list) else value}"
-    for name, value in data.items()
-  ]
+  return [_flag(name, value) for name, value in data.items()]
+
+
+def _flag(name: str, value: Any) -> str:
+  return f"--{name}={','.join(map(str, value)) if isinstance(value, list | tuple) else value}"
 
 
 def as_flags(data: dict[str, Any]) -> str:

@@ -3,7 +3,7 @@
 import dataclasses
 from collections.abc import Sequence
 from types import ModuleType
-from typing import Any
+from typing import Any, NamedTuple
 
 from absl import flags
 
@@ -23,12 +23,7 @@ BOOLEANS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "
 
 
 class FieldParser(flags.ArgumentParser):
-  """Parses "1,2,3" as values of a config field.
-
-  Args:
-    kind: type of a value.
-    is_list: whether commas separate values.
-  """
+  """Parses "1,2,3" as values of a config field; commas separate them where it `is_list`."""
 
   def __init__(self, kind: type, is_list: bool) -> None:
     self.kind, self.is_list = kind, is_list
@@ -47,14 +42,11 @@ class FieldParser(flags.ArgumentParser):
       raise ValueError(f"{text!r} is not {KINDS[self.kind]}") from error
 
 
-@dataclasses.dataclass(frozen=True)
-class CommandLine:
+class CommandLine(NamedTuple):
   """What the flags of an experiment say.
 
-  Attributes:
-    values: those of each config field, in the order of the command line; a tuple field has one.
-    execution: where and how to run.
-    launch: which points of a sweep to run.
+  `values` holds those of each config field, in the order of the command line; a tuple field has
+  one of them.
   """
 
   values: dict[str, list[Any]]
@@ -63,23 +55,17 @@ class CommandLine:
 
 
 def parse(argv: Sequence[str], name: str, experiment: ModuleType) -> CommandLine:
-  """Parses the flags of an experiment.
+  """Parses the flags of an experiment, the program's name before them.
 
-  Args:
-    argv: the program's name and its flags.
-    name: of the experiment.
-    experiment: its module, with `Config` and, if it does not use all of Execution, `EXECUTION`.
+  The experiment is a module with `Config` and, if it does not use all of Execution, `EXECUTION`.
 
   Raises:
     InputError: a flag is unknown, malformed, or not used by this experiment.
     flags.Error: as absl says it.
   """
   parsed = flags.FlagValues()
-  fields = {
-    field.name: field
-    for cls in (Execution, Launch, experiment.Config)
-    for field in dataclasses.fields(cls)
-  }
+  classes = (Execution, Launch, experiment.Config)
+  fields = {field.name: field for cls in classes for field in dataclasses.fields(cls)}
   single = (*_names(Execution), *_names(Launch))
   for field_name, field in fields.items():
     kind = scalar_type(field)
@@ -94,25 +80,18 @@ def parse(argv: Sequence[str], name: str, experiment: ModuleType) -> CommandLine
   if extra:
     raise InputError(f"flags look like --name=value; found {' '.join(extra)!r}")
   words = [word.lstrip("-").partition("=")[0] for word in argv]
-  order = sorted(fields, key=lambda name: words.index(name) if name in words else len(words))
-  values: dict[str, list[Any]] = {
-    name: list(parsed[name].value or ()) for name in order if parsed[name].present
-  }
+  order = sorted(fields, key=lambda flag: words.index(flag) if flag in words else len(words))
+  given = {flag: parsed[flag].value or () for flag in order if parsed[flag].present}
   values = {
-    name: [tuple(items)] if is_tuple(fields[name]) else items for name, items in values.items()
+    flag: [tuple(items)] if is_tuple(fields[flag]) else [*items] for flag, items in given.items()
   }
   _refuse_unused(name, experiment, values)
-  return CommandLine(
-    execution=_take(Execution, values), launch=_take(Launch, values), values=values
-  )
+  execution, launch = _take(Execution, values), _take(Launch, values)
+  return CommandLine(values, execution, launch)
 
 
 def preset(name: str | None, experiment: ModuleType) -> Any:
-  """The config that flags override: the preset's, or the experiment's defaults.
-
-  Raises:
-    InputError: the experiment has no such preset.
-  """
+  """The config that flags override: the preset's, which must be known, or the defaults."""
   presets = getattr(experiment, "PRESETS", {})
   if name is None:
     return experiment.Config()
