@@ -51,7 +51,7 @@ BUSY = """
 import hashlib, signal, threading, time
 from sr_jax.runtime import preemption
 signal.signal(signal.SIGUSR1, lambda number, frame: None)
-with preemption.installed(), interruption.deferred():
+with preemption.installed(), preemption.deferred():
   preemption.must_save({must_save})
   threading.Timer(4, preemption.must_save, [False]).start()
   print("ready", flush=True)
