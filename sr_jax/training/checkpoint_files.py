@@ -27,22 +27,11 @@ class DamagedError(Exception):
 
 
 def read(checkpoint: Path, parts: Sequence[str]) -> tuple[dict[str, Any], dict[str, Any]]:
-  """Reads some parts of a checkpoint as NumPy arrays, and its metadata.
-
-  Raises:
-    DamagedError: it cannot be read, or differs from what was written.
-    InputError: another version of sr_jax wrote it, without one of the parts.
-  """
+  """Reads parts of a checkpoint as NumPy arrays, and its metadata; raises as `read_metadata`."""
   metadata, shapes = read_metadata(checkpoint, parts)
-  wanted = {
-    part: jax.tree.map(
-      lambda leaf, wanted=part in parts: (
-        np.empty(leaf.shape, leaf.dtype) if wanted else ocp.PLACEHOLDER
-      ),
-      tree,
-    )
-    for part, tree in shapes.items()
-  }
+  wanted = {part: jax.tree.map(lambda _: ocp.PLACEHOLDER, tree) for part, tree in shapes.items()}
+  for part in parts:
+    wanted[part] = jax.tree.map(lambda leaf: np.empty(leaf.shape, leaf.dtype), shapes[part])
   try:
     tree = ocp.load(checkpoint.absolute(), wanted)
   except Exception as error:  # as in `read_metadata`
@@ -50,9 +39,8 @@ def read(checkpoint: Path, parts: Sequence[str]) -> tuple[dict[str, Any], dict[s
   tree = {part: tree[part] for part in parts}
   actual = digests(tree)
   written = {name: value for name, value in metadata[DIGESTS].items() if _part(name) in parts}
-  names = written.keys() | actual
-  if changed := sorted(name for name in names if written.get(name) != actual.get(name)):
-    raise _damaged(checkpoint, f"{changed[0]} is not what was written")
+  if changed := written.items() ^ actual.items():
+    raise _damaged(checkpoint, f"{min(changed)[0]} is not what was written")
   return tree, metadata
 
 

@@ -12,7 +12,7 @@ import logging
 import shutil
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -37,11 +37,7 @@ class Checkpoints:
   """The checkpoints in one folder, the latest two of them kept.
 
   A checkpoint is the tree `{"params", "opt_state", "members"}` of nested dictionaries; every leaf
-  has a leading member axis.
-
-  Args:
-    folder: where they are.
-    count: members of the population; those that a mesh adds are not saved.
+  has a leading member axis, of `count` members: those that a mesh adds are not saved.
   """
 
   def __init__(self, folder: Path, count: int) -> None:
@@ -61,13 +57,8 @@ class Checkpoints:
     """Begins to save the state after `step` steps, unless that step is saved already.
 
     The state may be changed right after: it is copied to NumPy arrays, which Orbax loads on any
-    devices without a sharding. `wait` waits until they are written.
-
-    Args:
-      step: steps done.
-      state: after them.
-      members: of the population.
-      metadata: JSON data to save beside the arrays.
+    devices without a sharding. The metadata is JSON data, saved beside them. `wait` waits until all
+    is written.
 
     Raises:
       OSError: this checkpoint, or the one before it, could not be written.
@@ -85,11 +76,9 @@ class Checkpoints:
 
   def _begin(self, step: int, arrays: dict[str, Any], metadata: dict[str, Any]) -> None:
     metadata = checkpoint_files.sealed({**metadata, DIGESTS: checkpoint_files.digests(arrays)})
-    try:
+    with self._short_errors(step):
       self._checkpointer = self._checkpointer or self._open_checkpointer()
       self._checkpointer.save_async(step, arrays, custom_metadata=metadata)
-    except Exception as error:  # as in `_finish`
-      raise self._failed(step, error) from error
 
   def _open_checkpointer(self) -> Any:
     context = ocp.Context()
@@ -104,11 +93,7 @@ class Checkpoints:
     )
 
   def wait(self) -> None:
-    """Waits until the checkpoint that is being saved is written.
-
-    Raises:
-      OSError: it could not be written.
-    """
+    """Waits until what is being saved is written; raises an OSError if it could not be."""
     if self._writing is None:
       return
     step, self._writing = self._writing, None
@@ -116,33 +101,30 @@ class Checkpoints:
     self._latest = step
 
   def _finish(self, step: int) -> None:
-    try:
+    with self._short_errors(step):
       self._checkpointer.wait()
-    except Exception as error:  # Orbax and TensorStore have many names for a full disk
-      raise self._failed(step, error) from error
 
-  def _failed(self, step: int, error: Exception) -> OSError:
-    """Removes the unfinished files, lest failed attempts fill the disk; returns a short error."""
-    if processes.is_primary():
-      for unfinished in self._folder.glob(f"{step}.orbax-checkpoint-tmp*"):
-        shutil.rmtree(unfinished, ignore_errors=True)
-    full = "No space left on device"
-    reason = full if full in str(error) else checkpoint_files.in_short(error)
-    return OSError(f"the checkpoint after step {step} ({reason})")
+  @contextlib.contextmanager
+  def _short_errors(self, step: int) -> Iterator[None]:
+    """Raises a short OSError for any error, and removes the files of the failed attempt."""
+    try:
+      yield
+    except Exception as error:  # Orbax and TensorStore have many names for a full disk
+      if processes.is_primary():  # lest failed attempts fill the disk
+        for unfinished in self._folder.glob(f"{step}.orbax-checkpoint-tmp*"):
+          shutil.rmtree(unfinished, ignore_errors=True)
+      full = "No space left on device"
+      reason = full if full in str(error) else checkpoint_files.in_short(error)
+      raise OSError(f"the checkpoint after step {step} ({reason})") from error
 
   def restore(
     self, like: State, members: Members, on_corrupt: str = "stop"
   ) -> tuple[int, State, dict[str, Any]]:
-    """The newest checkpoint, laid out on the devices as the arrays of `like` are.
+    """The newest checkpoint, laid out on the devices as the arrays of `like`, a fresh state, are.
 
-    Args:
-      like: a fresh state of the population.
-      members: of the population.
-      on_corrupt: "stop" at a damaged one, or take the "previous" and rename the damaged one.
-
-    Returns:
-      the step, the state after it, and its metadata; step 0, `like` and nothing where no checkpoint
-      is left.
+    Returns the step, the state after it, and its metadata; step 0, `like` and nothing where no
+    checkpoint is left. `on_corrupt` says whether to "stop" at a damaged one, or to rename it and
+    take the "previous" one.
 
     Raises:
       InputError: the checkpoint is damaged, of another network or population, or was made by
@@ -170,11 +152,12 @@ class Checkpoints:
     """The tree and metadata of a checkpoint, and any process's sentence about damage to it."""
     tree: dict[str, Any] = {}
     metadata: dict[str, Any] = {}
+    sentence: str | None = None
 
     def read_metadata() -> None:
       metadata.update(checkpoint_files.read_metadata(self._folder / str(step), PARTS)[0])
 
-    def damage(read: Callable[[], Any]) -> str | None:
+    def damage(read: Callable[[], None]) -> str | None:
       try:
         read()
       except DamagedError as error:
@@ -183,10 +166,10 @@ class Checkpoints:
 
     # In the second, Orbax has the processes wait for one another: all must come to it, or none.
     for read in (read_metadata, lambda: tree.update(self._read(target, step))):
-      sentences = processes.all_gather(functools.partial(damage, read))
-      if sentence := next(filter(None, sentences), None):
-        return tree, metadata, sentence
-    return tree, metadata, None
+      if sentence is None:
+        sentences = processes.all_gather(functools.partial(damage, read))
+        sentence = next(filter(None, sentences), None)
+    return tree, metadata, sentence
 
   def _put_aside(self, step: int) -> None:
     """Renames a damaged checkpoint, so that training goes on before it and nothing is lost."""
@@ -239,9 +222,8 @@ def steps(folder: Path) -> list[int]:
 
   Only names are read: Orbax gives unfinished checkpoints other names.
   """
-  if not folder.is_dir():
-    return []
-  return sorted(int(path.name) for path in folder.iterdir() if path.name.isdecimal())
+  names = [path.name for path in folder.iterdir()] if folder.is_dir() else []
+  return sorted(map(int, filter(str.isdecimal, names)))
 
 
 def load_arrays(
@@ -249,13 +231,7 @@ def load_arrays(
 ) -> tuple[int, dict[str, Any], dict[str, Any]]:
   """A checkpoint in a folder, the newest by default, as NumPy arrays on any machine.
 
-  Args:
-    folder: of one training's checkpoints.
-    step: of the checkpoint.
-    parts: of the tree that are loaded.
-
-  Returns:
-    `(step, tree, metadata)`, the metadata being what was saved beside the arrays.
+  Returns `(step, tree, metadata)`, the tree with these parts, the metadata as it was saved.
 
   Raises:
     InputError: there is no complete checkpoint in the folder, none of this step, it is damaged, or

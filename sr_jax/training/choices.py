@@ -5,10 +5,9 @@ goes on takes what it began with, and the same choices, given as `--measured=NAM
 the same bits in another folder.
 """
 
-import dataclasses
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from jax.sharding import Mesh
 
@@ -32,14 +31,10 @@ TARGET = "target"
 
 
 def parse(measured: Sequence[str], allowed: Mapping[str, Collection[str]]) -> dict[str, str]:
-  """The choices given by `--measured`, by name.
+  """The choices given by `--measured`, by name: "auto" alone, or each "NAME:CHOICE".
 
-  Args:
-    measured: "auto" alone, or each "NAME:CHOICE"; what is not given is measured.
-    allowed: the choices that a run makes, by name; `WIDTHS` stands for any width.
-
-  Raises:
-    InputError: an entry is not understood, or nothing of that name is chosen in this run.
+  Raises an InputError if an entry is not understood, or not among the choices that a run makes,
+  `allowed` by name, where `WIDTHS` stands for any width. What is not given is measured.
   """
   if tuple(measured) == (MEASURE,):
     return {}
@@ -53,25 +48,18 @@ def parse(measured: Sequence[str], allowed: Mapping[str, Collection[str]]) -> di
         f"--measured={entry}: nothing of the name {name} is chosen in this run; choose from "
         f"{', '.join(allowed)}"
       )
-    choices = allowed[name]
-    is_width = choices == WIDTHS and re.fullmatch(r"[1-9]\d*", choice)
-    if choice not in choices and not is_width:
-      raise InputError(f"--measured={entry}: {name} may be {' or '.join(choices)}")
+    is_width = allowed[name] == WIDTHS and re.fullmatch(r"[1-9]\d*", choice)
+    if choice not in allowed[name] and not is_width:
+      raise InputError(f"--measured={entry}: {name} may be {' or '.join(allowed[name])}")
     given[name] = choice
   return given
 
 
-@dataclasses.dataclass(frozen=True)
-class Stopwatch:
+class Stopwatch(NamedTuple):
   """Times the very programs that a run trains with.
 
-  Attributes:
-    batch: patches in a batch.
-    patch: side of a patch in LR pixels.
-    members: how many the timed population has.
-    precision: of products.
-    mesh: the population's devices.
-    store: the run's training images, from `sharding.upload`.
+  A batch has `batch` patches of `patch` LR pixels a side from `store`, the run's training images
+  from `sharding.upload`; the timed population has `members` members on the devices of `mesh`.
   """
 
   batch: int
@@ -86,12 +74,7 @@ class Stopwatch:
   ) -> tuple[dict[str, float], dict[str, str]]:
     """Seconds a training step takes one member of each network, the networks taking turns.
 
-    Args:
-      networks: by name.
-      form: of their convolutions; the fastest of each if it is not given.
-
-    Returns:
-      the seconds, and the form of each network's convolutions.
+    Their convolutions have the given form, or else the fastest of each; it is returned, too.
     """
     members = shard_members(self.mesh, population.make_members(range(self.members), [1e-4]))
     timed = {}
@@ -100,25 +83,18 @@ class Stopwatch:
       computation = Computation(precision=self.precision)
       fresh = Population(network, state, members, self.mesh, computation)
       if not one_by_one(self.mesh):
-        computation = computation._replace(form=form or fastest(self._form_seconds(fresh)))
+        best = form or fastest(autotune.form_seconds(fresh, self.store, self.batch, self.patch))
+        computation = computation._replace(form=best)
       timed[name] = fresh._replace(computation=computation)
     seconds = step_seconds(timed, self.store, self.batch, self.patch)
     return seconds, {name: fresh.computation.form for name, fresh in timed.items()}
 
-  def _form_seconds(self, fresh: Population) -> dict[str, float]:
-    return autotune.form_seconds(fresh, self.store, self.batch, self.patch)
-
 
 class Choices:
-  """The choices of one run.
+  """The choices of one run: `taken` has every one so far, by name.
 
-  Args:
-    run_dir: the run's folder, which is open; a file in it keeps choices and times.
-    given: choices that are not measured, from `parse`.
-    stopwatch: measures the others.
-
-  Attributes:
-    taken: every choice of this run so far, by name.
+  A file in the run's folder, which is open, keeps choices and times. Those that are `given`, from
+  `parse`, are not measured.
   """
 
   def __init__(self, run_dir: RunFolder, given: Mapping[str, str], stopwatch: Stopwatch) -> None:
@@ -147,14 +123,9 @@ class Choices:
     return self._network(name, networks, fastest)
 
   def max_width(self, name: str, target: Network, candidates: Mapping[int, Network]) -> int:
-    """The largest width whose training step takes no longer than that of `target`.
+    """The width of an arm: the largest whose training step takes no longer than that of `target`.
 
     A wider network can be the faster one, since some widths suit the device's registers.
-
-    Args:
-      name: of the arm that gets the width.
-      target: the network whose time is to be matched.
-      candidates: networks by their width.
     """
     networks = {TARGET: target, **{str(width): network for width, network in candidates.items()}}
     return int(self._network(name, networks, max_width))
@@ -162,17 +133,16 @@ class Choices:
   def _network(self, name: str, networks: Mapping[str, Network], pick: Callable[..., str]) -> str:
     """Picks one of several networks; its population is to have the form that it was timed in."""
     population_name = f"{name}/{self._stopwatch.members}"
-    timed: dict[str, tuple[float, str]] = {}
+    timed: list[dict[str, Any]] = []
 
     def measure() -> dict[str, float]:
-      seconds, forms = self._stopwatch.seconds(networks, self._given.get(population_name))
-      timed.update({key: (seconds[key], forms[key]) for key in seconds})
-      return seconds
+      timed.extend(self._stopwatch.seconds(networks, self._given.get(population_name)))
+      return timed[0]
 
     choice = self.choose(name, measure, pick)
-    if choice in timed and not one_by_one(self._stopwatch.mesh):
-      seconds, form = timed[choice]
-      self.choose(population_name, lambda: {form: seconds}, fastest)
+    if timed and not one_by_one(self._stopwatch.mesh):
+      seconds, forms = timed
+      self.choose(population_name, lambda: {forms[choice]: seconds[choice]}, fastest)
     return choice
 
 
@@ -192,7 +162,7 @@ def reproducing(results: Mapping[str, Any]) -> dict[str, Any]:
 
 def fastest(seconds: Mapping[str, float]) -> str:
   """The choice that takes the least time."""
-  return min(seconds, key=lambda choice: seconds[choice])
+  return min(seconds, key=seconds.__getitem__)
 
 
 def max_width(seconds: Mapping[str, float]) -> str:

@@ -11,8 +11,8 @@ MAX_SECONDS = 1.0  # of a dispatch: a signal waits for its end
 def steps_per_dispatch() -> int:
   """The largest number of steps of a dispatch.
 
-  Many for accelerators, whose steps of a tenth of a millisecond would otherwise wait for
-  the host; few on CPU, so that it stops soon.
+  Many for accelerators, whose steps of a tenth of a millisecond would otherwise wait for the host;
+  few on CPU, so that it stops soon.
   """
   return 20 if jax.default_backend() == "cpu" else 200
 
@@ -22,8 +22,8 @@ class DispatchSizer:
 
   A dispatch is taken to begin when it is given to the device or, if that was later, when the one
   before it ended. The first one compiles, the second one gives a first estimate, and then every
-  `MAX_SECONDS` of training another one, so that neither a slow step nor a busy hour counts
-  for long.
+  `MAX_SECONDS` of training another one, so that neither a slow step nor a busy hour counts for
+  long.
 
   Attributes:
     steps: of the next dispatch.
@@ -45,11 +45,10 @@ class DispatchSizer:
   def end(self) -> None:
     """Times the oldest dispatch that was running, as soon as it is seen to have ended."""
     began_at, steps = self._running.popleft()
-    is_first, before = self._ended_at == 0, max(began_at, self._ended_at)
-    self._ended_at = time.monotonic()
-    if is_first:
+    before, self._ended_at = self._ended_at, time.monotonic()
+    if not before:
       return
-    self._timed_seconds += self._ended_at - before
+    self._timed_seconds += self._ended_at - max(began_at, before)
     self._timed_steps += steps
     if self._timed_seconds >= MAX_SECONDS or not self.step_seconds:
       self.step_seconds = self._timed_seconds / self._timed_steps

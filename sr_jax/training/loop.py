@@ -36,16 +36,9 @@ def train(
   The host stays one dispatch ahead: it reads a dispatch's losses while the next one runs. Several
   processes read them when that one has ended.
 
-  Args:
-    training: what is trained.
-    train_steps: from `population.make_train_steps`.
-    fresh: freshly initialised; its layout on the devices is kept.
-    store: the training images, on its mesh.
-    validate: gives a number per member, logged as `validation_psnr`.
-    saver: saves the state; its latest checkpoint is continued.
-    metrics: where losses and validation are logged.
-    on_corrupt: "stop" at a damaged checkpoint, or go on from the "previous" one.
-    trace: folder for a trace of a dispatch in which nothing compiles.
+  The latest checkpoint of `saver` is continued; where that is damaged, `on_corrupt` says whether to
+  "stop" or to go on from the "previous" one. `validate` gives a number per member, logged as
+  `validation_psnr`. `trace` is the folder for a trace of a dispatch in which nothing compiles.
 
   Raises:
     Interrupted: a signal asked to stop; everything done is saved.

@@ -1,10 +1,9 @@
 """The losses of a training: summed on the devices, read late, logged line by line."""
 
-import dataclasses
 import math
 from collections import deque
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -19,12 +18,10 @@ from sr_jax.training.sharding import members_of, shard_members
 LINE = "line"  # in a checkpoint's metadata: the line of metrics in the middle of which it was saved
 
 
-@dataclasses.dataclass(frozen=True)
-class Training:
+class Training(NamedTuple):
   """What to train and what to call it.
 
   Attributes:
-    arm: name of the arm.
     stage: "search" (for a learning rate) or "final".
     members: size of the population, without those that the mesh adds.
     steps: length of the schedule.
@@ -44,13 +41,7 @@ class Losses:
   The device sums the losses of a line, dispatch after dispatch, so that neither the steps at which
   something is logged nor what is logged depend on how long dispatches are, or on a stop between.
 
-  Args:
-    training: what is trained.
-    metrics: where lines are written.
-    progress: shows the last one.
-    step: the step that training continues from.
-    state: after it.
-    line: from `begun_line` at that step; empty if no line was begun.
+  Training continues from `step`, with `state` after it; `line` is from `begun_line` at that step.
   """
 
   def __init__(
@@ -90,9 +81,7 @@ class Losses:
   def read(self, ended: Callable[[], None], but_the_last: bool = False) -> None:
     """Waits for the losses taken, logs whole lines of them, and shows where training is.
 
-    Args:
-      ended: is called when a dispatch has.
-      but_the_last: whether to leave the last dispatch running.
+    It calls `ended` when a dispatch has; it may leave the last dispatch running.
     """
     while len(self._unread) > but_the_last:
       stop, steps, total = self._unread.popleft()

@@ -1,5 +1,6 @@
 """What happened at which step, one JSON object a line, flushed as it is written."""
 
+import contextlib
 import json
 from pathlib import Path
 from typing import Any
@@ -14,12 +15,10 @@ def read(path: Path) -> list[dict[str, Any]]:
     return []
   lines = []
   for text in path.read_text(errors="replace").splitlines():
-    try:
+    with contextlib.suppress(ValueError):
       line = json.loads(text)
-    except ValueError:
-      continue
-    if isinstance(line, dict) and isinstance(line.get("step"), int):
-      lines.append(line)
+      if isinstance(line, dict) and isinstance(line.get("step"), int):
+        lines.append(line)
   return lines
 
 
@@ -57,21 +56,14 @@ class MetricsLog:
       self._torn = False
 
   def rewind(self, step: int, **training: str) -> list[dict[str, Any]]:
-    """Drops the lines of one training (its arm and stage) after `step`, and torn ones.
+    """Drops the lines of one training (its arm and stage) after `step`; returns those left of it.
 
-    The lines appended next are to be of this training.
-
-    Returns:
-      the lines of this training that are left.
+    Torn lines are dropped, too. The lines appended next are to be of this training.
     """
     return processes.broadcast_from_primary(lambda: self._rewind(step, training))
 
   def _rewind(self, step: int, training: dict[str, str]) -> list[dict[str, Any]]:
-    own = [
-      i
-      for i, line in enumerate(self.lines)
-      if all(line.get(key) == value for key, value in training.items())
-    ]
+    own = [i for i, line in enumerate(self.lines) if training.items() <= line.items()]
     kept = [i for i in own if self.lines[i]["step"] <= step]
     dropped = set(own) - set(kept)
     self._next = kept[-1] + 1 if kept else min(dropped, default=len(self.lines))

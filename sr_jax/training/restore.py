@@ -18,9 +18,7 @@ class Trained(NamedTuple):
   """One member of a checkpoint.
 
   Attributes:
-    network: its Flax module.
     params: its parameters, NumPy arrays, layer by layer in the network's order.
-    arm: its name in the run.
     stage: of the training: "final", "search", ...
     step: training steps done.
     member: its place among the members.
@@ -52,14 +50,9 @@ def load(
   step: int | None = None,
   stage: str = FINAL,
 ) -> Trained:
-  """Loads a trained network.
+  """Loads a trained network: by default of the first arm that has a checkpoint, the newest of it.
 
-  Args:
-    run_dir: the run's folder.
-    arm: name of one of its arms; without, the first that has a checkpoint of the stage.
-    member: its place among the members of the training.
-    step: of the checkpoint; without, the newest.
-    stage: of the training.
+  `member` is its place among the members of the training.
 
   Raises:
     InputError: the run, arm, stage, member or step is not there, the run's config.json was changed,

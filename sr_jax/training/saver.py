@@ -10,14 +10,9 @@ from sr_jax.training.population import Members, State
 
 
 class Saver:
-  """Saves a training now and then, without stopping where that fails.
+  """Saves a training now and then; a checkpoint that cannot be written is noted and stops nothing.
 
-  Args:
-    checkpoints: where.
-    about: metadata of each checkpoint.
-    every_seconds: time between two of them.
-    unsaved: keeps what could not be written.
-    name: of the training, for messages.
+  `about` is the metadata of each checkpoint, `name` what messages call the training.
   """
 
   def __init__(
@@ -40,14 +35,9 @@ class Saver:
   def save(
     self, step: int, state: State, members: Members, line: dict[str, Any], last: bool = False
   ) -> None:
-    """Saves a checkpoint in the background.
+    """Saves a checkpoint in the background, or waits until it is written if it is the last.
 
-    Args:
-      step: steps done.
-      state: after them.
-      members: seeds and rates.
-      line: from `Losses.begun_line`.
-      last: whether to wait until it is written.
+    The line is from `Losses.begun_line`.
     """
     with self._unsaved.noting(self._what):
       self.checkpoints.wait()  # for the one before, whose failure is not this one's

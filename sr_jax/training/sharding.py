@@ -26,54 +26,38 @@ SPLITTING = 1.1  # what a step costs more where a batch is split: gradients are 
 def make_mesh(members: int, batch: int, shape: str = "auto") -> Mesh:
   """A mesh over the devices; over all of them where several processes share them.
 
-  Args:
-    members: of the population; where they do not divide, `shard_members` adds some.
-    batch: patches in a batch.
-    shape: "member:4,data:2"; "auto" for the quickest by count: a device takes its members one after
-      the other, or in one batch, and a split batch costs a tenth more.
-
-  Raises:
-    InputError: the shape is not understood, or does not fit the devices or the batch.
+  The shape is as "member:4,data:2", or "auto" for the quickest by count: a device takes its members
+  one after the other, or in one batch, and a split batch costs a tenth more. Where the members do
+  not divide, `shard_members` adds some. Raises an InputError if the shape is not understood, or
+  does not fit the devices or the batch.
   """
   sizes = _quickest(members, batch) if shape == "auto" else _given(shape, batch)
-  return jax.make_mesh(
-    sizes,
-    (MEMBER, DATA),
-    axis_types=(AxisType.Auto, AxisType.Auto),
-    devices=jax.devices()[: sizes[0] * sizes[1]],
-  )
+  types, devices = (AxisType.Auto,) * 2, jax.devices()[: sizes[0] * sizes[1]]
+  return jax.make_mesh(sizes, (MEMBER, DATA), axis_types=types, devices=devices)
 
 
 def _quickest(members: int, batch: int) -> tuple[int, int]:
-  """Devices along members and along data."""
   devices = jax.device_count()
-  splits = [d for d in range(1, devices + 1) if d == 1 or _splits(batch, d)]
+  max_split = min(devices, batch // PATCHES_PER_DEVICE)
+  splits = [1, *(d for d in range(2, max_split + 1) if batch % d == 0)]
   if processes.is_multiprocess():  # a process whose devices were left out could not take part
     shapes = [(devices // d, d) for d in splits if devices % d == 0]
-  else:
-    shapes = [(min(members, devices // d), d) for d in splits]
+  else:  # no more devices than the rounds need
+    rounds = {d: -(-members // (devices // d)) for d in splits}
+    shapes = [(-(-members // rounds[d]), d) for d in splits]
 
   def cost(shape: tuple[int, int]) -> tuple[float, int]:
     along_members, along_data = shape
     rounds = -(-members // along_members)
     return rounds / along_data * (SPLITTING if along_data > 1 else 1), along_data
 
-  along_members, along_data = min(shapes, key=cost)
-  if processes.is_multiprocess():
-    return along_members, along_data
-  rounds = -(-members // along_members)
-  return -(-members // rounds), along_data  # no more devices than the rounds need
-
-
-def _splits(batch: int, devices: int) -> bool:
-  return batch % devices == 0 and batch // devices >= PATCHES_PER_DEVICE
+  return min(shapes, key=cost)
 
 
 def parse_mesh(shape: str, batch: int) -> dict[str, int]:
   """Devices along members and along data, from "member:4,data:2", however many there are.
 
-  Raises:
-    InputError: it is not understood, or does not divide the batch.
+  Raises an InputError if it is not understood, or does not divide the batch.
   """
   sizes = {MEMBER: 1, DATA: 1}
   for part in shape.split(","):
@@ -90,17 +74,14 @@ def parse_mesh(shape: str, batch: int) -> dict[str, int]:
 
 
 def _given(shape: str, batch: int) -> tuple[int, int]:
-  """Devices along members and along data, of those there are."""
-  sizes = parse_mesh(shape, batch)
+  sizes, count = parse_mesh(shape, batch), jax.device_count()
   wanted = sizes[MEMBER] * sizes[DATA]
-  if wanted > jax.device_count():
+  if wanted > count:
+    verb = "is" if count == 1 else "are"
+    raise InputError(f"--mesh={shape} takes {wanted} devices; there {verb} {count}")
+  if processes.is_multiprocess() and wanted < count:
     raise InputError(
-      f"--mesh={shape} takes {wanted} devices; there {'is' if jax.device_count() == 1 else 'are'} "
-      f"{jax.device_count()}"
-    )
-  if processes.is_multiprocess() and wanted < jax.device_count():
-    raise InputError(
-      f"--mesh={shape} takes {wanted} of {jax.device_count()} devices; several processes share all"
+      f"--mesh={shape} takes {wanted} of {count} devices; several processes share all"
     )
   return sizes[MEMBER], sizes[DATA]
 
@@ -135,8 +116,7 @@ def put_integers(mesh: Mesh, *values: int) -> tuple[jax.Array, ...]:
 
 def upload(tree: Any) -> Any:
   """Puts arrays on every device of every process, to be used on any mesh through `on_mesh`."""
-  devices = np.array(jax.devices())
-  return replicate(Mesh(devices, ("device",), axis_types=(AxisType.Auto,)), tree)
+  return replicate(Mesh(jax.devices(), ("device",), axis_types=(AxisType.Auto,)), tree)
 
 
 def on_mesh(mesh: Mesh, uploaded: Any) -> Any:
@@ -177,9 +157,8 @@ def shard_members(mesh: Mesh, tree: Any) -> Any:
   along = mesh.shape[MEMBER]
 
   def pad(array: Any) -> Any:
-    missing = -len(array) % along
-    last = len(array) - 1
-    return array[np.minimum(np.arange(len(array) + missing), last)] if missing else array
+    count = -(-len(array) // along) * along
+    return array if count == len(array) else array[np.minimum(np.arange(count), len(array) - 1)]
 
   return _put(jax.tree.map(pad, tree), NamedSharding(mesh, P(MEMBER)))
 
@@ -201,8 +180,7 @@ def each_member(function: Callable, mesh: Mesh) -> Callable:
   which are slow there, and a member computes bit for bit what it computes alone. Elsewhere members
   are batched, because a single small network leaves most of an accelerator idle.
 
-  Returns:
-    `mapped(members, *shared)`, to be jitted by the caller; the results carry a leading member axis.
+  Returns `mapped(members, *shared)`, to be jitted by the caller, whose results have a member axis.
   """
 
   def on_one_device(members: Any, *shared: Any) -> Any:
@@ -213,8 +191,7 @@ def each_member(function: Callable, mesh: Mesh) -> Callable:
 
   def mapped(members: Any, *shared: Any) -> Any:
     in_specs = (P(MEMBER), *(P() for _ in shared))
-    return jax.shard_map(on_one_device, mesh=mesh, in_specs=in_specs, out_specs=P(MEMBER))(
-      members, *shared
-    )
+    sharded = jax.shard_map(on_one_device, mesh=mesh, in_specs=in_specs, out_specs=P(MEMBER))
+    return sharded(members, *shared)
 
   return mapped

@@ -23,14 +23,12 @@ def in_both_executions(populations: Mapping[str, Population]) -> dict[str, Popul
   both: dict[str, Population] = {}
   for name, population in populations.items():
     network = population.network
-    if has_two_executions(network):
-      for execution in EXECUTIONS:
-        executed = network.clone(execution=execution)
-        both[f"{name} ({execution})"] = population._replace(network=executed)
-    elif isinstance(network, HRNetwork):
-      both[f"{name} ({network.execution})"] = population
-    else:
+    if not isinstance(network, HRNetwork):
       both[name] = population
+      continue
+    for execution in EXECUTIONS if has_two_executions(network) else [network.execution]:
+      executed = population._replace(network=network.clone(execution=execution))
+      both[f"{name} ({execution})"] = executed
   return both
 
 
@@ -60,12 +58,9 @@ def call_of(population: Population, store: Store, batch: int, patch: int) -> Cal
 def seconds_a_step(
   calls: Mapping[str, Callable[[int], Any]], seconds: int | float = 0.25, rounds: int = 5
 ) -> dict[str, float]:
-  """Median seconds of a step of each `call(steps)`, the calls taking turns.
+  """Median seconds, over the rounds, of a step of each `call(steps)`, the calls taking turns.
 
-  Args:
-    calls: what is timed, by name; the first of their steps may compile.
-    seconds: about how long each one takes in a round.
-    rounds: over which the median is taken.
+  Each takes about `seconds` in a round; the first of its steps may compile.
   """
   steps = {}
   for name, call in calls.items():
