@@ -80,7 +80,6 @@ class Execution:
   )
 
   def __post_init__(self) -> None:
-    """Checks every field."""
     check(self)
 
 

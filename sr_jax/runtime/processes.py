@@ -56,12 +56,9 @@ def detect_cluster(environment: Any = os.environ) -> str | None:
 def start(distributed: str, heartbeat_seconds: int) -> None:
   """Connects to the other processes; to be called before JAX is used.
 
-  Args:
-    distributed: "on", "off", or "auto": where `detect_cluster` finds a variable.
-    heartbeat_seconds: of silence after which a process is taken for dead.
-
-  Raises:
-    InputError: there should be others, and they are not found.
+  `distributed` is "on", "off", or "auto": where `detect_cluster` finds a variable. A process that
+  is silent for `heartbeat_seconds` is taken for dead. Raises an InputError if there should be
+  others, and they are not found.
   """
   variable = detect_cluster()
   if distributed == "on" or (distributed == "auto" and variable):
@@ -231,8 +228,7 @@ def local_rows(array: jax.Array) -> dict[int, np.ndarray]:
   """The rows of the leading axis that are on devices of this process, by their number."""
   rows: dict[int, np.ndarray] = {}
   for shard in array.addressable_shards:
-    begin = shard.index[0].start or 0
-    rows |= {begin + i: row for i, row in enumerate(np.asarray(shard.data))}
+    rows.update(enumerate(np.asarray(shard.data), start=shard.index[0].start or 0))
   return rows
 
 
@@ -248,7 +244,7 @@ class AllReduceMax:
     self._cast: jax.Array | None = None
     if is_multiprocess():
       one_each = {device.process_index: device for device in reversed(jax.devices())}
-      devices = np.array([one_each[i] for i in sorted(one_each)])
+      devices = [one_each[i] for i in sorted(one_each)]
       mesh = Mesh(devices, ("process",), axis_types=(AxisType.Auto,))
       self._parts = NamedSharding(mesh, P("process"))
       self._largest = jax.jit(lambda x: x.max(0), out_shardings=NamedSharding(mesh, P()))
