@@ -127,15 +127,11 @@ def _splits(source: str, execution: Execution) -> Splits:
   """The images of a source by split; all are "train" where it has no splits."""
   kind, _, rest = source.partition(":")
   if source == "sample_photos":
-    manifest = json.loads((SAMPLE_PHOTOS / "manifest.json").read_text())
-    return {
-      split: [
-        _item(SAMPLE_PHOTOS / f"{entry['name']}.webp", entry["name"], stamp="")  # few: not cached
-        for entry in manifest
-        if entry["split"] == split
-      ]
-      for split in SPLITS
-    }
+    sample: Splits = {split: [] for split in SPLITS}
+    for entry in json.loads((SAMPLE_PHOTOS / "manifest.json").read_text()):
+      path = SAMPLE_PHOTOS / f"{entry['name']}.webp"
+      sample[entry["split"]].append(_item(path, entry["name"], stamp=""))  # few: not cached
+    return sample
   if kind == "folder" and rest:
     folder = Path(rest).expanduser()
     splits = [split for split in SPLITS if (folder / split).is_dir()]
@@ -159,9 +155,8 @@ def _item(path: Path, name: str, stamp: str) -> Item:
 
 def _tfds_splits(name: str, execution: Execution) -> Splits:
   """The images of a TFDS set by split: the user's own, else the catalogue's."""
-  manual_dir, data_dir = (
-    Path(folder).expanduser() for folder in (execution.manual_dir, execution.data_dir)
-  )
+  manual_dir = Path(execution.manual_dir).expanduser()
+  data_dir = Path(execution.data_dir).expanduser()
   folders = DIV2K if name == "DIV2K" else {"train": name}
   missing = [folder for folder in folders.values() if not (manual_dir / folder).is_dir()]
   may_be_own = re.fullmatch(r"\w[\w.-]*", name) is not None

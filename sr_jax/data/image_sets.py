@@ -26,17 +26,14 @@ from sr_jax.data.luminance_cache import Item, file_stamp, map_in_threads, short_
 
 FORMAT = "array_record"  # which is read without TensorFlow
 EXIF_ORIENTATION = 0x0112
+Files = Mapping[str, Sequence[Path]]  # the image files of a set by split
 
 
 @dataclasses.dataclass(eq=False)
 class Folders(tfds.core.BuilderConfig):
-  """The configuration of a set that is made from folders.
+  """The configuration of a set made from folders: the image files of each split."""
 
-  Attributes:
-    files: the image files of each split.
-  """
-
-  files: Mapping[str, Sequence[Path]] = dataclasses.field(default_factory=dict)
+  files: Files = dataclasses.field(default_factory=dict)
 
 
 class ImageSet(tfds.core.GeneratorBasedBuilder):
@@ -63,7 +60,7 @@ class ImageSet(tfds.core.GeneratorBasedBuilder):
       yield i, {"image": BytesIO(image), "name": paths[i].stem}
 
 
-def _listing(files: Mapping[str, Sequence[Path]]) -> dict[str, list[Any]]:
+def _listing(files: Files) -> dict[str, list[Any]]:
   """Name, size and time of every file by split, to notice later changes."""
   return {
     split: [[path.name, path.stat().st_size, path.stat().st_mtime_ns] for path in paths]
@@ -72,11 +69,7 @@ def _listing(files: Mapping[str, Sequence[Path]]) -> dict[str, list[Any]]:
 
 
 def _encode(path: Path) -> bytes:
-  """The file's own bytes if every program reads the same 8-bit gray or RGB from them, else a PNG.
-
-  Raises:
-    InputError: the file is not an image or is damaged.
-  """
+  """The file's own bytes if any program reads the same 8-bit gray or RGB from them, else a PNG."""
   pixels = read_pixels(path)
   with Image.open(path) as image:
     plain = image.format in ("PNG", "JPEG") and image.mode in ("L", "RGB")
@@ -87,17 +80,11 @@ def _encode(path: Path) -> bytes:
   return png.getvalue()
 
 
-def own_set(
-  name: str, files: Mapping[str, Sequence[Path]], data_dir: Path
-) -> dict[str, list[Item]]:
+def own_set(name: str, files: Files, data_dir: Path) -> dict[str, list[Item]]:
   """The images of a user's own set by split; prepares the set the first time.
 
-  Two processes may prepare it at once: the first to finish serves both.
-
-  Args:
-    name: of the set.
-    files: its image files by split; may be empty for a prepared set.
-    data_dir: TFDS's folder of prepared sets.
+  Two processes may prepare it at once: the first to finish serves both. `files` may be empty for a
+  set that is prepared in `data_dir`, TFDS's folder.
 
   Raises:
     InputError: an image cannot be read, files have changed since the set was prepared, or the
@@ -116,7 +103,7 @@ def own_set(
   return _items(builder, f"tfds:{name}", "image", names)
 
 
-def _prepare(name: str, files: Mapping[str, Sequence[Path]], data_dir: Path) -> ImageSet:
+def _prepare(name: str, files: Files, data_dir: Path) -> ImageSet:
   """The builder of a user's own set, once this process or another has prepared the set."""
   verbosity = logging.get_verbosity()
   logging.set_verbosity(logging.ERROR)  # TFDS warns of configs that it does not list
@@ -139,11 +126,7 @@ def _prepare(name: str, files: Mapping[str, Sequence[Path]], data_dir: Path) -> 
 
 @contextlib.contextmanager
 def _explain_read_errors(source: str, folder: Path) -> Iterator[None]:
-  """Turns what TFDS raises on a set that is damaged or not array_record into an InputError.
-
-  Raises:
-    InputError: names the folder to remove.
-  """
+  """Turns what TFDS raises on a set that is damaged or not array_record into an InputError."""
   try:
     yield
   except InputError:
@@ -155,11 +138,7 @@ def _explain_read_errors(source: str, folder: Path) -> Iterator[None]:
 
 
 def catalogue_set(name: str, folder: Path) -> dict[str, list[Item]]:
-  """The images of a prepared set of TFDS's catalogue, by split.
-
-  Args:
-    name: of the set, as "div2k/bicubic_x2".
-    folder: where its dataset_info.json is.
+  """The images by split of a prepared set of TFDS's catalogue, as "div2k/bicubic_x2".
 
   Raises:
     InputError: it cannot be read without TensorFlow, or has no feature that is an image.
@@ -169,9 +148,8 @@ def catalogue_set(name: str, folder: Path) -> dict[str, list[Item]]:
   images = _image_features(builder)
   feature = next((key for key in ("hr", "image", *images) if key in images), None)
   if feature is None:
-    raise InputError(
-      f"tfds:{name} has no images; its features are {', '.join(builder.info.features)}"
-    )
+    features = ", ".join(builder.info.features)
+    raise InputError(f"tfds:{name} has no images; its features are {features}")
   return _items(builder, f"tfds:{name}", feature, {})
 
 
@@ -183,27 +161,21 @@ def _image_features(builder: tfds.core.DatasetBuilder) -> list[str]:
 def _items(
   builder: tfds.core.DatasetBuilder, source: str, feature: str, names: Mapping[str, Sequence[str]]
 ) -> dict[str, list[Item]]:
-  """The images of a prepared set by split; `names` is empty if they are only numbered.
-
-  Raises:
-    InputError: as `_explain_read_errors`.
-  """
+  """The images of a prepared set by split; `names` is empty if they are only numbered."""
   folder = Path(builder.data_path)
   undecoded = {key: tfds.decode.SkipDecoding() for key in _image_features(builder)}
-  with _explain_read_errors(source, folder):
-    records = {
-      split: builder.as_data_source(split, decoders=undecoded) for split in builder.info.splits
-    }
-    sizes = {split: len(images) for split, images in records.items()}
   stamp = file_stamp(folder / "dataset_info.json")
 
-  def item(split: str, i: int) -> Item:
-    name = names[split][i] if split in names else f"{split}-{i}"
-    where = f"image {name} of {source}"
-    read = functools.partial(_read_record, records[split], i, feature, where)
-    return Item(name, where, f"{folder.resolve()} {split} {i}", stamp, read)
+  def items(split: str) -> Iterator[Item]:
+    records = builder.as_data_source(split, decoders=undecoded)
+    for i in range(len(records)):
+      name = names[split][i] if split in names else f"{split}-{i}"
+      where = f"image {name} of {source}"
+      read = functools.partial(_read_record, records, i, feature, where)
+      yield Item(name, where, f"{folder.resolve()} {split} {i}", stamp, read)
 
-  return {split: [item(split, i) for i in range(sizes[split])] for split in records}
+  with _explain_read_errors(source, folder):
+    return {split: list(items(split)) for split in builder.info.splits}
 
 
 def _read_record(

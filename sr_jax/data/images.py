@@ -21,7 +21,6 @@ class Photo:
   """One photograph: its HR luminance and the LR image made from it.
 
   Attributes:
-    name: file name without suffix.
     hr: 8-bit luminance, sides cropped to multiples of the scale.
     lr: `hr / 255` downscaled by the scale, in floating point (protocol A does not round it).
     digest: of the whole luminance, before cropping.
@@ -35,8 +34,7 @@ class Photo:
 
 def make_photo(name: str, luminance: UInt8[np.ndarray, "h w"], scale: int) -> Photo:
   """Crops luminance to multiples of the scale and downscales it with MATLAB's bicubic."""
-  height, width = (side - side % scale for side in luminance.shape)
-  hr = luminance[:height, :width]
+  hr = luminance[tuple(slice(side - side % scale) for side in luminance.shape)]
   lr = imresize(hr / 255.0, 1 / scale).astype(np.float32)
   return Photo(name, hr, lr, pixel_digest(luminance))
 
@@ -49,11 +47,8 @@ def images_in(folder: Path) -> list[Path]:
   """
   if not folder.is_dir():
     raise InputError(f"there is no folder {folder}")
-  files = sorted(
-    path
-    for path in folder.iterdir()
-    if path.suffix.lower() in SUFFIXES and not path.name.startswith(".")  # as macOS leaves beside
-  )
+  visible = [path for path in folder.iterdir() if path.name[0] != "."]  # macOS adds hidden copies
+  files = sorted(path for path in visible if path.suffix.lower() in SUFFIXES)
   if not files:
     raise InputError(f"{folder} holds no image, that is no file ending in {', '.join(SUFFIXES)}")
   for path in files:
@@ -62,11 +57,7 @@ def images_in(folder: Path) -> list[Path]:
 
 
 def refuse_outside_link(path: Path) -> None:
-  """Refuses a symbolic link that leaves its folder.
-
-  Raises:
-    InputError: the path is such a link.
-  """
+  """Raises an InputError if the path is a symbolic link that leaves its folder."""
   if path.is_symlink() and path.resolve().parent != path.parent.resolve():
     raise InputError(f"{path} is a symbolic link to outside of its folder; replace it by a copy")
 
@@ -79,11 +70,7 @@ def pixel_digest(luminance: UInt8[np.ndarray, "h w"]) -> str:
 
 
 def decode(file: Path | BytesIO, name: str = "") -> Image.Image:
-  """Decodes an image file, rotated as its EXIF tag says.
-
-  Args:
-    file: a path, or the file's contents.
-    name: of the file in errors, if not its path.
+  """Decodes an image file, which errors call `name`, rotated as its EXIF tag says.
 
   Raises:
     InputError: the file is not an image or is damaged.
@@ -100,11 +87,7 @@ def decode(file: Path | BytesIO, name: str = "") -> Image.Image:
 
 
 def read_luminance(file: Path | BytesIO, name: str = "") -> UInt8[np.ndarray, "h w"]:
-  """Reads the 8-bit luminance of an image file of any mode, rotated as its EXIF tag says.
-
-  Gray files are not converted; colour becomes Y of ITU-R BT.601 (16..235). Arguments and errors are
-  those of `read_pixels`.
-  """
+  """Reads an image file's 8-bit luminance: Y of BT.601 (16..235) of colour, gray as it is."""
   return luminance(read_pixels(file, name))
 
 
@@ -121,6 +104,4 @@ def read_pixels(file: Path | BytesIO, name: str = "") -> UInt8[np.ndarray, "h w 
     raise InputError(f"{name or file} holds 32-bit pixels; save it with 8 or 16 bits a channel")
   if image.mode.startswith("I;16"):  # which Pillow's own conversion would clip at 255
     return np.floor(np.asarray(image, np.float64) / 257 + 0.5).clip(0, 255).astype(np.uint8)
-  if image.mode in ("1", "L", "LA"):
-    return np.asarray(image.convert("L"))
-  return np.asarray(image.convert("RGB"))
+  return np.asarray(image.convert("L" if image.mode in ("1", "L", "LA") else "RGB"))

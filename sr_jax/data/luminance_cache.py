@@ -28,11 +28,10 @@ class Item:
   """An image that is not read yet.
 
   Attributes:
-    name: its name in results.
+    name: in results.
     where: its name in errors, as its path.
     key: unique to this image.
     stamp: changes whenever the image does; empty if the image is not to be cached.
-    read: decodes its luminance.
   """
 
   name: str
@@ -63,22 +62,18 @@ def map_in_threads(
 
 
 def file_stamp(path: Path) -> str:
-  """Size and times of a file, which change whenever its contents do.
-
-  They include the time of the inode's last change, which no program can set.
-  """
-  stat = path.stat()
+  """Size and times of a file, which change whenever its contents do."""
+  stat = path.stat()  # no program can set the time of the inode's last change, ctime
   return f"{stat.st_size} {stat.st_mtime_ns} {stat.st_ctime_ns}"
 
 
 def fill(items: Sequence[Item], folder: Path) -> int:
-  """Decodes the images that the cache lacks; a kill loses only those being decoded.
+  """Decodes the images that the cache lacks and returns the number of pixels of all cached ones.
 
-  Returns:
-    the number of pixels of all cached items.
+  A kill loses only those being decoded.
 
   Raises:
-    InputError: an image cannot be read, or the folder cannot be written.
+    InputError: as `read`.
   """
   cached = [item for item in items if item.stamp]
   missing = [item for item in cached if _header(item, folder) is None]
@@ -128,9 +123,7 @@ def _write(item: Item, folder: Path, luminance: UInt8[np.ndarray, "h w"]) -> Non
   new = path.with_name(f"{path.name}.{uuid.uuid4().hex}.new")
   try:
     path.parent.mkdir(parents=True, exist_ok=True)
-    with new.open("wb") as file:
-      file.write(json.dumps(header).encode() + b"\n")
-      file.write(luminance.data)
+    new.write_bytes(json.dumps(header).encode() + b"\n" + luminance.tobytes())
     new.replace(path)
   except OSError as error:
     with contextlib.suppress(OSError):

@@ -58,11 +58,7 @@ def make_store(photos: Sequence[Photo], patch: int) -> Store:
   """Concatenates images into NumPy arrays; `jax.device_put` moves them to a device or mesh.
 
   The devices of a CPU share these arrays, so that a process has one copy of them; any other device
-  gets its own.
-
-  Args:
-    photos: each at least `patch` LR pixels in both directions.
-    patch: side of the patches to be cut, in LR pixels.
+  gets its own. Each image must hold a patch of `patch` x `patch` LR pixels.
 
   Raises:
     InputError: there are more pixels than 32-bit indices can address.
@@ -72,14 +68,13 @@ def make_store(photos: Sequence[Photo], patch: int) -> Store:
       f"the training images have {pixels:,} HR pixels and at most {2**32 - 1:,} fit one run; "
       "use fewer images"
     )
-  sizes = np.array([photo.lr.size for photo in photos])
-  columns = np.array([photo.lr.shape[1] - patch + 1 for photo in photos])
-  rows = np.array([photo.lr.shape[0] - patch + 1 for photo in photos])
+  shapes = np.array([photo.lr.shape for photo in photos])
+  sizes, (rows, columns) = shapes.prod(axis=1), (shapes - patch + 1).T
   return Store(
     hr=_concatenate([photo.hr for photo in photos]),
     lr=_concatenate([photo.lr for photo in photos]),
     lr_start=(np.cumsum(sizes) - sizes).astype(np.uint32),
-    lr_width=np.array([photo.lr.shape[1] for photo in photos], np.int32),
+    lr_width=shapes[:, 1].astype(np.int32),
     last_position=np.cumsum(rows * columns).astype(np.int32),
     columns=columns.astype(np.int32),
   )
@@ -106,11 +101,7 @@ def machine_memory() -> int:
 
 
 def check_memory(store: Store, memory: int) -> None:
-  """Refuses a store that does not fit a device's memory in bytes, before it is put there.
-
-  Raises:
-    InputError: names the size needed and the size of the memory.
-  """
+  """Raises an InputError if a store does not fit into `memory` bytes of a device."""
   needed = sum(leaf.nbytes for leaf in jax.tree.leaves(store))
   if needed > 0.8 * memory:  # the rest is for the networks
     raise InputError(
@@ -132,11 +123,7 @@ def draw(store: Store, key: PRNGKeyArray, batch: int) -> Crops:
 def cut(
   store: Store, crops: Crops, patch: int, scale: int
 ) -> tuple[Float32[Array, "b p p 1"], Float32[Array, "b rp rp 1"]]:
-  """Cuts patches out of the store.
-
-  Returns:
-    LR patches `(batch, patch, patch, 1)` and their HR patches, both in 0..1.
-  """
+  """Cuts LR patches and their HR patches, both in 0..1, out of the store."""
   start, width = store.lr_start[crops.image], store.lr_width[crops.image]
 
   def windows(flat: HostOrDevice, factor: int) -> Array:
@@ -165,13 +152,7 @@ def fixed_crops(photos: Sequence[Photo], patch: int, per_image: int) -> Crops:
 
   Neither rotated nor mirrored, at random offsets that depend on the images' sizes alone.
   """
-  rng = np.random.default_rng(0)
-  count = len(photos) * per_image
+  image = np.repeat(np.arange(len(photos), dtype=np.int32), per_image)
   bounds = np.array([photo.lr.shape for photo in photos]) - patch + 1
-  corner = rng.integers(0, np.repeat(bounds, per_image, axis=0))
-  return Crops(
-    image=np.repeat(np.arange(len(photos), dtype=np.int32), per_image),
-    row=corner[:, 0].astype(np.int32),
-    column=corner[:, 1].astype(np.int32),
-    symmetry=np.zeros((count, 3), bool),
-  )
+  row, column = np.random.default_rng(0).integers(0, bounds[image]).astype(np.int32).T
+  return Crops(image, row, column, np.zeros((len(image), 3), bool))

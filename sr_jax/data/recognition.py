@@ -23,15 +23,11 @@ ALIASES = {"b100": "bsd100", "bsds100": "bsd100"}  # under which BSD100 is passe
 MIN_CORRELATION = 0.8
 THUMBNAIL_SIDE = 16
 MAX_PAIRS_NAMED = 5  # in a sentence
+Pairs = list[tuple[str, str]]  # names of photographs in both of two sets
 
 
 def recognise(name: str, digests: Sequence[str]) -> str | None:
-  """A sentence on whether a set is one of the field's with its pixels; None for an unknown set.
-
-  Args:
-    name: of the set.
-    digests: of all its photographs (`images.pixel_digest`).
-  """
+  """A sentence on whether a set, with these `Photo.digest`s, is one of the field's, or None."""
   photographs = {digest[:DIGITS] for digest in digests}
   for known, genuine in _known_sets().items():
     if photographs == genuine:
@@ -60,15 +56,10 @@ def _normalise(name: str) -> str:
   return ALIASES.get(letters, letters)
 
 
-def find_copies(
-  sets: Mapping[str, Sequence[Photo]],
-) -> dict[tuple[str, str], list[tuple[str, str]]]:
+def find_copies(sets: Mapping[str, Sequence[Photo]]) -> dict[tuple[str, str], Pairs]:
   """Finds photographs that are in two sets, even resized, re-encoded or cropped a little.
 
-  Within one set only equal pixels count.
-
-  Returns:
-    for each pair of sets (or of a set and itself) that share photographs, their names in both.
+  Within one set, which is paired with itself, only equal pixels count.
   """
   copies = {}
   thumbnails = {name: np.array([_thumbnail(p.hr) for p in photos]) for name, photos in sets.items()}
@@ -85,7 +76,7 @@ def find_copies(
   return copies
 
 
-def describe_copies(copies: Mapping[tuple[str, str], Sequence[tuple[str, str]]]) -> list[str]:
+def describe_copies(copies: Mapping[tuple[str, str], Pairs]) -> list[str]:
   """A sentence for each entry of `find_copies`."""
   return [
     f"{a} holds photographs twice: {_list_pairs(pairs)}."
@@ -95,7 +86,7 @@ def describe_copies(copies: Mapping[tuple[str, str], Sequence[tuple[str, str]]])
   ]
 
 
-def _duplicates(photos: Sequence[Photo]) -> list[tuple[str, str]]:
+def _duplicates(photos: Sequence[Photo]) -> Pairs:
   first: dict[str, str] = {}
   return [
     (first[photo.digest], photo.name)
@@ -104,7 +95,7 @@ def _duplicates(photos: Sequence[Photo]) -> list[tuple[str, str]]:
   ]
 
 
-def _list_pairs(pairs: Sequence[tuple[str, str]]) -> str:
+def _list_pairs(pairs: Pairs) -> str:
   named = ", ".join(f"{a} = {b}" for a, b in pairs[:MAX_PAIRS_NAMED])
   rest = len(pairs) - MAX_PAIRS_NAMED
   return f"{named} and {rest} more" if rest > 0 else named

@@ -1,10 +1,12 @@
 """Reads the photographs of a comparison, makes their LR images and drops overlaps between sets."""
 
 import dataclasses
+import functools
 import hashlib
 import itertools
 import math
 from collections.abc import Callable, Iterator, Sequence
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,7 @@ from sr_jax.data.recognition import describe_copies, find_copies, recognise
 from sr_jax.runtime import processes
 from sr_jax.runtime.console import log
 
+Job = tuple[str, Item]  # the name of a set, and an image of it
 EXCHANGED = 4  # photographs of a process at a time: their pixels pass through a chip's memory
 
 
@@ -28,8 +31,6 @@ class Photos:
   """The photographs of one comparison, in sets without overlap.
 
   Attributes:
-    train: to train on.
-    validation: to choose learning rates by.
     tests: one or more test sets by name ("test" where held out); the first one decides.
     notes: sentences on which sets are genuine, and what they share.
   """
@@ -68,15 +69,9 @@ def load(
   tests: Sequence[str] = (HELD_OUT,),
   execution: Execution | None = None,
 ) -> Photos:
-  """Reads all photographs and makes their LR images.
+  """Reads all photographs, of sources as `finding.find` describes them, and makes their LR images.
 
-  Args:
-    data: source of the training photographs: sample_photos, folder:PATH or tfds:NAME.
-    scale: upscaling factor.
-    patch: side of a training patch in LR pixels, which every training image must hold.
-    validation: "held_out" for the validation photographs of `data`, else as one of `tests`.
-    tests: "held_out" for the test photographs of `data`, else a source; a bare NAME is tfds:NAME.
-    execution: names the folders `manual_dir` and `data_dir`.
+  Every training image must hold a patch of `patch` x `patch` LR pixels.
 
   Raises:
     InputError: as `finding.find` and `read_luminance`; an image is too small; two sets are the
@@ -84,14 +79,15 @@ def load(
   """
   execution = execution or Execution()
   cache = Path(execution.data_dir).expanduser()
-  images = _find_on_every_process(data, validation, tests, execution)
+  images = _find_on_every_process(functools.partial(find, data, validation, tests, execution))
   _decode(images, scale, cache)
   # Shaved by `scale` on each side, SSIM's window of 11 pixels must fit; sides are cropped to r.
   for_scoring = scale * -(-(2 * scale + 11) // scale)
 
-  def read(job: tuple[str, Item]) -> Photo:
-    trains = job[0] == "train"
-    return _read_photo(job[1], scale, patch * scale if trains else for_scoring, trains, cache)
+  def read(job: Job) -> Photo:
+    name, item = job
+    trains = name == "train"
+    return _read_photo(item, scale, patch * scale if trains else for_scoring, trains, cache)
 
   jobs = [(name, item) for name, items in images.sets.items() for item in items]
   photos = _read_on_all_processes(read, jobs)
@@ -105,7 +101,7 @@ def select(photos: Photos, distinct: bool, fraction: float, validation_images: i
 
   Args:
     photos: from `load`.
-    distinct: of training photographs with equal pixels keep one.
+    distinct: whether to keep one of several training photographs with equal pixels.
     fraction: of the training photographs to keep, at least one.
     validation_images: the largest number of validation photographs to keep; 0 for all.
   """
@@ -130,44 +126,33 @@ def _pick(photos: list[Photo], count: int) -> list[Photo]:
   return [photo for photo in photos if id(photo) in chosen]
 
 
-def _find_on_every_process(
-  data: str, validation: str, tests: Sequence[str], execution: Execution
-) -> ImageSets:
+def _find_on_every_process(find_images: Callable[[], ImageSets]) -> ImageSets:
   """Lists the images in every process; in the primary first, which may have to prepare a set.
 
   Raises:
-    InputError: as `find`; or the processes find different images.
+    InputError: as `find_images`; or the processes find different images.
   """
-  images: list[ImageSets] = []
+  find_once = functools.cache(find_images)
 
-  def find_once() -> dict[str, list[str]]:
-    if not images:
-      images.append(find(data, validation, tests, execution))
-    return {name: [item.name for item in items] for name, items in images[0].sets.items()}
+  def names() -> dict[str, list[str]]:
+    return {name: [item.name for item in items] for name, items in find_once().sets.items()}
 
-  processes.broadcast_from_primary(find_once)
+  processes.broadcast_from_primary(names)
   processes.assert_equal_across_processes(
-    processes.all_gather(find_once)[processes.index()],
+    processes.all_gather(names)[processes.index()],
     "the processes do not find the same photographs; put them into one folder that all share",
   )
-  return images[0]
+  return find_once()
 
 
 def _decode(images: ImageSets, scale: int, cache: Path) -> None:
-  """Decodes what the cache lacks and checks what memory all images will take.
-
-  Raises:
-    InputError: this machine has less memory than that.
-  """
-  pixels = {name: _fill_cache(items, cache) for name, items in images.sets.items()}
+  """Decodes what the cache lacks, each process its part, and checks what memory all will take."""
+  pixels = {}
+  for name, items in images.sets.items():
+    own = items[processes.index() :: processes.count()]
+    pixels[name] = sum(processes.all_gather(functools.partial(luminance_cache.fill, own, cache)))
   count, copies = sum(map(len, images.sets.values())), processes.count_on_this_machine()
   processes.all_gather(lambda: _check_memory(pixels, scale, count, copies))
-
-
-def _fill_cache(items: Sequence[Item], cache: Path) -> int:
-  """Decodes images, every process its part; returns the pixels of all."""
-  own = items[processes.index() :: processes.count()]
-  return sum(processes.all_gather(lambda: luminance_cache.fill(own, cache)))
 
 
 def _check_memory(pixels: dict[str, int], scale: int, count: int, copies: int) -> None:
@@ -192,9 +177,7 @@ def _check_memory(pixels: dict[str, int], scale: int, count: int, copies: int) -
     )
 
 
-def _read_on_all_processes(
-  read: Callable[[tuple[str, Item]], Photo], jobs: Sequence[tuple[str, Item]]
-) -> Iterator[Photo]:
+def _read_on_all_processes(read: Callable[[Job], Photo], jobs: Sequence[Job]) -> Iterator[Photo]:
   """Yields photographs in order; each process reads every n-th and gets the others' pixels."""
   title, count = "Reading photographs", processes.count()
   if count == 1:
@@ -215,14 +198,11 @@ def _read_on_all_processes(
 
 
 def _unpack(headers: list[Any], pixels: bytes) -> Iterator[Photo]:
-  begin = 0
+  stream = BytesIO(pixels)
   for name, digest, hr_shape, lr_shape in headers:
-    middle = begin + math.prod(hr_shape)
-    end = middle + 4 * math.prod(lr_shape)
-    hr = np.frombuffer(pixels[begin:middle], np.uint8).reshape(hr_shape)
-    lr = np.frombuffer(pixels[middle:end], np.float32).reshape(lr_shape)
-    yield Photo(name, hr, lr, digest)
-    begin = end
+    hr = np.frombuffer(stream.read(math.prod(hr_shape)), np.uint8)
+    lr = np.frombuffer(stream.read(4 * math.prod(lr_shape)), np.float32)
+    yield Photo(name, hr.reshape(hr_shape), lr.reshape(lr_shape), digest)
 
 
 def _read_photo(item: Item, scale: int, side: int, trains: bool, cache: Path) -> Photo:
@@ -243,15 +223,13 @@ def _recognise(images: ImageSets, sets: dict[str, list[Photo]]) -> list[str]:
   digests: dict[str, list[str]] = {}
   for name, origin in images.origin.items():
     digests.setdefault(origin, []).extend(photo.digest for photo in sets[name])
-  sentences = [recognise(origin, by_photo) for origin, by_photo in digests.items()]
-  return [sentence for sentence in sentences if sentence]
+  return list(filter(None, (recognise(origin, hashes) for origin, hashes in digests.items())))
 
 
 def _drop_overlaps(sets: dict[str, list[Photo]]) -> list[str]:
   """Keeps a photograph that is in several sets only in the last of them; test sets stay whole.
 
-  Returns:
-    sentences on which sets share photographs, and on what is left out.
+  Returns sentences on which sets share photographs, and on what is left out.
 
   Raises:
     InputError: all photographs of a set are in another one.
