@@ -1,7 +1,7 @@
 """What else can be wrong with runs, data and commands: a sentence, exit code 2, nothing changed.
 
-Flags are in test_launch.py, images to upscale in test_upscale.py, what is inspected in
-test_inspect_checkpoint.py, what is scored in evaluation/test_main.py.
+Flags of launch.py are in test_launch.py, those of sr_jax.* in runtime/test_command_line.py and in
+test_main.py of each command.
 """
 
 import json
