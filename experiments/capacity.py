@@ -17,6 +17,7 @@ the strict subset of LR):
 """
 
 import dataclasses
+import itertools
 import time
 from collections.abc import Callable
 from typing import Any
@@ -47,15 +48,9 @@ TEACHERS = ("lr", "hr", "lr_tied")  # and students
 BATCH, PATCH, SCALE = 16, 17, 2
 
 ONE_PROCESS = True  # on as many devices as it has
-EXECUTION = (  # it keeps whole measurements rather than checkpoints, and chooses its meshes
-  "workdir",
-  "distributed",
-  "compile_cache",
-  "profile",
-  "require_accelerator",
-  "manual_dir",
-  "data_dir",
-)
+SETS = ("manual_dir", "data_dir")
+# It keeps whole measurements rather than checkpoints, and chooses its meshes.
+EXECUTION = ("workdir", "distributed", "compile_cache", "profile", "require_accelerator", *SETS)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -78,7 +73,6 @@ class Config:
   noise_steps: int = setting(3000, "of parts memorise and imitate", at_least=1)
 
   def __post_init__(self) -> None:
-    """Refuses values that cannot be run."""
     check(self)
 
 
@@ -95,7 +89,6 @@ def networks(features: int, **fields: Any) -> dict[str, Shape]:
 
 def measure_jacobian(config: Config, photos: Photos) -> dict[str, Any]:
   """Ranks at random parameters, of networks of 8 LR or 2 HR maps and one hidden layer."""
-  del config, photos
   return {
     activation: {
       name: jacobian.rank_of(network, seed=0)._asdict()
@@ -107,7 +100,6 @@ def measure_jacobian(config: Config, photos: Photos) -> dict[str, Any]:
 
 def measure_linear(config: Config, photos: Photos) -> dict[str, Any]:
   """PSNR of the best linear filters on the photographs they are fitted to and on test sets."""
-  del config
   psnr = {}
   for grid, size in LINEAR:
     model = LinearModel(grid, size, SCALE)
@@ -135,11 +127,9 @@ def measure_fit(config: Config, photos: Photos) -> dict[str, Any]:
 
 def measure_memorise(config: Config, photos: Photos) -> dict[str, Any]:
   """How many noise patches are fitted, in all and in target values a parameter."""
-  del photos
   fits = {}
   for name, network in networks(8, depth=1, bicubic_skip=False).items():
-    rates = config.learning_rate
-    errors = noise.memorise(network, config.seeds, rates, config.noise_steps)
+    errors = noise.memorise(network, config.seeds, config.learning_rate, config.noise_steps)
     count = noise.largest_fitted(errors)
     parameters = budget(network).parameters
     values = count * (SCALE * noise.SIDE) ** 2
@@ -155,16 +145,13 @@ def measure_memorise(config: Config, photos: Photos) -> dict[str, Any]:
 
 def measure_imitate(config: Config, photos: Photos) -> dict[str, Any]:
   """Error of every network as the student of every other, and of its own kind."""
-  del photos
   small = networks(16, depth=2, bicubic_skip=False)
   psnr: dict[str, dict[str, list[float]]] = {}
-  for teacher in TEACHERS:
-    for student in TEACHERS:
-      rates = config.learning_rate
-      pair = small[teacher], small[student]
-      by_seed = noise.imitate(*pair, config.seeds, rates, config.noise_steps)
-      psnr.setdefault(teacher, {})[student] = by_seed
-      log(f"imitate: {student} learns {teacher} to {np.mean(by_seed):.1f} dB below its variance")
+  seeds, rates, steps = config.seeds, config.learning_rate, config.noise_steps
+  for teacher, student in itertools.product(TEACHERS, repeat=2):
+    by_seed = noise.imitate(small[teacher], small[student], seeds, rates, steps)
+    psnr.setdefault(teacher, {})[student] = by_seed
+    log(f"imitate: {student} learns {teacher} to {np.mean(by_seed):.1f} dB below its variance")
   return psnr
 
 
@@ -264,12 +251,12 @@ def _measure(part: str, config: Config, photos: Photos, run_dir: RunFolder) -> d
   """Makes a measurement and writes it, with its seconds, or reads it where the run has it."""
   file = run_dir.part(part)
   if file.exists():
-    measured: dict[str, Any] = read_json(file)
-    return measured
+    return read_json(file)
   preemption.raise_if_requested()
   log(f"Measuring {part}")
   began = time.monotonic()
-  measured = {"found": MEASURE[part](config, photos), "seconds": time.monotonic() - began}
+  measured: dict[str, Any] = {"found": MEASURE[part](config, photos)}
+  measured["seconds"] = time.monotonic() - began
   file.parent.mkdir(exist_ok=True)
   write_json(file, measured)
   return measured

@@ -26,7 +26,7 @@ from sr_jax.data import patches, sources
 from sr_jax.identities import claims
 from sr_jax.identities import figures as kernel_figures
 from sr_jax.identities import report as identities_report
-from sr_jax.networks import LRNetwork
+from sr_jax.networks import LRNetwork, Network
 from sr_jax.operators.conversion import deconv_to_lr, lr_to_deconv
 from sr_jax.operators.lifting import fits, lift_conv
 from sr_jax.operators.upsampling import sub_pixel_conv, transposed_conv
@@ -65,7 +65,6 @@ class Config:
   steps: int = setting(1000, "its training steps", at_least=1)
 
   def __post_init__(self) -> None:
-    """Refuses values that cannot be run, or that would be ignored."""
     check(self)
     ours = dataclasses.fields(self)[1:]
     ignored = [field.name for field in ours if getattr(self, field.name) != field.default]
@@ -77,16 +76,10 @@ Draw = Callable[[str, Figure], None]  # saves a figure under a name
 
 
 class Layer(NamedTuple):
-  """A trained sub-pixel layer, and where it is from.
+  """A trained sub-pixel layer, and where it is from in words."""
 
-  Attributes:
-    kernel: `(k, k, maps, r^2)`.
-    scale: r.
-    source: in words.
-  """
-
-  kernel: np.ndarray
-  scale: int
+  kernel: np.ndarray  # (k, k, maps, r^2)
+  scale: int  # r
   source: str
 
 
@@ -136,28 +129,22 @@ def main(config: Config, execution: Execution, run_dir: RunFolder) -> dict[str, 
 def _compute(layer: Layer, draw: Draw) -> dict[str, Any]:
   """Computes and draws the identities of every section; returns the contents of results.json."""
   log("Section 1: one dimension")
-  one_axis = one_dimension(draw)
+  results: dict[str, Any] = {"experiment": "equivalence", "one_dimension": one_dimension(draw)}
   log("Section 2: two dimensions, a trained layer, one to three axes")
-  two_axes = two_dimensions(draw)
-  trained = trained_layer(layer, draw)
-  axes = [
+  results["two_dimensions"] = two_dimensions(draw)
+  results["trained_layer"] = trained_layer(layer, draw)
+  results["axes"] = [
     {"axes": d, "difference": claims.deviation_of_three_implementations(d, 2, 4, 2)}
     for d in (1, 2, 3)
   ]
   log("Section 3: the lift, and a verdict on sentences of all three sections")
   draw_lift(draw)
-  return {
-    "experiment": "equivalence",
-    "one_dimension": one_axis,
-    "two_dimensions": two_axes,
-    "trained_layer": trained,
-    "axes": axes,
-    "lift": [
-      {"kernel": size, "lr_pixels": claims.tied_share(size, 2, 3)[0], "fits": fits(size, 2, 3)}
-      for size in (3, 4, 5, 6)
-    ],
-    "sentences": [dataclasses.asdict(finding) for finding in claims.findings()],
-  }
+  results["lift"] = [
+    {"kernel": size, "lr_pixels": claims.tied_share(size, 2, 3)[0], "fits": fits(size, 2, 3)}
+    for size in (3, 4, 5, 6)
+  ]
+  results["sentences"] = [dataclasses.asdict(finding) for finding in claims.findings()]
+  return results
 
 
 def one_dimension(draw: Draw) -> dict[str, Any]:
@@ -202,11 +189,9 @@ def two_dimensions(draw: Draw) -> dict[str, Any]:
       sums[f"q={q}"] = {"sum": float(y.sum()), "lr_kernel_size": int(lr_kernel.shape[0])}
       if q == 1:
         filters = np.moveaxis(np.asarray(lr_kernel)[:, :, 0], -1, 0)
-        low = padding[0][0]
-        draw(
-          "two_dimensions",
-          kernel_figures.phases_in_two_dimensions(x, kernel[:, :, 0, 0], filters, y, 2, low),
-        )
+        taps, low = kernel[:, :, 0, 0], padding[0][0]
+        drawn = kernel_figures.phases_in_two_dimensions(x, taps, filters, y, 2, low)
+        draw("two_dimensions", drawn)
   return sums
 
 
@@ -217,10 +202,8 @@ def trained_layer(layer: Layer, draw: Draw) -> dict[str, Any]:
   deconv, padding = lr_to_deconv(layer.kernel, layer.scale, lr_padding, crop)
   back = deconv_to_lr(deconv, layer.scale, padding)
   strongest = np.argsort(-(layer.kernel**2).sum(axis=(0, 1, 3)))[:DRAWN].tolist()
-  draw(
-    "trained_layer",
-    kernel_figures.conversion(layer.kernel, np.asarray(deconv), layer.scale, strongest),
-  )
+  drawn = kernel_figures.conversion(layer.kernel, np.asarray(deconv), layer.scale, strongest)
+  draw("trained_layer", drawn)
   return {
     "source": layer.source,
     "lr_kernel": list(layer.kernel.shape),
@@ -245,9 +228,7 @@ def draw_lift(draw: Draw) -> None:
 def _read_layer(run: RunFolder) -> Layer:
   """The last layer of the LR network of a run, or of its ESPCN: that of the first finite member.
 
-  Raises:
-    InputError: the folder is no such run, it has not trained that network yet, or every member
-      diverged.
+  Raises an InputError if the folder is no such run, or has no such layer yet or a finite one.
   """
   about = read_json(run.config)
   name = run_name(run, about)
@@ -260,8 +241,7 @@ def _read_layer(run: RunFolder) -> Layer:
   step, tree, _ = load_arrays(run.checkpoints(arm, FINAL))
   for seed, kernel in zip(tree["members"]["seed"], tree["params"]["last"]["kernel"], strict=True):
     if np.isfinite(kernel).all():
-      source = f"{name}, {arm}, step {step}, seed {seed}"
-      return Layer(kernel, about["config"]["scale"], source)
+      return Layer(kernel, about["config"]["scale"], f"{name}, {arm}, step {step}, seed {seed}")
   raise InputError(f"--checkpoint: every member of arm {arm} of {run} diverged")
 
 
@@ -269,11 +249,8 @@ def _train_layer(config: Config) -> Layer:
   """The last layer of an LR network of one hidden layer, trained here."""
   log(f"Training an LR network at scale {config.scale} for {config.steps} steps")
   network = LRNetwork(scale=config.scale, features=config.features, depth=1)
-  photos = sources.load("sample_photos", config.scale, PATCH)
-  mesh = make_mesh(1, BATCH)
-  members = replicate(mesh, population.make_members([0], [RATE]))
-  store = replicate(mesh, patches.make_store(photos.train, PATCH))
-  state = population.initialise(network, "equivalence", members, mesh)
+  _, state, members, mesh, _ = _member_of(network, "equivalence")
+  store = replicate(mesh, _sample_photos(config.scale))
   train_steps = population.make_train_steps(network, BATCH, PATCH, mesh)
   state, _ = train_steps(state, members, store, 0, config.steps, config.steps)
   kernel = np.asarray(state.params["last"]["kernel"][0])
@@ -282,15 +259,20 @@ def _train_layer(config: Config) -> Layer:
 
 def _time_pair() -> dict[str, float]:
   """Time of a training step of the note's two networks, the HR one in both executions."""
-  photos = sources.load("sample_photos", claims.LR_PAIR.scale, PATCH)
-  store = upload(patches.make_store(photos.train, PATCH))
+  pair: dict[str, Network] = {"lr": claims.LR_PAIR, "hr": claims.HR_PAIR}
+  timed = in_both_executions({name: _member_of(network, name) for name, network in pair.items()})
+  return step_seconds(timed, upload(_sample_photos(claims.LR_PAIR.scale)), BATCH, PATCH)
+
+
+def _sample_photos(scale: int) -> patches.Store:
+  return patches.make_store(sources.load("sample_photos", scale, PATCH).train, PATCH)
+
+
+def _member_of(network: Network, name: str) -> Population:
+  """A fresh population of a single member."""
   mesh = make_mesh(1, BATCH)
   members = replicate(mesh, population.make_members([0], [RATE]))
-  timed = {
-    name: Population(network, population.initialise(network, name, members, mesh), members, mesh)
-    for name, network in (("lr", claims.LR_PAIR), ("hr", claims.HR_PAIR))
-  }
-  return step_seconds(in_both_executions(timed), store, BATCH, PATCH)
+  return Population(network, population.initialise(network, name, members, mesh), members, mesh)
 
 
 def _report(results: dict[str, Any], timing: dict[str, Any], run_dir: RunFolder) -> None:

@@ -130,9 +130,8 @@ def main(config: Config, execution: Execution, run_dir: RunFolder) -> dict[str, 
   """Trains and scores the networks; returns the seconds of each phase."""
   run = start("espcn", lambda _: arms(config), config, execution, run_dir)
   if run.is_finished:
-    broadcast_from_primary(
-      lambda: _report(run, read_json(run_dir.results), read_json(run_dir.timing))
-    )
+    files = run_dir.results, run_dir.timing
+    broadcast_from_primary(lambda: _report(run, *map(read_json, files)))
     return {}
   results, _ = train_and_score(run)
   results["paper"] = _paper(results)

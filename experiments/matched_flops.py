@@ -63,6 +63,7 @@ ARMS = {
 FAMILY = tuple(
   f"hr{kernel}{front}" for kernel in ("", "_k4", "_k3", "_k2") for front in ("", "_learned")
 )
+CONTROLS = ("lr_tied", "hr_untied", "lr_deeper", "hr_deeper", "lr_narrow", "lr_far")
 PRIMARY = Contrast("lr", "hr", "the note's own pair")
 MECHANISMS = (
   Contrast("lr", "lr_tied", "untying the phases, on windows aligned to blocks"),
@@ -106,7 +107,6 @@ class Config(Recipe):
   bicubic_skip: bool = setting(True, "all networks predict what bicubic interpolation misses")
 
   def __post_init__(self) -> None:
-    """Refuses what cannot be run before anything else happens."""
     super().__post_init__()
     if len(self.arms) < 2:
       raise InputError(f"--arms={self.arms[0]}: a comparison needs two arms, as lr,hr")
@@ -138,25 +138,19 @@ def arms(config: Config) -> tuple[Arm, ...]:
 
 
 def measured_arms(config: Config, choices: Choices) -> tuple[Arm, ...]:
-  """The networks of a run: HR ones in the faster execution, timed ones in their width.
-
-  Args:
-    config: names them.
-    choices: measures executions and widths.
-  """
-  timed = _equal_time_arms(config, choices)
-  by_name = {arm.name: arm for arm in (*arms(config), *timed)}
-
-  def measured(arm: Arm) -> Arm:
-    if config.hr_execution != "auto" or not has_two_executions(arm.network):
-      return arm
-    return dataclasses.replace(arm, network=_faster(arm.name, arm.network, choices))
-
-  return tuple(measured(by_name[name]) for name in config.arms)
+  """The networks of a run: HR ones in the faster execution, timed ones in their width."""
+  by_name = {arm.name: arm for arm in (*arms(config), *_equal_time_arms(config, choices))}
+  in_order = [by_name[name] for name in config.arms]
+  return tuple(
+    dataclasses.replace(arm, network=_faster(arm.name, arm.network, config, choices))
+    for arm in in_order
+  )
 
 
-def _faster(arm: str, network: HRNetwork, choices: Choices) -> HRNetwork:
-  """An arm's HR network in the execution that trains faster."""
+def _faster(arm: str, network: Any, config: Config, choices: Choices) -> Any:
+  """An arm's network; with --hr_execution=auto an HR one in the execution that trains faster."""
+  if config.hr_execution != "auto" or not has_two_executions(network):
+    return network
   name = "hr" if arm == "hr_timed" else arm  # whose width is measured in the execution of hr
   networks = {execution: network.clone(execution=execution) for execution in EXECUTIONS}
   return networks[choices.fastest(name, networks)]
@@ -168,29 +162,26 @@ def _equal_time_arms(config: Config, choices: Choices) -> list[Arm]:
     return []
   lr = _lr(config)
   hr = _hr(config, *_hr_shape(lr, config.hr_features))
-  executed = _faster("hr", hr, choices) if config.hr_execution == "auto" else hr
+  executed = _faster("hr", hr, config, choices)
   step = max(1, lr.features // 8)
   candidates: dict[str, tuple[Shape, Mapping[int, Shape]]] = {
     "lr_timed": (
       executed,
       {n: lr.clone(features=n) for n in range(step, 2 * lr.features + 1, step)},
     ),
-    "hr_timed": (
-      lr,
-      {n: executed.clone(features=n) for n in range(1, 2 * hr.features + 1)},
-    ),
+    "hr_timed": (lr, {n: executed.clone(features=n) for n in range(1, 2 * hr.features + 1)}),
   }
-  timed = []
-  for name in TIMED:
-    if name in config.arms:
-      width = choices.max_width(name, *candidates[name])
-      wide = candidates[name][1][width]
-      timed.append(Arm(name, wide, None, 0.0, _note(wide)))
-  return timed
+  timed = {name: pair for name, pair in candidates.items() if name in config.arms}
+  return [_arm(name, pair[1][choices.max_width(name, *pair)]) for name, pair in timed.items()]
+
+
+def _arm(name: str, network: Shape, target: Shape | None = None, tolerance: float = 0.0) -> Arm:
+  """An arm that is to cost what a target costs, if it has one."""
+  return Arm(name, network, budget(target).macs if target else None, tolerance, _note(network))
 
 
 def _known_arms(config: Config) -> dict[str, Arm]:
-  """The arms by name; the MACs that one declares are those of LR where it is to match them."""
+  """The arms by name; those that are to match the MACs of LR declare them."""
   lr = _lr(config)
   n, k, r = lr.features, lr.kernel_size, lr.scale
   maps, size = _hr_shape(lr, config.hr_features)
@@ -199,28 +190,20 @@ def _known_arms(config: Config) -> dict[str, Arm]:
   deeper = lr.clone(depth=config.depth + 1)
   tied = r * (k - 1) + 1  # the largest HR kernel that lifts to k LR pixels
 
-  matched: dict[str, tuple[Shape, Shape]] = {
+  networks: dict[str, tuple[Shape, Shape | None]] = {  # and whose cost they are to match
     "lr": (lr, lr),
     "hr": (hr, lr),
     "hr_learned": (learned, lr),
     "hr_untied": (learned.clone(untied=True, execution="lr_space"), lr),
     "hr_deeper": (hr.clone(depth=config.depth + 1), deeper),
-  }
-  unmatched: dict[str, Shape] = {
-    "lr_tied": _hr(config, maps, tied, upsampling="transposed_conv"),
-    "lr_deeper": deeper,
-    "lr_narrow": lr.clone(features=max(1, n // r)),
-    "hr_wide": hr.clone(features=maps * r),
-    "lr_far": lr.clone(first_kernel_size=9),
+    "lr_tied": (_hr(config, maps, tied, upsampling="transposed_conv"), None),
+    "lr_deeper": (deeper, None),
+    "lr_narrow": (lr.clone(features=max(1, n // r)), None),
+    "hr_wide": (hr.clone(features=maps * r), None),
+    "lr_far": (lr.clone(first_kernel_size=9), None),
   }
   tolerance = TOLERANCE if config.hr_features else 0.0
-  return {
-    **{
-      name: Arm(name, network, budget(target).macs, tolerance, _note(network))
-      for name, (network, target) in matched.items()
-    },
-    **{name: Arm(name, network, None, 0.0, _note(network)) for name, network in unmatched.items()},
-  }
+  return {name: _arm(name, *pair, tolerance) for name, pair in networks.items()}
 
 
 def _arm_of_kernel(name: str, config: Config) -> Arm:
@@ -238,7 +221,7 @@ def _arm_of_kernel(name: str, config: Config) -> Arm:
       f"{lr.kernel_size * lr.features / lr.scale:g} must be a multiple of K"
     )
   network = _hr(config, maps, size, upsampling="transposed_conv" if parts[2] else "bicubic")
-  return Arm(name, network, budget(lr).macs, TOLERANCE, _note(network))
+  return _arm(name, network, lr, TOLERANCE)
 
 
 def _lr(config: Config) -> LRNetwork:
@@ -257,12 +240,9 @@ def _hr(config: Config, maps: int, kernel_size: int, upsampling: str = "") -> HR
     execution="lr_space",
     **_common(config),
   )
-  cost = budget(network)
-  if config.hr_execution in ("auto", "hr_space") or (
-    config.hr_execution == "fewer" and cost.executed_macs >= WIDEST_LIFT * cost.macs
-  ):
-    return network.clone(execution="hr_space")
-  return network
+  cost, execution = budget(network), config.hr_execution
+  pays = execution == "fewer" and cost.executed_macs < WIDEST_LIFT * cost.macs
+  return network if execution == "lr_space" or pays else network.clone(execution="hr_space")
 
 
 def _common(config: Config) -> dict[str, Any]:
@@ -300,8 +280,7 @@ def _hr_shape(lr: LRNetwork, hr_features: int) -> tuple[int, int]:
 
 def comparison(config: Config) -> Comparison:
   """The contrasts of a run; without the note's pair, its first two arms are the verdict."""
-  first, second = config.arms[:2]
-  own = Contrast(first, second, "the first two arms")
+  own = Contrast(config.arms[0], config.arms[1], "the first two arms")
   primary = PRIMARY if {"lr", "hr"} <= set(config.arms) else own
   return Comparison(primary, FAMILY, "lr_tied", MECHANISMS)
 
@@ -330,18 +309,7 @@ def main(config: Config, execution: Execution, run_dir: RunFolder) -> dict[str, 
 
 
 CONFIRMATORY = Config(
-  arms=(
-    "lr",
-    *FAMILY,
-    "lr_tied",
-    "hr_untied",
-    "lr_deeper",
-    "hr_deeper",
-    "lr_narrow",
-    "lr_far",
-    "lr_timed",
-    "hr_timed",
-  ),
+  arms=("lr", *FAMILY, *CONTROLS, *TIMED),
   hr_execution="fewer",
   data="tfds:T91",
   distinct=True,
