@@ -174,8 +174,8 @@ def all_gather(work: Callable[[], Result]) -> list[Result]:
     raise RuntimeError(f"the processes went different ways, to {ways}")
   if problem is not None:
     raise problem
-  for description in filter(None, descriptions):
-    elsewhere = _as_error(*description)
+  for kind, arguments in filter(None, descriptions):
+    elsewhere = USER_ERRORS[kind](*arguments)
     elsewhere.add_note(REPORTED)
     raise elsewhere
   return list(results)
@@ -207,10 +207,6 @@ def _described(error: Exception) -> tuple[int, list[Any]]:
     return kind, [str(error)]
   path = error.filename
   return kind, [error.errno, error.strerror, path if isinstance(path, int | None) else str(path)]
-
-
-def _as_error(kind: int, arguments: list[Any]) -> Exception:
-  return USER_ERRORS[kind](*arguments)
 
 
 def to_host(tree: Any) -> Any:

@@ -43,10 +43,9 @@ class RunFolder(os.PathLike):
 
   __str__ = __fspath__
 
-  def checkpoints(self, arm: str, stage: str | None = None) -> Path:
+  def checkpoints(self, arm: str, stage: str = "") -> Path:
     """The folder of the checkpoints of one training; of all those of an arm without its stage."""
-    folder = self.path / "checkpoints" / arm
-    return folder / stage if stage else folder
+    return self.path / "checkpoints" / arm / stage
 
   def trace(self, arm: str) -> Path:
     """The folder of a trace for Perfetto."""

@@ -12,19 +12,15 @@ from sr_jax.training.population import Members, State
 class Saver:
   """Saves a training now and then; a checkpoint that cannot be written is noted and stops nothing.
 
-  `about` is the metadata of each checkpoint, `name` what messages call the training.
+  `about` is the metadata of each checkpoint, `every` the seconds between two of them, and `name`
+  what messages call the training.
   """
 
   def __init__(
-    self,
-    checkpoints: Checkpoints,
-    about: dict[str, Any],
-    every_seconds: float,
-    unsaved: Unsaved,
-    name: str,
+    self, checkpoints: Checkpoints, about: dict[str, Any], every: float, unsaved: Unsaved, name: str
   ) -> None:
     self.checkpoints = checkpoints
-    self._about, self._every = about, every_seconds
+    self._about, self._every = about, every
     self._unsaved, self._what = unsaved, f"checkpoints of {name}"
     self._saved_at = time.monotonic()
 

@@ -73,7 +73,8 @@ def test_alone_everything_is_ones_own():
   ],
 )
 def test_an_error_is_told_as_what_it_is(error):
-  again = processes._as_error(*processes._described(error))
+  kind, arguments = processes._described(error)
+  again = processes.USER_ERRORS[kind](*arguments)
   assert type(again) is type(error)
   assert str(again) == str(error)
 
