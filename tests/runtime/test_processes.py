@@ -124,7 +124,7 @@ for culprit in (0, 1):
   try:
     processes.all_gather(work)
   except InputError as error:
-    assert str(error) == f"of {culprit}" and processes.is_said(error) == (i != culprit)
+    assert str(error) == f"of {culprit}" and processes.is_reported(error) == (i != culprit)
   else:
     raise AssertionError
 mesh = sharding.make_mesh(3, 8)
@@ -132,7 +132,7 @@ assert dict(mesh.shape) == {"member": 4, "data": 1}  # all devices, though two w
 given = np.arange(3, dtype=np.float32)
 rows = sharding.shard_members(mesh, given)
 np.testing.assert_array_equal(sharding.members_of(processes.to_host(rows), 3), given)
-here = {k: float(row) for k, row in processes.rows_here(rows).items()}
+here = {k: float(row) for k, row in processes.local_rows(rows).items()}
 assert here == [{0: 0, 1: 1}, {2: 2, 3: 2}][i]
 try:
   sharding.make_mesh(3, 8, "member:2")
