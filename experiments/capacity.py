@@ -33,8 +33,8 @@ from sr_jax.config import Execution, check, setting, to_dict
 from sr_jax.data import patches, sources
 from sr_jax.data.finding import find
 from sr_jax.data.sources import Photos
-from sr_jax.networks import HRNetwork, LRNetwork, lift_network
 from sr_jax.networks.budget import budget
+from sr_jax.networks.pair import HRNetwork, LRNetwork, lift_network
 from sr_jax.runtime import preemption
 from sr_jax.runtime.console import log, table
 from sr_jax.runtime.files import read_json, write_json

@@ -28,8 +28,8 @@ from sr_jax.comparison.contrasts import Comparison, Contrast
 from sr_jax.comparison.recipe import Recipe
 from sr_jax.config import Execution, InputError, setting
 from sr_jax.data.finding import find
-from sr_jax.networks import EXECUTIONS, HRNetwork, LRNetwork, has_two_executions
 from sr_jax.networks.budget import Arm, budget, note_pair
+from sr_jax.networks.pair import EXECUTIONS, HRNetwork, LRNetwork, has_two_executions
 from sr_jax.runner import compare
 from sr_jax.runtime.files import read_json
 from sr_jax.runtime.run_folder import RunFolder

@@ -4,7 +4,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from sr_jax.networks import HRNetwork, lift_network, upscale
+from sr_jax.networks import HRNetwork, upscale
+from sr_jax.networks.pair import lift_network
 from sr_jax.operators.conv import same_padding
 from sr_jax.operators.lifting import lift_conv
 

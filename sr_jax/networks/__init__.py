@@ -11,39 +11,12 @@ from jax import numpy as jnp
 from jaxtyping import Array, Float
 
 from sr_jax.config import InputError
-from sr_jax.networks.layers import Layer, crop_border
-from sr_jax.networks.pair import (
-  EXECUTIONS,
-  HRNetwork,
-  LiftedNetwork,
-  LRNetwork,
-  has_two_executions,
-  lift_network,
-)
+from sr_jax.networks.layers import crop_border
+from sr_jax.networks.pair import HRNetwork, LiftedNetwork, LRNetwork
 from sr_jax.networks.published import ESPCN, FSRCNN, SRCNN
 
-__all__ = [
-  "ESPCN",
-  "EXECUTIONS",
-  "FSRCNN",
-  "SRCNN",
-  "HRNetwork",
-  "LRNetwork",
-  "Layer",
-  "LiftedNetwork",
-  "Network",
-  "build",
-  "describe",
-  "has_two_executions",
-  "lift_network",
-  "squared_error",
-  "upscale",
-]
-
 Network = LRNetwork | HRNetwork | LiftedNetwork | ESPCN | SRCNN | FSRCNN
-KINDS: dict[Any, Any] = {
-  kind.__name__: kind for kind in (LRNetwork, HRNetwork, ESPCN, SRCNN, FSRCNN)
-}
+KINDS: dict[Any, Any] = {k.__name__: k for k in (LRNetwork, HRNetwork, ESPCN, SRCNN, FSRCNN)}
 
 
 def describe(network: Network) -> dict[str, Any]:
@@ -69,10 +42,7 @@ def build(description: dict[str, Any]) -> Network:
 def upscale(
   network: Network, params: Any, lr: Float[Array, "b h w 1"]
 ) -> Float[Array, "b rh rw 1"]:
-  """Upscales LR luminance with a network of these parameters.
-
-  If the network has no output within a `margin`, the image is first extended by its edge pixels.
-  """
+  """Upscales LR luminance, first extended by its edge pixels if the network has a `margin`."""
   sides = (network.margin, network.margin)
   extended = jnp.pad(lr, ((0, 0), sides, sides, (0, 0)), mode="edge")
   output: Any = network.apply({"params": params}, extended)
@@ -86,14 +56,9 @@ def squared_error(
   hr: Float[Array, "b rh rw 1"],
   margin: int | None = None,
 ) -> Float[Array, ""]:
-  """The training loss: mean squared error over patches without a margin.
+  """The training loss: mean squared error over patches, less `margin` LR pixels on each side.
 
-  Args:
-    network: has no output within its own margin.
-    params: its parameters.
-    lr: patches.
-    hr: the true HR patches.
-    margin: LR pixels to leave out on each side, at least the network's own, which is the default.
+  The default is the network's own margin, within which it has no output; a larger one is cropped.
   """
   margin = network.margin if margin is None else margin
   output: Any = network.apply({"params": params}, lr)

@@ -1,16 +1,15 @@
 """Cost and receptive field of a network, computed from its layers, and networks of equal cost.
 
-One MAC is one multiply-accumulate, 2 FLOPs. Everything is counted per HR pixel of an infinite
-image; no device is used.
+One MAC is one multiply-accumulate, 2 FLOPs, counted per HR pixel of an infinite image.
 """
 
 import dataclasses
 from collections.abc import Sequence
 from fractions import Fraction
-from typing import TypeGuard
 
 from sr_jax.config import InputError
-from sr_jax.networks import HRNetwork, Layer, LiftedNetwork, LRNetwork, Network
+from sr_jax.networks import HRNetwork, LiftedNetwork, LRNetwork, Network
+from sr_jax.networks.layers import Layer
 from sr_jax.operators.resize import BICUBIC_REACH, upscale_taps
 
 
@@ -22,7 +21,7 @@ class Budget:
     macs: learned multiply-accumulates per HR pixel, as the architecture defines them.
     executed_macs: MACs as executed; more where HR layers or transposed convolutions run as LR
       layers, in whose kernels some taps are zero.
-    bicubic_macs: MACs of the fixed bicubic (5x5 LR convolution to `scale**2` phases).
+    bicubic_macs: of the fixed bicubic, a 5x5 LR convolution to `scale**2` phases.
     parameters: weights, biases and slopes.
     activations: values written by convolutions per HR pixel.
     receptive_field: side, in HR pixels, of the LR window that one HR pixel depends on (the largest
@@ -41,7 +40,7 @@ class Budget:
 
 @dataclasses.dataclass(frozen=True)
 class Arm:
-  """One network of a comparison, which costs what it declares: another one cannot be made.
+  """One network of a comparison, which costs what it declares.
 
   Attributes:
     name: short name, also folded into the initialisation of its members.
@@ -49,7 +48,6 @@ class Arm:
     macs: declared MACs per HR pixel, fixed bicubic apart; None declares nothing.
     tolerance: relative deviation from `macs` that the protocol allows.
     note: what the arm is, in a line.
-    budget: what the network costs.
 
   Raises:
     InputError: the network costs more or less than is declared and tolerated.
@@ -76,37 +74,22 @@ class Arm:
 
 def budget(network: Network) -> Budget:
   """Counts a network from its layers."""
-  pixels = {"lr": Fraction(1, network.scale**2), "hr": Fraction(1)}  # positions per HR pixel
-  weights = [layer.kernel_size**2 * layer.inputs * layer.outputs for layer in network.layers]
-  positions = [pixels[layer.grid] for layer in network.layers]
-  macs = sum((w * p for w, p in zip(weights, positions, strict=True)), Fraction())
-  has_bicubic = network.bicubic_skip or network.bicubic_first
+  layers, has_bicubic = network.layers, network.bicubic_skip or network.bicubic_first
+  positions = {"lr": Fraction(1, network.scale**2), "hr": Fraction(1)}  # per HR pixel
+  macs = sum((layer.weights * positions[layer.grid] for layer in layers), Fraction())
+  values = (layer.outputs * layer.stride**2 * positions[layer.grid] for layer in layers)
+  executed = macs + _zero_macs(layers)
+  if isinstance(network, HRNetwork) and network.execution == "lr_space":
+    executed = budget(LiftedNetwork(network)).macs
   return Budget(
     macs=macs,
-    executed_macs=(
-      budget(LiftedNetwork(network)).macs
-      if _is_lifted(network)
-      else macs + _zero_macs(network.layers)
-    ),
-    bicubic_macs=upscale_taps(network.scale).shape[0] ** 2 if has_bicubic else 0,
-    parameters=sum(
-      w * layer.kernels + layer.biases + layer.slopes
-      for w, layer in zip(weights, network.layers, strict=True)
-    ),
-    activations=sum(
-      (
-        layer.outputs * layer.stride**2 * p
-        for layer, p in zip(network.layers, positions, strict=True)
-      ),
-      Fraction(),
-    ),
+    executed_macs=executed,
+    bicubic_macs=len(upscale_taps(network.scale)) ** 2 if has_bicubic else 0,
+    parameters=sum(layer.weights * layer.kernels + layer.biases + layer.slopes for layer in layers),
+    activations=sum(values, Fraction()),
     receptive_field=_receptive_field(network),
     shift=_shift(network),
   )
-
-
-def _is_lifted(network: Network) -> TypeGuard[HRNetwork]:
-  return isinstance(network, HRNetwork) and network.execution == "lr_space"
 
 
 def _zero_macs(layers: Sequence[Layer]) -> Fraction:
@@ -114,35 +97,30 @@ def _zero_macs(layers: Sequence[Layer]) -> Fraction:
   macs = Fraction()
   for layer in layers:
     if layer.stride > 1:
-      taps = (1 + sum(_lr_reach(layer))) ** 2 - Fraction(layer.kernel_size, layer.stride) ** 2
+      taps = (1 + sum(layer.lr_reach)) ** 2 - Fraction(layer.kernel_size, layer.stride) ** 2
       macs += taps * layer.inputs * layer.outputs
   return macs
 
 
-def _lr_reach(layer: Layer) -> tuple[int, int]:
-  """LR pixels before and after its own that an HR pixel of a transposed convolution depends on."""
-  low, _ = layer.padding
-  return (layer.kernel_size - 1 - low) // layer.stride, -(-low // layer.stride)
-
-
-def _paddings(layers: Sequence[Layer], grid: str) -> list[tuple[int, int]]:
-  return [layer.padding for layer in layers if layer.grid == grid and layer.stride == 1]
+def _padding(network: Network, grid: str) -> tuple[int, int]:
+  """Zeros before and after an axis of all convolutions on a grid, added."""
+  pairs = [layer.padding for layer in network.layers if layer.grid == grid and layer.stride == 1]
+  return sum(low for low, _ in pairs), sum(high for _, high in pairs)
 
 
 def _shift(network: Network) -> float:
   """HR pixels from an output pixel to the centre of the window it depends on."""
-  hr, lr = (_paddings(network.layers, grid) for grid in ("hr", "lr"))
-  cropped = [layer.padding for layer in network.layers if layer.stride > 1]
-  twice = sum(high - low for low, high in hr) - sum(high - low for low, high in cropped)
-  return (twice + network.scale * sum(high - low for low, high in lr)) / 2
+  (before, after), (low, high) = (_padding(network, grid) for grid in ("hr", "lr"))
+  crops = [layer.padding for layer in network.layers if layer.stride > 1]
+  return (
+    after - before - sum(end - start for start, end in crops) + network.scale * (high - low)
+  ) / 2
 
 
 def _receptive_field(network: Network) -> int:
   """The most LR pixels, first to last, that an output pixel depends on, in HR pixels."""
-  scale = network.scale
-  before, after = (sum(side) for side in zip((0, 0), *_paddings(network.layers, "hr"), strict=True))
-  low, high = (sum(side) for side in zip((0, 0), *_paddings(network.layers, "lr"), strict=True))
-  taps = upscale_taps(scale)
+  scale, taps = network.scale, upscale_taps(network.scale)
+  (before, after), (low, high) = (_padding(network, grid) for grid in ("hr", "lr"))
   widths = []
   for phase in range(scale):
     seen = []
@@ -170,15 +148,12 @@ def _lr_range(last: Layer, pixel: int, scale: int) -> tuple[int, int]:
 def note_pair(lr: LRNetwork, tolerance: float) -> tuple[int, int]:
   """The HR partner of an LR network in the note: `n / r^2` maps of kernel size `k r`.
 
-  Args:
-    lr: n = `features`, k = `kernel_size`, r = `scale`.
-    tolerance: relative deviation in MACs of the whole network of the matches that an error names.
-
   Returns:
     `(maps, kernel size)`.
 
   Raises:
-    InputError: `r^2` does not divide n; the message names numbers of maps that match.
+    InputError: `r^2` does not divide n = `features`; the message names numbers that it divides, and
+      `matches` whose whole network costs the same MACs within the relative `tolerance`.
   """
   maps, rest = divmod(lr.features, lr.scale**2)
   if maps and not rest:
@@ -188,12 +163,11 @@ def note_pair(lr: LRNetwork, tolerance: float) -> tuple[int, int]:
     f"--features={lr.features} cannot be divided into features / scale^2 HR maps at "
     f"--scale={lr.scale}: use --features={' or '.join(str(n) for n in multiples if n)}"
   )
-  target = budget(lr).macs
-  alternatives = [
-    f"--hr_features={n} ({n} maps of {k}x{k})"
-    for n, k in matches(lr)
-    if abs(budget(_hr_network(lr, n, k)).macs - target) <= tolerance * target
-  ]
+  target, alternatives = budget(lr).macs, []
+  for n, k in matches(lr):
+    hr = HRNetwork(lr.scale, n, lr.depth, k, lr.first_kernel_size)
+    if abs(budget(hr).macs - target) <= tolerance * target:
+      alternatives.append(f"--hr_features={n} ({n} maps of {k}x{k})")
   if alternatives:
     message += (
       ", or match HR kernel size x maps = kernel_size x features / scale = "
@@ -214,24 +188,10 @@ def matches(lr: LRNetwork) -> list[tuple[int, int]]:
   return [(n, product // n) for n in range(2, product // 3 + 1) if product % n == 0]
 
 
-def _hr_network(lr: LRNetwork, features: int, kernel_size: int) -> HRNetwork:
-  return HRNetwork(
-    scale=lr.scale,
-    features=features,
-    depth=lr.depth,
-    kernel_size=kernel_size,
-    first_kernel_size=lr.first_kernel_size,
-    activation=lr.activation,
-    bicubic_skip=lr.bicubic_skip,
-  )
-
-
 def as_json(cost: Budget) -> dict[str, float]:
   """A budget as JSON numbers."""
-  return {
-    name: value if isinstance(value, int) else float(value)
-    for name, value in dataclasses.asdict(cost).items()
-  }
+  numbers = dataclasses.asdict(cost).items()
+  return {name: number if isinstance(number, int) else float(number) for name, number in numbers}
 
 
 def rows(arms: Sequence[Arm]) -> list[list[str]]:

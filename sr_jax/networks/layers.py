@@ -10,11 +10,10 @@ from jaxtyping import Array, Float
 from sr_jax.operators.conv import Padding, conv, same_padding
 from sr_jax.operators.lifting import lift_conv, lift_untied_conv
 
-# The activation, and the variance its layer's kernel is initialised with (times 1 / fan-in): He et
-# al. (2015) for ReLU, LeCun's for tanh.
+# Each with the variance (times 1 / fan-in) that its layer's kernel is initialised with: He et al.
+# (2015) for ReLU, LeCun's for tanh.
 ACTIVATIONS = {"relu": (nn.relu, 2.0), "tanh": (nn.tanh, 1.0)}
 PRELU_SLOPE = 0.25  # at the start: He et al. (2015)
-
 
 # Networks subtract it from luminance, as the first and last biases could. But so zero padding is
 # mid-gray, and members whose ReLUs all die, else frequent at useful learning rates, become rare.
@@ -25,19 +24,16 @@ MID_GRAY = 0.5
 class Layer:
   """One convolution; its cost and receptive field follow from these numbers alone.
 
-  With a `stride` it is a transposed convolution, from LR to HR.
-
   Attributes:
     name: of its parameters.
-    grid: "lr" or "hr", the pixels that its kernel moves over.
-    kernel_size: K of a K x K kernel, in pixels of its grid.
+    grid: the pixels that its kernel moves over.
+    kernel_size: K of a K x K kernel, in pixels of its grid, or HR pixels with a `stride`.
     inputs: input channels.
     outputs: output channels.
     biases: learned biases; fewer than `outputs` where phases of one HR map share theirs.
     extra_at_start: whether the odd zero around an even kernel is before it.
     slopes: learned slopes of the PReLU that follows; 0 for another activation.
-    stride: HR pixels from one LR pixel to the next, of a transposed convolution, whose kernel spans
-      HR pixels; 1 for a convolution.
+    stride: 1; of a transposed convolution, the HR pixels from one LR pixel to the next.
     rate: its learning rate, as a multiple of the network's.
     kernels: one for each phase of an HR output, or 1 for all phases.
   """
@@ -56,13 +52,21 @@ class Layer:
 
   @property
   def padding(self) -> tuple[int, int]:
-    """Zeros before and after each spatial axis, which keep its length.
-
-    Of a transposed convolution, the crop that leaves `stride` times the length.
-    """
+    """Zeros that keep the length of an axis, or the crop that leaves `stride` times the length."""
     if self.stride > 1:
       return (self.kernel_size - self.stride) // 2, (self.kernel_size - self.stride + 1) // 2
     return same_padding(self.kernel_size, extra_at_start=self.extra_at_start)
+
+  @property
+  def weights(self) -> int:
+    """Weights of one of its `kernels`."""
+    return self.kernel_size**2 * self.inputs * self.outputs
+
+  @property
+  def lr_reach(self) -> tuple[int, int]:
+    """LR pixels before and after its own that an output of a transposed convolution depends on."""
+    low, _ = self.padding
+    return (self.kernel_size - 1 - low) // self.stride, -(-low // self.stride)
 
   def lift(
     self, kernel: Float[Array, "k k i o"], scale: int
@@ -88,11 +92,10 @@ class Conv(nn.Module):
   @nn.compact
   def __call__(self, x: Float[Array, "b h w i"]) -> Float[Array, "b h2 w2 o"]:
     """Convolves, and repeats a bias for the phases that share it."""
-    layer = self.layer
-    size = layer.kernel_size
+    layer, size = self.layer, self.layer.kernel_size
     init = nn.initializers.variance_scaling(self.gain, "fan_in", "normal")
-    outputs = layer.kernels * layer.outputs
-    kernel = self.param("kernel", init, (size, size, layer.inputs, outputs))
+    shape = (size, size, layer.inputs, layer.kernels * layer.outputs)
+    kernel = self.param("kernel", init, shape)
     bias = self.param("bias", nn.initializers.zeros_init(), (layer.biases,))
     padding: Padding = ((0, 0), (0, 0)) if self.valid else (layer.padding, layer.padding)
     if self.lift > 1 and layer.grid == "hr":
@@ -107,5 +110,4 @@ class Conv(nn.Module):
 
 def crop_border(x: Float[Array, "b h w c"], pixels: int) -> Float[Array, "b h2 w2 c"]:
   """Takes this many pixels off every side of the images."""
-  _, height, width, _ = x.shape
-  return x[:, pixels : height - pixels, pixels : width - pixels]
+  return x[:, pixels : x.shape[1] - pixels, pixels : x.shape[2] - pixels]

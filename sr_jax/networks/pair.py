@@ -4,14 +4,15 @@ import dataclasses
 from typing import Any, ClassVar, TypeGuard
 
 from flax import linen as nn
+from jax import numpy as jnp
 from jaxtyping import Array, Float
 
 from sr_jax.networks.layers import ACTIVATIONS, MID_GRAY, Conv, Layer
-from sr_jax.operators.lifting import lift_bias
 from sr_jax.operators.resize import bicubic_phases, upscale_bicubic
 from sr_jax.operators.shuffle import depth_to_space
 
 EXECUTIONS = ("hr_space", "lr_space")  # of an `HRNetwork`
+LAST_GAIN = {True: 0.01, False: 1.0}  # by bicubic_skip: corrections of bicubic start near zero
 
 
 class LRNetwork(nn.Module):
@@ -49,7 +50,7 @@ class LRNetwork(nn.Module):
     y = x = x - MID_GRAY
     for layer in body:
       y = activation(Conv(layer, gain, name=layer.name)(y))
-    y = Conv(last, last_gain(self.bicubic_skip), name=last.name)(y)
+    y = Conv(last, LAST_GAIN[self.bicubic_skip], name=last.name)(y)
     y = depth_to_space(y, self.scale) + MID_GRAY
     return y + upscale_bicubic(x, self.scale) if self.bicubic_skip else y
 
@@ -125,7 +126,7 @@ class HRNetwork(nn.Module):
     y = activation(y if self.bicubic_first else to_hr(y))
     for layer in hidden:
       y = activation(Conv(layer, gain, lift, name=layer.name)(y))
-    y = Conv(last, last_gain(self.bicubic_skip), lift, name=last.name)(y) + MID_GRAY
+    y = Conv(last, LAST_GAIN[self.bicubic_skip], lift, name=last.name)(y) + MID_GRAY
     if self.bicubic_skip:
       y = y + bicubic
     return depth_to_space(y, self.scale) if lifted else y
@@ -137,11 +138,7 @@ def has_two_executions(network: Any) -> TypeGuard[HRNetwork]:
 
 
 class LiftedNetwork(nn.Module):
-  """An `HRNetwork` in LR space with its own weights for every phase (see `lift_network`).
-
-  Its layers convolve `space_to_depth` of the HR maps. If the HR kernels fit (`lifting.fits`) and
-  the upsampling is learned, these are the layers of an `LRNetwork`.
-  """
+  """An `HRNetwork` in LR space with its own weights for every phase: see `lift_network`."""
 
   original: HRNetwork
   margin: ClassVar[int] = 0
@@ -177,7 +174,7 @@ class LiftedNetwork(nn.Module):
     y = bicubic if self.bicubic_first else x
     for layer in body:
       y = activation(Conv(layer, gain, name=layer.name)(y))
-    y = Conv(last, last_gain(self.bicubic_skip), name=last.name)(y) + MID_GRAY
+    y = Conv(last, LAST_GAIN[self.bicubic_skip], name=last.name)(y) + MID_GRAY
     return depth_to_space(y + bicubic if self.bicubic_skip else y, self.scale)
 
 
@@ -195,31 +192,17 @@ def _lift_layer(layer: Layer, scale: int) -> Layer:
 def lift_network(network: HRNetwork, params: Any) -> tuple[LiftedNetwork, Any]:
   """Lifts an HR network with its parameters to the LR-space network that computes the same.
 
-  Equal up to the border, for either upsampling, with or without skip, relu or tanh. The lifted
-  parameters are independent of each other and can be trained further. If `fits(K, r, k)` holds
-  for the HR kernels K, and the upsampling is learned, they are also the parameters of an
-  `LRNetwork(features=r**2 * features, kernel_size=k)`: the HR family is a subset of that LR family.
-  The note's own pair does not fit: a 6x6 at r = 2 lifts to 4x4, not to 3x3.
-
-  Args:
-    network: an `HRNetwork` of either `execution`.
-    params: its parameters.
-
-  Returns:
-    the lifted network and its parameters.
+  Equal up to the border, for either upsampling, execution or activation, with or without skip. The
+  lifted parameters are independent of each other and can be trained further. If `fits(K, r, k)`
+  (operators/lifting.py) holds for the HR kernels K, and the upsampling is learned, they are also
+  the parameters of an `LRNetwork(features=r**2 * features, kernel_size=k)`: the HR family is a
+  subset of that LR family. The note's own pair does not fit: a 6x6 at r = 2 lifts to 4x4.
   """
-  lifted = LiftedNetwork(network)
-  lr_params = {}
+  lifted, lr_params = LiftedNetwork(network), {}
   for layer, lr_layer in zip(network.layers, lifted.layers, strict=True):
     kernel, bias = params[layer.name]["kernel"], params[layer.name]["bias"]
     if layer.grid == "hr":
       kernel, _ = layer.lift(kernel, network.scale)
-    if layer.biases < lr_layer.biases:
-      bias = lift_bias(bias, network.scale, axes=2)
+    bias = jnp.tile(bias, lr_layer.biases // layer.biases)
     lr_params[lr_layer.name] = {"kernel": kernel, "bias": bias}
   return lifted, lr_params
-
-
-def last_gain(bicubic_skip: bool) -> float:
-  """The gain of the last layer: one that corrects bicubic starts near zero correction."""
-  return 0.01 if bicubic_skip else 1.0

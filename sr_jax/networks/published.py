@@ -147,13 +147,7 @@ class FSRCNN(nn.Module):
   @property
   def margin(self) -> int:
     """LR pixels on each side of a patch for which the network has no output."""
-    return 2 + self.depth + self._reach if _is_valid(self.padding) else 0
-
-  @property
-  def _reach(self) -> int:
-    """LR pixels on each side on which the transposed convolution's outputs of one depend."""
-    last = self.layers[-1]
-    return (last.kernel_size - 1 - last.padding[0]) // self.scale
+    return 2 + self.depth + self.layers[-1].lr_reach[0] if _is_valid(self.padding) else 0
 
   @nn.compact
   def __call__(self, x: Float[Array, "b h w 1"]) -> Float[Array, "b rh rw 1"]:
@@ -164,24 +158,23 @@ class FSRCNN(nn.Module):
     for layer in body:
       y = Conv(layer, 2.0, valid=valid, name=layer.name)(y)
     y = TransposedConv(last, name=last.name)(y) + MID_GRAY
-    return crop_border(y, self.scale * self._reach) if valid else y
+    return crop_border(y, self.scale * last.lr_reach[0]) if valid else y
 
 
 class TransposedConv(nn.Module):
-  """The transposed convolution of a `Layer` with a stride, `(b, h, w, i) -> (b, rh, rw, o)`."""
+  """The transposed convolution that a `Layer` with a stride describes, with its bias."""
 
   layer: Layer
 
   @nn.compact
   def __call__(self, x: Float[Array, "b h w i"]) -> Float[Array, "b rh rw o"]:
     """Convolves with a kernel drawn normal; an output's taps have variance `LAST_GAIN` in all."""
-    layer = self.layer
-    size, scale = layer.kernel_size, layer.stride
-    fan_in = layer.inputs * (size / scale) ** 2  # taps of an output
-    shape = (size, size, layer.inputs, layer.outputs)
-    kernel = self.param("kernel", nn.initializers.normal((LAST_GAIN / fan_in) ** 0.5), shape)
+    layer, size = self.layer, self.layer.kernel_size
+    fan_in = layer.inputs * (size / layer.stride) ** 2  # taps of an output
+    init = nn.initializers.normal((LAST_GAIN / fan_in) ** 0.5)
+    kernel = self.param("kernel", init, (size, size, layer.inputs, layer.outputs))
     bias = self.param("bias", nn.initializers.zeros_init(), (layer.biases,))
-    return sub_pixel_conv(x, kernel, scale, (layer.padding,) * 2) + bias.reshape(1, 1, 1, -1)
+    return sub_pixel_conv(x, kernel, layer.stride, (layer.padding,) * 2) + bias.reshape(1, 1, 1, -1)
 
 
 def _is_valid(padding: str) -> bool:

@@ -13,7 +13,8 @@ from jax.sharding import Mesh
 
 from sr_jax.config import InputError
 from sr_jax.data.patches import Store
-from sr_jax.networks import EXECUTIONS, Network
+from sr_jax.networks import Network
+from sr_jax.networks.pair import EXECUTIONS
 from sr_jax.operators.conv import Computation
 from sr_jax.runtime.console import log
 from sr_jax.runtime.files import read_json, write_json

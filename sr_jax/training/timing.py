@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from sr_jax.data.patches import Store
-from sr_jax.networks import EXECUTIONS, HRNetwork, has_two_executions
+from sr_jax.networks.pair import EXECUTIONS, HRNetwork, has_two_executions
 from sr_jax.runtime.processes import broadcast_from_primary
 from sr_jax.training.population import Members, Population, State, make_train_steps, no_losses
 from sr_jax.training.sharding import on_mesh, put_integers

@@ -8,7 +8,8 @@ from experiments import capacity
 from experiments.capacity import Config, networks
 from sr_jax.capacity import fitting, jacobian, noise
 from sr_jax.config import Execution, InputError
-from sr_jax.networks import lift_network, upscale
+from sr_jax.networks import upscale
+from sr_jax.networks.pair import lift_network
 from sr_jax.runtime.run_folder import RunFolder
 
 

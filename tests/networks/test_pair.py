@@ -6,8 +6,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from sr_jax.networks import HRNetwork, LiftedNetwork, LRNetwork, lift_network, upscale
+from sr_jax.networks import HRNetwork, LiftedNetwork, LRNetwork, upscale
 from sr_jax.networks.budget import budget
+from sr_jax.networks.pair import lift_network
 from sr_jax.operators.resize import upscale_bicubic
 
 PLAIN = {"bicubic_skip": False}
