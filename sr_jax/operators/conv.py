@@ -19,9 +19,11 @@ from jax import lax
 from jaxtyping import Array, Float
 
 Padding = tuple[tuple[int, int], ...]
+Layout = tuple[str, str, str]  # of x, kernel and y, without the names of the spatial axes
+CANONICAL = ("N{}C", "{}IO", "N{}C")
 
-# XLA:CPU's weight gradient of a whole batch of 64 patches of 32x32 takes twice as long as that of
-# its sixteenths one after the other; its matrix products do best with about this many terms.
+# XLA:CPU's weight gradient of a batch of 64 patches of 32x32 takes twice as long as that of its
+# sixteenths one after the other; its matrix products do best with about this many terms.
 TERMS = 4700
 FORMS = ("canonical", "plain", "matrix_product")
 PRECISIONS = ("float32", "tf32", "bfloat16")
@@ -31,12 +33,11 @@ class Computation(NamedTuple):
   """How convolutions are computed, which changes their results by rounding alone.
 
   Attributes:
-    form: "canonical" (gradients written out, for CPU), "plain" (XLA's own gradients, or with
-      bfloat16 the same convolutions written out, whose results are not rounded), or
-      "matrix_product" (of all windows with the kernel; under `vmap` a batched product instead of
-      the grouped convolution that the other two become).
-    precision: of products: "float32", "tf32" (on devices that have it), or "bfloat16", whose
-      operands are rounded; sums and results are always float32.
+    form: "canonical" (gradients written out, for CPU), "plain" (XLA's own gradients; with bfloat16
+      written out, too, so that results are not rounded), or "matrix_product" (of all windows with
+      the kernel; under `vmap` a batched product, where the other two are grouped convolutions).
+    precision: of products: "float32", "tf32" (on devices that have it), or "bfloat16", which rounds
+      operands alone; sums and results are always float32.
   """
 
   form: str = "canonical"
@@ -58,10 +59,7 @@ def computing(computation: Computation) -> Iterator[None]:
 
 
 def same_padding(kernel_size: int, *, extra_at_start: bool = False) -> tuple[int, int]:
-  """Zeros before and after an axis that keep its length under a kernel of `kernel_size`.
-
-  An even kernel has one more zero at the end, or at the start with `extra_at_start`.
-  """
+  """Zeros before and after an axis that keep its length; the odd one of even kernels is after."""
   smaller, larger = (kernel_size - 1) // 2, kernel_size // 2
   return (larger, smaller) if extra_at_start else (smaller, larger)
 
@@ -72,20 +70,11 @@ def conv(
   padding: Sequence,
   computation: Computation | None = None,
 ) -> Float[Array, "b *out o"]:
-  """Correlates x with a kernel, stride 1, in full float32 unless `computing` says otherwise.
+  """Correlates x with a kernel, stride 1, on 1 to 3 spatial axes, in full float32 by default.
 
-  Differentiable in reverse mode, any number of times; in forward mode (`jax.jvp`) only as "plain".
-
-  y[b, m, o] = sum over (a, i) of kernel[a, i, o] x[b, m + a - low, i], zero outside x.
-
-  Args:
-    x: `(batch, *space, in)`, any number d of spatial axes.
-    kernel: `(*kernel, in, out)`.
-    padding: d pairs `(low, high)` of zeros added to the spatial axes; negative ones crop.
-    computation: overrides that of `computing`.
-
-  Raises:
-    ValueError: ranks, channels or padding of x and kernel do not match.
+  y[b, m, o] = sum over (a, i) of kernel[a, i, o] x[b, m + a - low, i], zero outside x. `computing`
+  sets how, and `computation` overrides it. Differentiable in reverse mode, any number of times; in
+  forward mode (`jax.jvp`) only as "plain".
   """
   if x.ndim != kernel.ndim or len(padding) != x.ndim - 2:
     raise ValueError(
@@ -99,10 +88,10 @@ def conv(
     )
   if len(padding) > 3:
     raise ValueError(f"conv: at most 3 spatial axes, not {len(padding)}")
-  pairs = tuple((int(low), int(high)) for low, high in padding)
   computation = computation or _ambient.get()
   if computation.form not in FORMS or computation.precision not in PRECISIONS:
     raise ValueError(f"conv: {computation} is none of {FORMS} in {PRECISIONS}")
+  pairs = tuple((int(low), int(high)) for low, high in padding)
   if computation.form == "plain" and computation.precision != "bfloat16":
     return _correlate(x, kernel, pairs, computation)
   return _conv(x, kernel, pairs, computation)
@@ -117,19 +106,13 @@ def _conv(x: Array, kernel: Array, padding: Padding, computation: Computation) -
   return _correlate(x, kernel, padding, computation)
 
 
-def _forward(
-  x: Array, kernel: Array, padding: Padding, computation: Computation
-) -> tuple[Array, tuple[Array, Array]]:
-  return _conv(x, kernel, padding, computation), (x, kernel)
-
-
 def _backward(
   padding: Padding, computation: Computation, saved: tuple[Array, Array], dy: Array
 ) -> tuple[Array, Array]:
   x, kernel = saved
   # dx: the kernel reversed, channels swapped, and the padding complementary to the forward one.
   mirrored = lax.rev(kernel, tuple(range(len(padding)))).swapaxes(-1, -2)
-  dx = _conv(dy, mirrored, _mirrored_padding(kernel.shape[:-2], padding), computation)
+  dx = _conv(dy, mirrored, mirrored_padding(kernel.shape[:-2], padding), computation)
   if computation.form == "matrix_product":
     windows = _windows(x, kernel.shape[:-2], padding)
     return dx, _product(_rows(windows).T, _rows(dy), computation).reshape(kernel.shape)
@@ -145,23 +128,21 @@ def _backward(
   return dx, functools.reduce(jnp.add, gradients)
 
 
-_conv.defvjp(_forward, _backward)
+_conv.defvjp(lambda x, kernel, *static: (_conv(x, kernel, *static), (x, kernel)), _backward)
 
 
 def _kernel_gradient(
   x: Array, dy: Array, window: Sequence[int], padding: Padding, computation: Computation
 ) -> Array:
-  """Correlates x with dy, or dy with x for the reversed kernel, with the batch as channels.
-
-  The side with fewer channels becomes the batch: a convolution to few channels leaves a CPU's
-  vectors half empty.
-  """
+  """Correlates x with dy, or dy with x for the reversed kernel, with the batch as channels."""
+  # The side with fewer channels becomes the batch: a convolution to few channels leaves a CPU's
+  # vectors half empty.
   space = tuple(range(1, x.ndim - 1))
   to_batch, to_kernel = (x.ndim - 1, *space, 0), (*space, 0, x.ndim - 1)
   if dy.shape[-1] >= x.shape[-1]:
     gradient: Array = _conv(x.transpose(to_batch), dy.transpose(to_kernel), padding, computation)
     return gradient.transpose(to_kernel)
-  full = _mirrored_padding(window, padding)
+  full = mirrored_padding(window, padding)
   if x.shape[1:-1] != dy.shape[1:-1]:
     # A kernel larger than its image takes XLA:CPU 20 times as long.
     dy, full = _pad(dy, full), tuple((0, 0) for _ in full)
@@ -169,26 +150,17 @@ def _kernel_gradient(
   return lax.rev(gradient, space).transpose(*space, x.ndim - 1, 0)
 
 
-def _mirrored_padding(window: Sequence[int], padding: Padding) -> Padding:
-  """The padding of the correlation with the reversed kernel that transposes this one."""
-  return tuple(
-    (size - 1 - low, size - 1 - high) for size, (low, high) in zip(window, padding, strict=True)
-  )
+def mirrored_padding(window: Sequence[int], padding: Padding) -> Padding:
+  """The padding K - 1 - p of the correlation with the reversed kernel that transposes this one."""
+  return tuple((k - 1 - low, k - 1 - high) for k, (low, high) in zip(window, padding, strict=True))
 
 
 def _correlate(
-  x: Array,
-  kernel: Array,
-  padding: Padding,
-  computation: Computation,
-  layout: tuple[str, str, str] = ("N{}C", "{}IO", "N{}C"),
+  x: Array, kernel: Array, padding: Padding, computation: Computation, layout: Layout = CANONICAL
 ) -> Array:
-  space = "DHW"[-len(padding) :]
-  lhs, rhs, out = (axes.format(space) for axes in layout)
-  left, right = _round_operands(computation, x, kernel)
+  lhs, rhs, out = (axes.format("DHW"[-len(padding) :]) for axes in layout)
   return lax.conv_general_dilated(
-    left,
-    right,
+    *_operands(computation, x, kernel),
     window_strides=(1,) * len(padding),
     padding=padding,
     dimension_numbers=(lhs, rhs, out),
@@ -218,14 +190,13 @@ def _rows(x: Array) -> Array:
 
 
 def _product(a: Array, b: Array, computation: Computation) -> Array:
-  left, right = _round_operands(computation, a, b)
+  left, right = _operands(computation, a, b)
   return jnp.matmul(left, right, precision=_precision(computation), preferred_element_type=a.dtype)
 
 
-def _round_operands(computation: Computation, *operands: Array) -> list[Array]:
-  if computation.precision != "bfloat16":
-    return [*operands]
-  return [x.astype(jnp.bfloat16) for x in operands]
+def _operands(computation: Computation, a: Array, b: Array) -> tuple[Array, Array]:
+  is_rounded = computation.precision == "bfloat16"
+  return (a.astype(jnp.bfloat16), b.astype(jnp.bfloat16)) if is_rounded else (a, b)
 
 
 def _precision(computation: Computation) -> lax.Precision:

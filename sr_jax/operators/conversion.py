@@ -1,14 +1,9 @@
 """Deconvolution kernels as the low-resolution (LR) convolutions they are, and back.
 
-This is the note (arXiv 1609.07009, Sections 1 and 2) as one operator. A deconvolution (transposed
-convolution) of scale r scatters: on each axis, with `padding` (p0, p1) saying what is cropped,
-
-  T(g; r, p0, p1):  y[m] = sum_i x[i] g[m + p0 - r i],  0 <= m < r (N - 1) + K - p0 - p1.
-
-Output r s + phi meets only the taps a = phi + p0 (mod r) of g: these are the note's phase filters
-(f1 and f2 of Fig. 3, the four colours of Fig. 5), and r^d LR convolutions with them, interleaved by
-`depth_to_space`, are the deconvolution. All formulas hold axis by axis. The LR convolution
-correlates, as `conv` does, so the taps of each phase come out reversed.
+This is Sections 1 and 2 of the note as one operator. Output r s + phi of T(g; r, p0, p1) meets
+only the taps a = phi + p0 (mod r) of g: these are the note's phase filters (f1 and f2 of Fig. 3,
+the four colours of Fig. 5), and r^d LR convolutions with them, interleaved by `depth_to_space`, are
+the deconvolution. `conv` correlates, so the taps of each phase come out reversed.
 """
 
 import functools
@@ -22,7 +17,7 @@ from jax import numpy as jnp
 from jaxtyping import Array, Float
 
 from sr_jax.operators.conv import Padding
-from sr_jax.operators.shuffle import depth_to_space, space_to_depth
+from sr_jax.operators.shuffle import check_whole, depth_to_space, space_to_depth
 
 AnyArray = Array | np.ndarray
 
@@ -33,7 +28,7 @@ def deconv_to_lr(
   """Turns a deconvolution kernel into the equal LR convolution (the note, Fig. 5 to 7).
 
   With `W, lr_padding, crop = deconv_to_lr(g, r, padding)`, T(g; r, padding) of x is
-  `depth_to_space(conv(x, W, lr_padding), r)` without its last `crop` samples. On each axis
+  `depth_to_space(conv(x, W, lr_padding), r)` without the last `crop` samples of each axis:
 
     W[t, i, phi, o] = g[phi + p0 - r (t - L), i, o]  (0 where that leaves g),
     L = (K - 1 - p0) // r,  R = ceil(p0 / r),  k = L + R + 1 taps,
@@ -44,21 +39,7 @@ def deconv_to_lr(
   Otherwise (K not a multiple of r, as the note's f = (1, 2, 3), or p0 between two LR pixels, as
   with K = 4, r = 2, p0 = 1) it is an injection: W still equals the deconvolution, but has taps that
   are zero by their place, and `lr_to_deconv` returns g with those zeros around it. If K < r, whole
-  phases are zero (a checkerboard).
-
-  Args:
-    kernel: `(*K, in, out)`, g above; any number of spatial axes.
-    scale: upscaling factor r >= 1, of all axes.
-    padding: d pairs (p0, p1) that T crops from the full output. At most K; negative ones add
-      outputs (PyTorch's `output_padding` is in p1).
-
-  Returns:
-    the correlation kernel `(*k, in, scale**d * out)`, phase-major as `depth_to_space` reads it; d
-    pairs of zeros to pad its input with (negative ones crop); d numbers of samples to drop from the
-    end after the shuffle.
-
-  Raises:
-    ValueError: kernel, scale and padding do not match, or a crop exceeds the kernel.
+  phases are zero (a checkerboard). A crop may be at most K.
   """
   padding = check_deconv(kernel, scale, padding)
   sizes = kernel.shape[:-2]
@@ -88,30 +69,14 @@ def _phases(kernel: Array, scale: int, embed: Padding) -> Array:
 
 
 def lr_to_deconv(
-  lr_kernel: Float[AnyArray, "*lr_kernel i ro"],
-  scale: int,
-  lr_padding: Sequence,
-  crop: Sequence[int],
+  lr_kernel: Float[AnyArray, "*lr_kernel i ro"], scale: int, lr_padding: Sequence, crop: Sequence
 ) -> tuple[Float[Array, "*kernel i o"], Padding]:
-  """Turns any LR convolution with its shuffle into the equal deconvolution.
+  """Turns any LR convolution with its shuffle into the kernel and padding of the equal T.
 
-  The note's (9, 32, 3, 3) -> (1, 32, 9, 9). On each axis K = r k and
+  The note's (9, 32, 3, 3) -> (1, 32, 9, 9). The arguments are what `deconv_to_lr` returns: W, its
+  padding (L, R), of at least -1, and a crop in [0, r). K = r k and
 
-    g[a, i, o] = W[k - 1 - a // r, i, a mod r, o],  p0 = r (k - 1 - L),  p1 = r (k - 1 - R) + crop
-
-  for an LR input padded with (L, R). `deconv_to_lr` returns exactly these arguments.
-
-  Args:
-    lr_kernel: `(*k, in, scale**d * out)`, W above, phase-major.
-    scale: upscaling factor r >= 1.
-    lr_padding: d pairs of zeros that the LR input is padded with; at least -1.
-    crop: d numbers in [0, r) of samples to drop from the end after the shuffle.
-
-  Returns:
-    the kernel `(*K, in, out)` of T and its padding, d pairs (p0, p1).
-
-  Raises:
-    ValueError: the arguments do not match.
+    g[a, i, o] = W[k - 1 - a // r, i, a mod r, o],  p0 = r (k - 1 - L),  p1 = r (k - 1 - R) + crop.
   """
   lr_padding = check_kernel("lr_kernel", lr_kernel, scale, "lr_padding", lr_padding)
   sizes, axes = lr_kernel.shape[:-2], len(lr_padding)
@@ -121,11 +86,8 @@ def lr_to_deconv(
       f"lr_kernel {lr_kernel.shape} has {lr_kernel.shape[-1]} output channels; with scale {scale} "
       f"and {axes} spatial axes it must be a multiple of {phases}"
     )
-  if (
-    not isinstance(crop, Sequence)
-    or len(crop) != axes
-    or any(drop not in range(scale) for drop in crop)
-  ):
+  drops = crop if isinstance(crop, Sequence) else ()
+  if len(drops) != axes or any(drop not in range(scale) for drop in drops):
     raise ValueError(
       f"crop must be {axes} whole numbers in [0, scale), scale being {scale}; found {crop!r}"
     )
@@ -155,13 +117,8 @@ def _interleaved(lr_kernel: Array, scale: int) -> Array:
 def check_kernel(
   name: str, kernel: AnyArray, scale: int, padding_name: str, padding: Sequence
 ) -> Padding:
-  """Checks that kernel, scale and padding match; returns the padding as pairs of whole numbers.
-
-  Raises:
-    ValueError: names the argument, its value and what it must be.
-  """
-  if not isinstance(scale, int) or scale < 1:
-    raise ValueError(f"scale must be a whole number of at least 1, not {scale!r}")
+  """Checks that kernel, scale and padding match; returns the padding as pairs of whole numbers."""
+  check_whole(scale=scale)
   if not jnp.issubdtype(kernel.dtype, jnp.floating):
     raise ValueError(f"{name} {kernel.shape} must be of floating point, not {kernel.dtype}")
   axes = kernel.ndim - 2
@@ -181,11 +138,7 @@ def check_kernel(
 
 
 def check_deconv(kernel: AnyArray, scale: int, padding: Sequence) -> Padding:
-  """As `check_kernel`, and checks that no crop of T exceeds the kernel.
-
-  Raises:
-    ValueError: names the argument, its value and what it must be.
-  """
+  """As `check_kernel`, and checks that no crop of T exceeds the kernel."""
   pairs = check_kernel("kernel", kernel, scale, "padding", padding)
   if any(max(pair) > size for size, pair in zip(kernel.shape[:-2], pairs, strict=True)):
     raise ValueError(

@@ -1,7 +1,4 @@
-"""Kernels of Flax and PyTorch layers, read as the kernels of `conversion` and `depth_to_space`.
-
-T(g; r, p0, p1) is the deconvolution of `conversion`.
-"""
+"""Kernels of Flax and PyTorch layers, read as the kernels of `conversion` and `depth_to_space`."""
 
 import operator
 from collections.abc import Sequence
@@ -10,7 +7,7 @@ from jax import lax
 from jax import numpy as jnp
 from jaxtyping import Array, Float, Shaped
 
-from sr_jax.operators.conv import Padding
+from sr_jax.operators.conv import Padding, mirrored_padding
 from sr_jax.operators.conversion import AnyArray, check_deconv, check_kernel
 
 
@@ -21,7 +18,7 @@ def flax_to_deconv(
   *,
   transpose_kernel: bool = False,
 ) -> tuple[Float[Array, "*kernel i2 o2"], Padding]:
-  """Reads the kernel of a Flax `ConvTranspose` (or of `lax.conv_transpose`) as that of T.
+  """Reads a Flax `ConvTranspose` (or `lax.conv_transpose`) as the kernel and padding of T.
 
   By default Flax correlates the input, with zeros inserted, with the kernel: this is the
   *sub-pixel* convolution of the note, T of the reversed kernel. With `transpose_kernel` it is T
@@ -32,12 +29,6 @@ def flax_to_deconv(
     scale: its `strides`, the same on all axes; no dilation.
     padding: its `padding`: "SAME", "VALID", a number, or a number or pair for each axis.
     transpose_kernel: its `transpose_kernel`.
-
-  Returns:
-    the kernel `(*K, in, out)` of T and its padding, d pairs (p0, p1).
-
-  Raises:
-    ValueError: kernel, scale and padding do not match; the padding has another name.
   """
   axes = kernel.ndim - 2
   if isinstance(padding, str):
@@ -49,14 +40,9 @@ def flax_to_deconv(
     numbers = (padding,) * axes if not isinstance(padding, Sequence) else padding
     pairs = tuple(q if isinstance(q, Sequence) else (q, q) for q in numbers)
     pairs = check_kernel("kernel", kernel, scale, "padding", pairs)
-    crops = tuple(
-      (size - 1 - low, size - 1 - high)
-      for size, (low, high) in zip(kernel.shape[:-2], pairs, strict=True)
-    )
-  if transpose_kernel:
-    taps = jnp.asarray(kernel).swapaxes(-1, -2)
-  else:
-    taps = lax.rev(jnp.asarray(kernel), tuple(range(axes)))
+    crops = mirrored_padding(kernel.shape[:-2], pairs)
+  taps = jnp.asarray(kernel)
+  taps = taps.swapaxes(-1, -2) if transpose_kernel else lax.rev(taps, tuple(range(axes)))
   return taps, check_deconv(taps, scale, crops)
 
 
@@ -68,24 +54,13 @@ def torch_to_deconv(
   *,
   out_channels: int,
 ) -> tuple[Float[Array, "*kernel i o"], Padding]:
-  """Reads the weight of a PyTorch `ConvTranspose1d`, `2d` or `3d` as the kernel of T.
+  """Reads a PyTorch `ConvTranspose1d`, `2d` or `3d` as the kernel and padding of T.
 
-  PyTorch's `padding` p and `output_padding` e are T's crops (p, p - e). Its weight is
-  `(in, out / groups, *K)`, so that (8, 1, 3) is a layer of 8 -> 1 channels, or one of 8 -> 8 in 8
-  groups: `out_channels` decides. Grouped layers are refused.
+  All arguments are the layer's own; `scale` is its stride, the same on all axes, and its dilation
+  must be 1. PyTorch's padding p and output padding e are T's crops (p, p - e).
 
-  Args:
-    weight: the layer's `weight`, `(in, out, *K)`; its `dilation` must be 1.
-    scale: its `stride`, the same on all axes.
-    padding: its `padding`, one number or one for each axis.
-    output_padding: its `output_padding`, likewise; less than `scale`, as PyTorch demands.
-    out_channels: its `out_channels`.
-
-  Returns:
-    the kernel `(*K, in, out)` of T and its padding, d pairs (p0, p1).
-
-  Raises:
-    ValueError: weight, stride and paddings do not match; the layer is grouped.
+  Its weight is `(in, out / groups, *K)`, so that (8, 1, 3) is a layer of 8 -> 1 channels, or one of
+  8 -> 8 in 8 groups: `out_channels` decides. Grouped layers are refused.
   """
   axes = weight.ndim - 2
   if axes < 1:
@@ -135,29 +110,18 @@ def _check_ungrouped(shape: tuple[int, ...], out_channels: int) -> None:
 
 
 def channel_to_phase_major(x: Shaped[AnyArray, "*any c"], phases: int) -> Shaped[Array, "*any c"]:
-  """Reorders the last axis from channel c * phases + phase to channel phase * C + c.
+  """Reorders the last axis from channel c * phases + phase to channel phase * C + c, r^d phases.
 
   The first is the order of PyTorch's `pixel_shuffle` (ONNX: CRD), the second that of
   `depth_to_space` (TensorFlow's; ONNX: DCR). They differ when there is more than one output
   channel. For maps, for kernels whose last axis is the output, and for biases.
-
-  Args:
-    x: `(..., C * phases)`.
-    phases: scale**d for d spatial axes.
-
-  Raises:
-    ValueError: the last axis is not a multiple of phases.
   """
-  _check_phases(x, phases)
-  x = jnp.asarray(x)
-  return x.reshape(*x.shape[:-1], -1, phases).swapaxes(-1, -2).reshape(x.shape)
+  return _transpose_channels(x, phases, (-1, phases))
 
 
 def phase_to_channel_major(x: Shaped[AnyArray, "*any c"], phases: int) -> Shaped[Array, "*any c"]:
   """Inverse of `channel_to_phase_major`, for weights that `pixel_shuffle` is to use."""
-  _check_phases(x, phases)
-  x = jnp.asarray(x)
-  return x.reshape(*x.shape[:-1], phases, -1).swapaxes(-1, -2).reshape(x.shape)
+  return _transpose_channels(x, phases, (phases, -1))
 
 
 def _named_crop(size: int, scale: int, padding: str) -> tuple[int, int]:
@@ -168,6 +132,7 @@ def _named_crop(size: int, scale: int, padding: str) -> tuple[int, int]:
   return low, size - scale - low
 
 
-def _check_phases(x: AnyArray, phases: int) -> None:
+def _transpose_channels(x: AnyArray, phases: int, split: tuple[int, int]) -> Array:
   if not isinstance(phases, int) or phases < 1 or x.shape[-1] % phases:
     raise ValueError(f"x {x.shape}: its last axis must be a multiple of phases, {phases!r}")
+  return jnp.asarray(x).reshape(*x.shape[:-1], *split).swapaxes(-1, -2).reshape(x.shape)

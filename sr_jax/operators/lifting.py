@@ -1,9 +1,9 @@
 """The lift: an HR-space convolution as the LR-space convolution that computes the same.
 
 `space_to_depth` turns a convolution of an HR map into a convolution of LR maps. Zero padding,
-biases, pointwise activations and residual additions commute with it too, so that whole networks
-lift. This makes the note's "more representation power" (arXiv 1609.07009, Section 3) a statement
-about sets of functions: see `fits`.
+pointwise activations and residual additions commute with it too, as do biases, repeated for each
+phase, so that whole networks lift. This makes the note's "more representation power" (Section 3) a
+statement about sets of functions: see `fits`.
 """
 
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from jaxtyping import Array, Float
 
 from sr_jax.operators.conv import Padding
 from sr_jax.operators.conversion import AnyArray, check_kernel
-from sr_jax.operators.shuffle import space_to_depth
+from sr_jax.operators.shuffle import check_whole, space_to_depth
 
 
 def lift_conv(
@@ -28,19 +28,8 @@ def lift_conv(
     W[t, (phi, i), (phi', o)] = F[r (t - L) + phi - phi' + q, i, o]  (0 where that leaves F),
     L = ceil(q / r),  R = ceil((K - 1 - q) / r),  k = 1 + L + R taps,  lr_padding = (L, R)
 
-  on each axis, channels phase-major. Each weight of F appears r^d times, once for each output
-  phase. Differentiable in F; of pads and slices only, so that gradients are deterministic.
-
-  Args:
-    kernel: `(*K, in, out)`, F above.
-    scale: r >= 1.
-    padding: d pairs (q, K - 1 - q) of zeros around h, which keep its length.
-
-  Returns:
-    the kernel `(*k, scale**d * in, scale**d * out)` and its d pairs of zeros.
-
-  Raises:
-    ValueError: kernel, scale and padding do not match, or the length is not kept.
+  where padding (q, K - 1 - q) must keep the length of h. Each weight of F appears r^d times, once
+  for each output phase. Made of pads and slices only, so that gradients are deterministic.
   """
   pairs = check_kernel("kernel", kernel, scale, "padding", padding)
   sizes, axes = kernel.shape[:-2], len(pairs)
@@ -60,10 +49,8 @@ def lift_conv(
     starts = range(scale - 1, -1, -1)
     taps = jnp.stack([lax.slice_in_dim(taps, s, s + length, axis=axis) for s in starts], axis=-2)
   lr_kernel = space_to_depth(taps.reshape(1, *taps.shape[:axes], -1), scale)[0]
-  phases = scale**axes
-  return lr_kernel.reshape(
-    *lr_kernel.shape[:-1], phases * kernel.shape[-2], phases * kernel.shape[-1]
-  ), lr_padding
+  channels = (scale**axes * count for count in kernel.shape[-2:])
+  return lr_kernel.reshape(*lr_kernel.shape[:-1], *channels), lr_padding
 
 
 def lift_untied_conv(
@@ -71,36 +58,13 @@ def lift_untied_conv(
 ) -> tuple[Float[Array, "*lr_kernel ri ro"], Padding]:
   """The LR convolution that computes each phase of the output with its own HR kernel.
 
-  With equal kernels it is that of `lift_conv`, whose padding and errors it shares.
-
-  Args:
-    kernel: `(*K, in, scale**d * out)`, phase-major.
-    scale: r >= 1.
-    padding: as for `lift_conv`.
+  With equal kernels, which are phase-major in the last axis, it is that of `lift_conv`.
   """
   phases = scale ** len(padding)
   lifted = [lift_conv(part, scale, padding) for part in jnp.split(kernel, phases, axis=-1)]
   outputs = kernel.shape[-1] // phases
   parts = [w[..., phi * outputs : (phi + 1) * outputs] for phi, (w, _) in enumerate(lifted)]
   return jnp.concatenate(parts, axis=-1), lifted[0][1]
-
-
-def lift_bias(bias: Float[AnyArray, " o"], scale: int, axes: int) -> Float[Array, " ro"]:
-  """The bias of a lifted convolution (or deconvolution): repeated for each of the r^d phases.
-
-  Args:
-    bias: `(out,)`.
-    scale: r >= 1.
-    axes: d, the number of spatial axes.
-
-  Raises:
-    ValueError: bias is not a vector; scale or axes is not a whole number of at least 1.
-  """
-  if bias.ndim != 1:
-    raise ValueError(f"bias must be (out,), not {bias.shape}")
-  if not all(isinstance(number, int) and number >= 1 for number in (scale, axes)):
-    raise ValueError(f"scale and axes must be whole numbers, at least 1: not {scale!r}, {axes!r}")
-  return jnp.tile(bias, scale**axes)
 
 
 def fits(kernel_size: int, scale: int, lr_kernel_size: int) -> bool:
@@ -117,17 +81,6 @@ def fits(kernel_size: int, scale: int, lr_kernel_size: int) -> bool:
   When not, neither contains the other. The note's own pair, K = 6 = k r for k = 3, is of this
   kind: a lifted 6x6 needs 4x4, while an LR 3x3 is a 6x6 on windows aligned to blocks of r, with
   one kernel for each phase, which no single HR kernel is.
-
-  Args:
-    kernel_size: K, in HR pixels.
-    scale: r.
-    lr_kernel_size: k, in LR pixels.
-
-  Raises:
-    ValueError: a number is not whole or less than 1.
   """
-  numbers = {"kernel_size": kernel_size, "scale": scale, "lr_kernel_size": lr_kernel_size}
-  for name, number in numbers.items():
-    if not isinstance(number, int) or number < 1:
-      raise ValueError(f"{name} must be a whole number of at least 1, not {number!r}")
+  check_whole(kernel_size=kernel_size, scale=scale, lr_kernel_size=lr_kernel_size)
   return kernel_size <= scale * (lr_kernel_size - 1) + 1

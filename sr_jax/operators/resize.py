@@ -29,7 +29,10 @@ def cubic(x: np.ndarray) -> np.ndarray:
 
 
 def imresize(
-  image: Num[np.ndarray, "h w *c"], factor: int | float, border: Border = "mirror"
+  image: Num[np.ndarray, "h w *c"],
+  factor: int | float,
+  border: Border = "mirror",
+  part: tuple[slice, slice] = (slice(None), slice(None)),
 ) -> Num[np.ndarray, "h2 w2 *c"]:
   """Resizes as MATLAB's `imresize(image, factor)`: bicubic, widened by 1/factor when shrinking.
 
@@ -41,24 +44,8 @@ def imresize(
     factor: size out per size in; sides become `ceil(factor * side)`.
     border: "mirror" repeats the image in a mirror beyond its edge (MATLAB today), "clamp" repeats
       the edge pixel (MATLAB until 2015).
-  """
-  whole = slice(None)
-  return imresize_part(image, factor, (whole, whole), border)
-
-
-def imresize_part(
-  image: Num[np.ndarray, "h w *c"],
-  factor: int | float,
-  part: tuple[slice, slice],
-  border: Border = "mirror",
-) -> Num[np.ndarray, "h2 w2 *c"]:
-  """Rows and columns of `imresize`, the same to the bit, without computing the others.
-
-  Args:
-    image: the whole image, as of `imresize`.
-    factor: size out per size in.
-    part: the rows and columns to compute, step 1, at least one of each.
-    border: as of `imresize`.
+    part: rows and columns of the result, step 1 and not empty: the only ones that are computed,
+      with the bits that they have in the whole.
   """
   matrices, out = [], image
   for axis in (0, 1):
@@ -112,11 +99,8 @@ def bicubic_phases(x: Float[Array, "b h w 1"], scale: int) -> Float[Array, "b h 
   """The `scale**2` phases of the image upscaled by a whole factor, as LR maps.
 
   A fixed 5x5 convolution, equal before the shuffle to `imresize(x, scale)` with the mirrored
-  border, up to x's own precision. Costs 25 multiply-accumulates a HR pixel.
-
-  Args:
-    x: `(batch, height, width, 1)`, each side at least 2.
-    scale: upscaling factor r >= 1.
+  border, up to x's own precision. Costs 25 multiply-accumulates a HR pixel. Each side of x must
+  have at least 2 pixels.
   """
   taps = upscale_taps(scale)
   kernel = np.einsum("ip,jq->ijpq", taps, taps).reshape(*taps.shape[:1] * 2, 1, scale**2)

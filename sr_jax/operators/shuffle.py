@@ -1,27 +1,16 @@
-"""The periodic shuffling of the note (Section 2) and its inverse, on any number of spatial axes."""
+"""The periodic shuffling of the note (Section 2) and its inverse."""
 
 import jax.numpy as jnp
 from jaxtyping import Array, Shaped
 
 
 def depth_to_space(x: Shaped[Array, "b *space rc"], scale: int) -> Shaped[Array, "b *scaled c"]:
-  """Moves `scale**d` phases of every output channel from the channel axis into space.
+  """Moves the r^d phases of every output channel from the channels into space.
 
-  Phase-major, as `tf.nn.depth_to_space`: output pixel `scale * s + phase` of channel `c` is input
-  channel `phase * C + c` at pixel `s`, phases counted row first. PyTorch's `pixel_shuffle` is
-  channel-major; the two are equal for one output channel.
-
-  Args:
-    x: `(batch, *space, scale**d * C)`, d spatial axes.
-    scale: upscaling factor r >= 1.
-
-  Returns:
-    `(batch, *(scale * space), C)`.
-
-  Raises:
-    ValueError: the channels are not a multiple of `scale**d`.
+  Output pixel r s + phase of channel c is input channel phase * C + c at pixel s, as in
+  `tf.nn.depth_to_space`. PyTorch's `pixel_shuffle` is channel-major; they are equal for C = 1.
   """
-  axes = _check(x, scale)
+  axes = _spatial_axes(x, scale)
   phases = scale ** len(axes)
   if x.shape[-1] % phases:
     raise ValueError(
@@ -37,12 +26,8 @@ def depth_to_space(x: Shaped[Array, "b *space rc"], scale: int) -> Shaped[Array,
 
 
 def space_to_depth(x: Shaped[Array, "b *space c"], scale: int) -> Shaped[Array, "b *shrunk rc"]:
-  """Inverse of `depth_to_space`: `(batch, *(scale * space), C) -> (batch, *space, scale**d * C)`.
-
-  Raises:
-    ValueError: a spatial axis is not a multiple of `scale`.
-  """
-  axes = _check(x, scale)
+  """Inverse of `depth_to_space`, for spatial axes that are multiples of `scale`."""
+  axes = _spatial_axes(x, scale)
   if any(x.shape[axis] % scale for axis in axes):
     raise ValueError(
       f"space_to_depth: the spatial axes of x (shape {x.shape}) must be multiples of scale {scale}"
@@ -54,10 +39,15 @@ def space_to_depth(x: Shaped[Array, "b *space c"], scale: int) -> Shaped[Array, 
   return x
 
 
-def _check(x: Array, scale: int) -> range:
-  """Checks that x has a spatial axis and scale is a whole number; returns the spatial axes."""
-  if not isinstance(scale, int) or scale < 1:
-    raise ValueError(f"scale must be a whole number of at least 1, not {scale!r}")
+def check_whole(**numbers: int) -> None:
+  """Checks that numbers, by the names of their arguments, are whole and at least 1."""
+  for name, number in numbers.items():
+    if not isinstance(number, int) or number < 1:
+      raise ValueError(f"{name} must be a whole number of at least 1, not {number!r}")
+
+
+def _spatial_axes(x: Array, scale: int) -> range:
+  check_whole(scale=scale)
   if x.ndim < 3:
     raise ValueError(f"x must be (batch, *space, channels) with a spatial axis, not {x.shape}")
   return range(1, x.ndim - 1)

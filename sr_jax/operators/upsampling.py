@@ -1,12 +1,10 @@
-"""Three implementations of one layer, of the note's Section 1 (arXiv 1609.07009, Fig. 1 to 7).
+"""Three implementations of one layer, of the note's Section 1 (Fig. 1 to 7).
 
-All three compute the deconvolution T(g; r, p0, p1), on each of up to three spatial axes
-
-  y[m] = sum_i x[i] g[m + p0 - r i],  0 <= m < M = r (N - 1) + K - p0 - p1,
-
-from the same arguments; they differ in their multiplications. Per output value and channel pair,
-zero insertion takes K^d multiply-accumulates, of which all but about (K/r)^d are by a zero; the LR
-convolution takes k^d = (K/r)^d where `deconv_to_lr` is a bijection.
+All three compute T(g; r, p0, p1) of an x with 1 to 3 spatial axes, from the same arguments; they
+differ in their multiplications. Per output value and channel pair, zero insertion takes K^d
+multiply-accumulates, of which all but about (K/r)^d are by a zero; the LR convolution takes
+k^d = (K/r)^d where `deconv_to_lr` is a bijection. A crop may be at most K and leave at least one of
+the M outputs of each axis.
 """
 
 from collections.abc import Sequence
@@ -16,7 +14,7 @@ from jax import lax
 from jax import numpy as jnp
 from jaxtyping import Array, Float
 
-from sr_jax.operators.conv import Padding, conv
+from sr_jax.operators.conv import Padding, conv, mirrored_padding
 from sr_jax.operators.conversion import AnyArray, check_deconv, deconv_to_lr
 from sr_jax.operators.shuffle import depth_to_space
 
@@ -28,24 +26,9 @@ def zero_insertion_conv(
 
   Inserts r - 1 zeros, pads with q = (K - 1 - p0, K - 1 - p1), and correlates with the reversed
   kernel: S(flip g; q) = T(g; p).
-
-  Args:
-    x: `(batch, *space, in)`, d = 1, 2 or 3 spatial axes of N samples.
-    kernel: `(*K, in, out)`, g above.
-    scale: upscaling factor r >= 1, of all axes.
-    padding: d pairs (p0, p1) cropped from the full output; at most K, negative ones add.
-
-  Returns:
-    `(batch, *M, out)`.
-
-  Raises:
-    ValueError: the arguments do not match, or nothing is left after the crop.
   """
   padding, _ = _check(x, kernel, scale, padding)
-  edges = [
-    (size - 1 - low, size - 1 - high, scale - 1)
-    for size, (low, high) in zip(kernel.shape[:-2], padding, strict=True)
-  ]
+  edges = [(*pair, scale - 1) for pair in mirrored_padding(kernel.shape[:-2], padding)]
   with_zeros = lax.pad(x, jnp.zeros((), x.dtype), ((0, 0, 0), *edges, (0, 0, 0)))
   # Without the barrier XLA compiles the same program as for transposed_conv.
   with_zeros = lax.optimization_barrier(with_zeros)
@@ -59,8 +42,6 @@ def transposed_conv(
 
   The convolution goes from y to x, x[i] = sum_a g[a] y[r i + a - p0], and is the matrix of Fig. 2;
   this is its transposed matrix, as JAX's own autodiff derives it for XLA.
-
-  `(batch, *space, in) -> (batch, *M, out)`; arguments and errors are `zero_insertion_conv`'s.
   """
   padding, lengths = _check(x, kernel, scale, padding)
   space = "DHW"[-len(lengths) :]
@@ -87,8 +68,6 @@ def sub_pixel_conv(
 
   `deconv_to_lr` selects the kernel's phases, one convolution applies them to x, and
   `depth_to_space` interleaves the r^d results.
-
-  `(batch, *space, in) -> (batch, *M, out)`; arguments and errors are `zero_insertion_conv`'s.
   """
   padding, lengths = _check(x, kernel, scale, padding)
   lr_kernel, lr_padding, _ = deconv_to_lr(kernel, scale, padding)
@@ -102,16 +81,7 @@ def conversion_error(
 ) -> float:
   """The largest difference of `sub_pixel_conv` from `transposed_conv` on a random input.
 
-  Args:
-    kernel: `(*K, in, out)`, of T.
-    scale: upscaling factor r.
-    padding: d pairs (p0, p1) cropped from the full output.
-
-  Returns:
-    the difference, divided by the largest output; about 1e-6 is float32's rounding.
-
-  Raises:
-    ValueError: the arguments do not match.
+  It is divided by the largest output; about 1e-6 is float32's rounding.
   """
   pairs = check_deconv(kernel, scale, padding)
   shape = (1, *(max(size, 8) for size in kernel.shape[:-2]), kernel.shape[-2])
@@ -126,10 +96,9 @@ def _check(
 ) -> tuple[Padding, tuple[int, ...]]:
   """Checks the arguments; returns the padding as pairs and the output length M of each axis."""
   pairs = check_deconv(kernel, scale, padding)
-  axes = len(pairs)
   if not jnp.issubdtype(x.dtype, jnp.floating):
     raise ValueError(f"x {x.shape} must be of floating point, not {x.dtype}")
-  if x.ndim != kernel.ndim or axes > 3:
+  if x.ndim != kernel.ndim or len(pairs) > 3:
     raise ValueError(
       f"x must be (batch, *space, in) with the 1 to 3 spatial axes of kernel {kernel.shape}, not "
       f"{x.shape}"

@@ -28,7 +28,7 @@ from PIL import Image
 
 from sr_jax.config import InputError, setting
 from sr_jax.data.images import decode
-from sr_jax.operators.resize import imresize_part
+from sr_jax.operators.resize import imresize
 from sr_jax.runtime.command_line import REQUIRED, run, words
 from sr_jax.runtime.console import log, with_progress
 from sr_jax.runtime.run_folder import RunFolder
@@ -74,7 +74,7 @@ def upscale_image(
   pixels = np.empty(shape, np.uint16 if planes.mode == "I;16" else np.uint8)
   upscaled = tiling.upscale_tiles(by.network, by.params, planes.luminance, tiles)
   for part, luminance in with_progress(upscaled, len(tiles), name):
-    rest = imresize_part(planes.chroma_and_alpha, scale, part)
+    rest = imresize(planes.chroma_and_alpha, scale, part=part)
     pixels[part] = merge_planes(luminance, rest, planes.mode, planes.premultiplied)
   return Image.fromarray(pixels[:, :, 0] if shape[2] == 1 else pixels)
 
