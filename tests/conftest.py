@@ -36,6 +36,18 @@ def pytest_collection_modifyitems(items):
   items.sort(key=lambda item: item.path not in slow)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _compiled_once(tmp_path_factory):
+  """Programs that the processes of tests compile are kept for all of them, and for one session."""
+  folder = tmp_path_factory.getbasetemp()
+  if "PYTEST_XDIST_WORKER" in os.environ:
+    folder = folder.parent  # which the workers share
+  with pytest.MonkeyPatch.context() as patch:
+    patch.setenv("JAX_COMPILATION_CACHE_DIR", str(folder / "xla"))
+    patch.setenv("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
+    yield
+
+
 @pytest.fixture(autouse=True)
 def _locks_end_with_the_test():
   """A lock is the process's, and experiments are called in one process here."""
@@ -78,7 +90,7 @@ def small_run(tmp_path_factory):
   for i, path in enumerate(sorted(SAMPLE_PHOTOS.glob("*.webp"))[:9]):
     split = folder / "data" / ("train", "validation", "test")[i % 3]
     split.mkdir(parents=True, exist_ok=True)
-    Image.open(path).crop((100, 100, 150, 150)).save(split / f"{path.stem}.png")
+    Image.open(path).crop((100, 100, 160, 160)).save(split / f"{path.stem}.png")
   flags = {
     "experiment": "smoke",
     "features": "8",
@@ -97,8 +109,8 @@ def small_run(tmp_path_factory):
     [sys.executable, *command], cwd=ROOT, capture_output=True, text=True, check=False
   )
   assert done.returncode == 0, done.stdout + done.stderr
-  (found,) = (folder / "runs").iterdir()
-  return SmallRun(found, flags)
+  (run_dir,) = (folder / "runs").iterdir()
+  return SmallRun(run_dir, flags)
 
 
 def contents_of(folder):
@@ -167,7 +179,7 @@ class Tiny:
       "--batch=4",
       "--patch=8",
       f"--data=folder:{folder / 'data'}",
-      f"--compile_cache={folder / 'xla'}",
+      "--compile_cache=",  # the session's
       f"--data_dir={folder / 'decoded'}",
       f"--workdir={workdir}",
     ]
@@ -179,7 +191,7 @@ class Tiny:
 
 @pytest.fixture(scope="session")
 def tiny_folder(tmp_path_factory):
-  """Small photographs, and a compile cache that all tiny runs share."""
+  """Small photographs that all tiny runs share."""
   folder = tmp_path_factory.mktemp("tiny")
   for i, path in enumerate(sorted(SAMPLE_PHOTOS.glob("*.webp"))[:6]):
     split = folder / "data" / ("train", "validation", "test")[i % 3]

@@ -2,14 +2,16 @@
 
 import ast
 import dataclasses
+import inspect
 import re
 import subprocess
 import sys
+import textwrap
 from pathlib import Path
 
 import pytest
 
-from experiments import capacity, espcn, matched_flops
+from experiments import capacity, equivalence, espcn, matched_flops
 from sr_jax.config import Execution, Launch
 
 ROOT = Path(__file__).parents[1]
@@ -65,15 +67,56 @@ def test_no_private_modules_of_jax_and_nothing_is_evaluated():
     assert not re.search(r"\b(eval|exec|pickle)\b\s*[.(]", text), path
 
 
+# What a config is called where it is read.
+HOLDERS = {"config", "recipe", "execution", "launch", "options"}
+
+
+def last_name(node):
+  return node.id if isinstance(node, ast.Name) else getattr(node, "attr", None)
+
+
+def read_of(trees, holders):
+  """Attributes read of what has one of these names: of `plan.config.steps` it is steps."""
+  return {
+    node.attr
+    for tree in trees
+    for node in ast.walk(tree)
+    if isinstance(node, ast.Attribute) and last_name(node.value) in holders
+  }
+
+
+def methods(cls):
+  """What a config class and those it extends do, but for the checks of its values."""
+  for part in cls.__mro__[:-1]:
+    (tree,) = ast.parse(textwrap.dedent(inspect.getsource(part))).body
+    functions = [node for node in tree.body if isinstance(node, ast.FunctionDef)]
+    yield from (node for node in functions if node.name != "__post_init__")
+
+
 @pytest.mark.parametrize(
-  "cls", [matched_flops.Config, espcn.Config, capacity.Config, Execution, Launch]
+  "cls",
+  [matched_flops.Config, espcn.Config, capacity.Config, equivalence.Config, Execution, Launch],
 )
 def test_every_field_is_read_somewhere(cls):
-  text = "\n".join(path.read_text() for path in CODE)
-  for field in dataclasses.fields(cls):
-    assert re.search(rf"(recipe|config|execution|launch|how|self)\.{field.name}\b", text), (
-      field.name
-    )
+  names = {field.name for field in dataclasses.fields(cls)}
+  trees = [ast.parse(path.read_text()) for path in CODE]
+  assert names - read_of(trees, HOLDERS) - read_of(methods(cls), {"self"}) == set()
+
+
+def test_a_field_that_nothing_reads_is_found():
+  @dataclasses.dataclass
+  class Config:
+    read: int = 0
+    unread: int = 0
+
+    def __post_init__(self):
+      assert self.unread >= 0
+
+    def twice(self):
+      return 2 * self.read
+
+  assert read_of(methods(Config), {"self"}) == {"read"}
+  assert read_of([ast.parse("layer.scale + plan.config.steps")], HOLDERS) == {"steps"}
 
 
 def test_tensorflow_and_matplotlib_are_not_imported_to_train():

@@ -45,7 +45,7 @@ def start(workdir, data, *more):
   flags = [
     f"--workdir={workdir}",
     f"--data=folder:{data}",
-    f"--compile_cache={data.parent / 'xla'}",
+    "--compile_cache=",  # the session's
     f"--data_dir={data.parent / 'decoded'}",
   ]
   command = [sys.executable, "launch.py", *FLAGS, *flags]

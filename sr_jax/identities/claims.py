@@ -7,8 +7,8 @@ note's.
 
 import dataclasses
 import itertools
-from collections.abc import Callable
-from typing import Literal
+from collections.abc import Callable, Sequence
+from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
@@ -31,8 +31,8 @@ from sr_jax.operators.upsampling import sub_pixel_conv, transposed_conv, zero_in
 Verdict = Literal["right", "right when", "loose", "wrong"]
 EXACT = 1e-12  # of float64 sums in another order
 LARGEST = 12  # kernel whose correspondence is looked at for every crop
-# (spatial axes, scale, kernel size, samples cropped at the start)
-LAYERS = list(itertools.product((1, 2, 3), (2, 3), (2, 3, 4), (0, 1)))
+Layer = tuple[int, int, int, int]  # spatial axes, scale, kernel size, samples cropped at the start
+LAYERS: list[Layer] = list(itertools.product((1, 2, 3), (2, 3), (2, 3, 4), (0, 1)))
 OTHER_SIZES = [(1, r, K, 0) for r in (2, 3, 4) for K in range(1, 10) if K % r]
 
 LR_PAIR, HR_PAIR = LRNetwork(), HRNetwork()  # the note's Section 3: 32 maps 3x3, 8 maps 6x6
@@ -48,53 +48,64 @@ class Finding:
   evidence: str
 
 
-def deviation_of_three_implementations(axes: int, scale: int, size: int, low: int) -> float:
-  """Largest difference between the three forms of one random layer, in float64."""
-  with jax.enable_x64():
-    rng = np.random.default_rng(0)
-    x = jnp.asarray(rng.standard_normal((2, *(5,) * axes, 3)))
-    kernel = jnp.asarray(rng.standard_normal((*(size,) * axes, 3, 2)))
+def deviations_of_three_implementations(layers: Sequence[Layer]) -> list[float]:
+  """Largest difference between the three forms of each random layer, in float64."""
+
+  def deviation(layer: Layer, x: jax.Array, kernel: jax.Array) -> jax.Array:
+    axes, scale, size, low = layer
     padding = ((low, size - 1 - low),) * axes
+    forms = [f(x, kernel, scale, padding) for f in (zero_insertion_conv, sub_pixel_conv)]
+    exact = transposed_conv(x, kernel, scale, padding)
+    return jnp.stack([jnp.abs(form - exact).max() for form in forms]).max()
 
-    def deviations(x: jax.Array, kernel: jax.Array) -> list[jax.Array]:
-      forms = [f(x, kernel, scale, padding) for f in (zero_insertion_conv, sub_pixel_conv)]
-      exact = transposed_conv(x, kernel, scale, padding)
-      return [jnp.abs(form - exact).max() for form in forms]
-
-    return float(np.max(jax.jit(deviations)(x, kernel)))
+  return [float(value) for value in _measure(deviation, layers)]
 
 
-def deviations_of_sub_pixel(axes: int, scale: int, size: int, low: int) -> tuple[float, float]:
+def deviations_of_sub_pixel(layers: Sequence[Layer]) -> list[tuple[float, float]]:
   """How far a sub-pixel convolution is from the transposed convolution of a random filter.
 
   The sub-pixel convolution is written out as the note draws it (Fig. 3): zeros between the samples,
   q = K - 1 - p around them, and a correlation.
 
   Returns:
-    the largest difference in float64 if its filter is the other's reversed, and if it is the same.
+    for each layer the largest difference in float64 if its filter is the other's reversed, and if
+    it is the same.
   """
-  with jax.enable_x64():
-    rng = np.random.default_rng(0)
-    x = jnp.asarray(rng.standard_normal((2, *(5,) * axes, 3)))
-    kernel = jnp.asarray(rng.standard_normal((*(size,) * axes, 3, 2)))
-    reversed_kernel = lax.rev(kernel, tuple(range(axes)))
+
+  def deviation(layer: Layer, x: jax.Array, kernel: jax.Array) -> list[jax.Array]:
+    axes, scale, size, low = layer
     p = (low, size - 1 - low)
     q = tuple(size - 1 - crop for crop in p)
+    exact = transposed_conv(x, kernel, scale, (p,) * axes)
+    edges = ((0, 0, 0), *((0, 0, scale - 1),) * axes, (0, 0, 0))
+    between = lax.pad(x, jnp.zeros((), x.dtype), edges)
+    filters = (lax.rev(kernel, tuple(range(axes))), kernel)
+    return [jnp.abs(conv(between, f, (q,) * axes) - exact).max() for f in filters]
 
-    def deviations(x: jax.Array, kernels: list[jax.Array]) -> list[jax.Array]:
-      exact = transposed_conv(x, kernels[1], scale, (p,) * axes)
-      edges = ((0, 0, 0), *((0, 0, scale - 1),) * axes, (0, 0, 0))
-      between = lax.pad(x, jnp.zeros((), x.dtype), edges)
-      return [jnp.abs(conv(between, f, (q,) * axes) - exact).max() for f in kernels]
+  return [(float(first), float(second)) for first, second in _measure(deviation, layers)]
 
-    first, second = jax.jit(deviations)(x, [reversed_kernel, kernel])
-    return float(first), float(second)
+
+def _measure(
+  deviation: Callable[[Layer, jax.Array, jax.Array], Any], layers: Sequence[Layer]
+) -> Any:
+  """`deviation(layer, x, kernel)` of each layer on random numbers, in float64 and one program."""
+  arrays = []
+  for axes, _, size, _ in layers:
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((2, *(5,) * axes, 3))
+    arrays.append((x, rng.standard_normal((*(size,) * axes, 3, 2))))
+
+  def program(arrays: list[tuple[jax.Array, jax.Array]]) -> list[Any]:
+    return [deviation(layer, *each) for layer, each in zip(layers, arrays, strict=True)]
+
+  with jax.enable_x64():
+    return jax.device_get(jax.jit(program)(arrays))
 
 
 def reversed_filter() -> tuple[Verdict, str]:
   """Transposed convolution against sub-pixel convolution, its filter reversed and not."""
-  reversed_, unreversed = zip(*(deviations_of_sub_pixel(*layer) for layer in LAYERS), strict=True)
-  forms = [deviation_of_three_implementations(*layer) for layer in LAYERS]
+  reversed_, unreversed = zip(*deviations_of_sub_pixel(LAYERS), strict=True)
+  forms = deviations_of_three_implementations(LAYERS)
   worst, control = float(np.max([*reversed_, *forms])), float(np.min(unreversed))
   evidence = (
     f"with padding q = K - 1 - p; largest difference over {len(LAYERS)} layers of "
@@ -108,39 +119,43 @@ def reversed_filter() -> tuple[Verdict, str]:
   return "right", evidence
 
 
-def deviation_of_lr_form(axes: int, scale: int, size: int, low: int) -> float:
-  """Largest difference between a random layer and the shuffled LR convolution of its kernel."""
-  with jax.enable_x64():
-    rng = np.random.default_rng(0)
-    x = jnp.asarray(rng.standard_normal((1, *(4,) * axes, 2)))
-    kernel = jnp.asarray(rng.standard_normal((*(size,) * axes, 2, 3)))
+def deviations_of_lr_form(layers: Sequence[Layer]) -> list[float]:
+  """Largest difference between each random layer and the shuffled LR convolution of its kernel."""
+
+  def deviation(layer: Layer, x: jax.Array, kernel: jax.Array) -> jax.Array:
+    axes, scale, _, low = layer
     padding = ((low, low),) * axes
+    lr_kernel, lr_padding, _ = deconv_to_lr(kernel, scale, padding)
+    y = transposed_conv(x, kernel, scale, padding)
+    form = depth_to_space(conv(x, lr_kernel, lr_padding), scale)
+    return jnp.abs(form[tuple(slice(length) for length in y.shape)] - y).max()
 
-    def deviation(x: jax.Array, kernel: jax.Array) -> jax.Array:
-      lr_kernel, lr_padding, _ = deconv_to_lr(kernel, scale, padding)
-      y = transposed_conv(x, kernel, scale, padding)
-      form = depth_to_space(conv(x, lr_kernel, lr_padding), scale)
-      return jnp.abs(form[tuple(slice(length) for length in y.shape)] - y).max()
-
-    return float(jax.jit(deviation)(x, kernel))
+  return [float(value) for value in _measure(deviation, layers)]
 
 
 def one_to_one() -> tuple[Verdict, str]:
   """For which kernels and crops is the correspondence one to one, without structural zeros?"""
   cases = [(r, K, p) for r in (2, 3, 4) for K in range(r, LARGEST + 1) for p in range(K)]
+  kernels = [np.arange(1.0, size + 1, dtype=np.float32)[:, None, None] for _, size, _ in cases]
+
+  def there_and_back(kernels: list[jax.Array]) -> list[tuple[jax.Array, jax.Array]]:
+    both = []
+    for kernel, (scale, _, low) in zip(kernels, cases, strict=True):
+      lr_kernel, *lr_padding = deconv_to_lr(kernel, scale, ((low, 0),))
+      both.append((lr_kernel, lr_to_deconv(lr_kernel, scale, *lr_padding)[0]))
+    return both
+
   dense, with_zeros = set(), set()
-  for scale, size, low in cases:
-    kernel = np.arange(1.0, size + 1, dtype=np.float32)[:, None, None]
-    form = deconv_to_lr(kernel, scale, ((low, 0),))
-    back, _ = lr_to_deconv(form[0], scale, *form[1:])
-    if form[0].size == kernel.size and np.array_equal(back, kernel):
-      dense.add((scale, size, low))
-    elif (np.asarray(form[0]) == 0).any():
-      with_zeros.add((scale, size, low))
+  forms = jax.device_get(jax.jit(there_and_back)(kernels))
+  for case, kernel, (lr_kernel, back) in zip(cases, kernels, forms, strict=True):
+    if lr_kernel.size == kernel.size and np.array_equal(back, kernel):
+      dense.add(case)
+    elif (lr_kernel == 0).any():
+      with_zeros.add(case)
   checked = [
     (axes, r, k * r, p) for axes in (1, 2, 3) for r in (2, 3) for k in (2, 3) for p in (0, r)
   ]
-  worst = float(np.max([deviation_of_lr_form(*layer) for layer in checked]))
+  worst = float(np.max(deviations_of_lr_form(checked)))
   if not worst < EXACT:
     return "wrong", f"the two differ, in 1 to 3 axes, by up to {worst:.0e}"
   aligned = {(r, K, p) for r, K, p in cases if K % r == 0 and p % r == 0}
@@ -168,7 +183,7 @@ def _filled_taps(scale: int, size: int) -> tuple[int, int, bool]:
 
 def other_sizes() -> tuple[Verdict, str]:
   """Kernels whose size is not a multiple of the scale, as the note's f = (1, 2, 3)."""
-  worst = float(np.max([deviation_of_three_implementations(*layer) for layer in OTHER_SIZES]))
+  worst = float(np.max(deviations_of_three_implementations(OTHER_SIZES)))
   taps = [_filled_taps(scale, size) for _, scale, size, _ in OTHER_SIZES]
   onto = sum(filled == room for filled, room, _ in taps)
   injective = all(once for _, _, once in taps)
@@ -186,7 +201,7 @@ def other_sizes() -> tuple[Verdict, str]:
 
 def equal_cost() -> tuple[Verdict, str]:
   """MACs, activations and parameters of the note's pair of networks, at three scales."""
-  holds, said = True, []
+  holds, sentences = True, []
   for scale, features in ((LR_PAIR.scale, LR_PAIR.features), (3, 36), (4, 64)):
     network = LR_PAIR.clone(scale=scale, features=features)
     if scale == LR_PAIR.scale:
@@ -198,11 +213,11 @@ def equal_cost() -> tuple[Verdict, str]:
     ratio = lr.parameters / hr.parameters
     holds &= lr.macs == hr.macs and lr.activations == hr.activations
     holds &= abs(ratio / scale**2 - 1) < 0.01
-    said.append(
+    sentences.append(
       f"r = {scale}: {float(lr.macs):g} and {float(hr.macs):g} MACs, {float(lr.activations):g} and "
       f"{float(hr.activations):g} activations a HR pixel, {ratio:.4g} times the parameters"
     )
-  return ("right" if holds else "wrong"), "; ".join(said)
+  return ("right" if holds else "wrong"), "; ".join(sentences)
 
 
 def equal_receptive_fields() -> tuple[Verdict, str]:
