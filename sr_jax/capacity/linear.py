@@ -81,7 +81,7 @@ def mean_psnr(model: LinearModel, photos: Sequence[Photo], rounded: bool) -> flo
   for photo in photos:
     sr = model.predict(photo.lr)
     if rounded:
-      error = mse(shave(to_uint8(sr), model.scale), shave(photo.hr, model.scale))
+      error = mse(to_uint8(sr), photo.hr, model.scale)
       psnr.append(to_db(error))
     else:
       difference = shave(sr, model.scale) - shave(photo.hr / 255.0, model.scale)

@@ -37,9 +37,7 @@ class Arguments:
   reference: str = setting(REQUIRED, "folder of the original images")
   restored: str = setting(REQUIRED, "folder of the super-resolved images")
   scale: int = setting(REQUIRED, "upscaling factor, a whole number", at_least=1)
-  expected: float | None = setting(
-    None, "mean PSNR in dB that was expected, as from a paper", above=0
-  )
+  expected: float | None = setting(None, "expected mean PSNR in dB, as from a paper", above=0)
   json: str = setting("", "file ending in .json to write the scores to")
 
   def __post_init__(self) -> None:
@@ -56,16 +54,12 @@ def main(argv: Sequence[str]) -> int:
 
 def score(arguments: Arguments) -> None:
   """Scores a folder, prints the tables and the hints, and writes them as JSON."""
-  reference, restored = (
-    Path(folder).expanduser() for folder in (arguments.reference, arguments.restored)
-  )
-  pairs = pair_images(reference, restored)
+  folders = (Path(name).expanduser() for name in (arguments.reference, arguments.restored))
+  pairs = pair_images(*folders)
   width = max(len("mean of 1000"), *(len(path.name) for path, _ in pairs))
   log(f"{'image':<{width}}  PSNR (dB)    SSIM  luminance\n" + "-" * (width + 31))
   scores = []
-  for result in score_folder(
-    pairs, arguments.scale
-  ):  # printed one by one: large images take seconds
+  for result in score_folder(pairs, arguments.scale):  # printed at once: large images take seconds
     log(f"{result.name:<{width}}  {result.psnr:9.2f}  {result.ssim:.4f}  {result.luminance}")
     scores.append(result)
   psnr, ssim = (float(np.mean([getattr(s, name) for s in scores])) for name in ("psnr", "ssim"))
@@ -73,12 +67,10 @@ def score(arguments: Arguments) -> None:
   if any(s.psnr == MAX_PSNR for s in scores):
     log(f"\nEqual images count as {MAX_PSNR:g} dB.")
   variants = dict(_variants(scores))
-  rows = [
-    [name, *(("-", "-") if db is None else (f"{db:.2f}", f"{round(db - psnr, 2) + 0.0:+.2f}"))]
-    for name, db in variants.items()
-  ]
-  log("\nThe same images as others measure them:\n")
-  log(table([["mean PSNR", "dB", "change"], *rows]))
+  rows = [["mean PSNR", "dB", "change"]]
+  for name, db in variants.items():
+    rows.append([name, "-", "-"] if db is None else [name, f"{db:.2f}", f"{db - psnr:+z.2f}"])
+  log(f"\nThe same images as others measure them:\n\n{table(rows)}")
   if variants[RGB] is None:
     log("(- takes restored images in colour)")
   if variants[EDSR_SHAVED] is None:
@@ -88,32 +80,24 @@ def score(arguments: Arguments) -> None:
     whole = folder_habit(scored)
     means = variants | ({whole[0].description: whole[1]} if whole else {})
     log(f"\n{explain_expected(arguments.expected, means)}")
-  sentences = describe_habits(scored)
-  for sentence in sentences:
-    log(f"\nHint: {sentence}")
+  hints = describe_habits(scored)
+  for hint in hints:
+    log(f"\nHint: {hint}")
   if arguments.json:
     images = {s.name: {"psnr": s.psnr, "ssim": s.ssim, "luminance": s.luminance} for s in scores}
-    write_json(
-      Path(arguments.json).expanduser(),
-      {
-        "scale": arguments.scale,
-        "images": images,
-        "mean": {"psnr": psnr, "ssim": ssim},
-        "variants": variants,
-        "hints": sentences,
-      },
-    )
+    data = {"scale": arguments.scale, "images": images, "mean": {"psnr": psnr, "ssim": ssim}}
+    data |= {"variants": variants, "hints": hints}
+    write_json(Path(arguments.json).expanduser(), data)
 
 
 def _variants(scores: Sequence[Score]) -> Iterator[tuple[str, float | None]]:
   """Mean PSNR by variant; None where an image has none."""
   for name in scores[0].errors:
     errors = [score.errors[name] for score in scores]
-    known = [to_db(error) for error in errors if error is not None]
-    yield name, float(np.mean(known)) if len(known) == len(scores) else None
+    known = [error for error in errors if error is not None]
+    yield name, float(np.mean([*map(to_db, known)])) if len(known) == len(scores) else None
     if name == PROTOCOL:
-      pooled = float(np.mean([error for error in errors if error is not None]))
-      yield "errors averaged over images before dB", to_db(pooled)
+      yield "errors averaged over images before dB", to_db(float(np.mean(known)))
 
 
 if __name__ == "__main__":

@@ -1,9 +1,9 @@
 """Scores a folder of super-resolved images against their references, by the field's protocol."""
 
-import dataclasses
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import UInt8
@@ -13,35 +13,23 @@ from sr_jax.config import InputError
 from sr_jax.data.colour import luminance
 from sr_jax.data.images import decode, images_in
 from sr_jax.evaluation.habits import Corrected, Habit, best_offset, undo_habits
-from sr_jax.evaluation.metrics import SSIM_WINDOW, score_image
+from sr_jax.evaluation.metrics import SSIM_WINDOW, Pixels, score_image
 from sr_jax.evaluation.variants import errors_by_variant
-
-Pixels = UInt8[np.ndarray, "h w *c"]  # gray, or RGB
 
 _MARKED = re.compile(r"[_\-. ](gt|hr)$")  # a reference, beside other files of its image
 _ENDINGS = re.compile(r"([_\-. ](gt|hr|srf[_\-]?\d+)|[_\-. ]?x\d+)+$")
 _SUFFIX = re.compile(r"$|[_\-. ]|x\d")  # may follow the reference's name in the result's
 
 
-@dataclasses.dataclass(frozen=True)
-class Score:
-  """The scores of one image.
+class Score(NamedTuple):
+  """The scores of one image: PSNR in dB and SSIM of luminance, and those of variants and habits."""
 
-  Attributes:
-    name: the reference's file name.
-    psnr: in dB, of luminance.
-    ssim: of luminance.
-    luminance: "Y of RGB" (protocol B) or "as in file" (protocol A).
-    errors: mean squared errors, see `variants.errors_by_variant`.
-    corrected: scores with habits that spoil comparisons undone, see `habits.undo_habits`.
-  """
-
-  name: str
+  name: str  # the reference's file name
   psnr: float
   ssim: float
-  luminance: str
-  errors: dict[str, float | None]
-  corrected: dict[Habit, Corrected]
+  luminance: str  # "Y of RGB" (protocol B) or "as in file" (protocol A)
+  errors: dict[str, float | None]  # from `variants.errors_by_variant`
+  corrected: dict[Habit, Corrected]  # from `habits.undo_habits`
 
 
 def pair_images(reference: Path, restored: Path) -> list[tuple[Path, Path]]:
@@ -72,9 +60,7 @@ def pair_images(reference: Path, restored: Path) -> list[tuple[Path, Path]]:
       raise InputError(f"the name of {result} begins with that of no image in {reference}")
     path = max(fitting, key=lambda path: len(bare[path]))
     if (first := partners.setdefault(path, result)) is not result:
-      raise InputError(
-        f"{first} and {result.name} both belong to {path.name} by name; keep one of them"
-      )
+      raise InputError(f"{first} and {result.name} both belong to {path.name} by name; keep one")
   if missing := [path for path in references if path not in partners]:
     raise InputError(
       f"{len(missing)} of {len(references)} references have no image in {restored}; the name of "
@@ -96,10 +82,6 @@ def score_folder(pairs: Sequence[tuple[Path, Path]], scale: int) -> Iterator[Sco
   A gray restored image holds luminance (protocol A; also an RGB one whose channels are equal while
   the reference's are not); of an RGB one luminance is computed (protocol B). A gray reference
   holds luminance, except for a result in colour.
-
-  Args:
-    pairs: as from `pair_images`.
-    scale: upscaling factor r.
 
   Raises:
     InputError: a file cannot be read, does not have 8 bits a channel or is transparent; the sizes
@@ -141,12 +123,9 @@ def _read_pair(
   return truth[:height, :width], image[:height, :width]
 
 
-def _offset(
-  image: UInt8[np.ndarray, "h w *c"], truth: UInt8[np.ndarray, "h2 w2 *d"], scale: int
-) -> str:
+def _offset(image: Pixels, truth: UInt8[np.ndarray, "h2 w2 *d"], scale: int) -> str:
   """A clause on where an image lies in its reference of another size; empty if that is unclear."""
-  best = best_offset(luminance(image), luminance(truth), scale)
-  if best is None:
+  if (best := best_offset(luminance(image), luminance(truth), scale)) is None:
     return ""
   (row, column), db = best
   return (
@@ -169,11 +148,7 @@ def read_8_bit(path: Path) -> Pixels:
   with Image.open(path) as file:  # Pillow reads 16-bit RGB as 8-bit, and only this shows it
     deep = ";16" in str(file.tile) or file.mode[0] in "IF"
   if deep:
-    raise InputError(
-      f"{path} has more than 8 bits a channel; the protocol compares 8 bits: save it with 8"
-    )
-  if (
-    image.has_transparency_data and image.convert("RGBA").getchannel("A").getextrema() != (255,) * 2
-  ):
+    raise InputError(f"{path} has more than 8 bits a channel; the protocol takes 8: save it with 8")
+  if image.has_transparency_data and np.asarray(image.convert("RGBA"))[:, :, 3].min() < 255:
     raise InputError(f"{path} is transparent in places; save it without its alpha channel")
   return np.asarray(image.convert("L" if image.mode in ("1", "L", "LA") else "RGB"))

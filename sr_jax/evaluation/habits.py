@@ -8,7 +8,6 @@ of PSNR of coarse luminance (means of 8 x 8 pixels) for another range, since mis
 much.
 """
 
-import dataclasses
 import itertools
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
@@ -17,24 +16,17 @@ import numpy as np
 from jaxtyping import UInt8
 
 from sr_jax.data.colour import luminance
-from sr_jax.evaluation.metrics import mse, shave, to_db
+from sr_jax.evaluation.metrics import Gray, Pixels, mse, shave, to_db
 
-# In dB; pure noise gains 1.32 when it is compressed from 255 levels to 219.
-MIN_GAIN = 1.5
+MIN_GAIN = 1.5  # dB; pure noise gains 1.32 when it is compressed from 255 levels to 219
 BLOCK = 8
 
 
-@dataclasses.dataclass(frozen=True)
-class Habit:
-  """Something that was done to restored images and not to their references.
+class Habit(NamedTuple):
+  """Something that was done to restored images and not to their references."""
 
-  Attributes:
-    description: a clause.
-    remedy: a phrase on what to do about it.
-  """
-
-  description: str
-  remedy: str
+  description: str  # a clause
+  remedy: str  # a phrase
 
 
 SWAPPED = Habit("red and blue are swapped", "save them as RGB (OpenCV reads and writes BGR)")
@@ -48,16 +40,10 @@ NARROW_RANGE = Habit(
 
 
 def shift_habit(down: int, right: int) -> Habit:
-  """The habit of content shifted by a pixel down, right, or both; by -1 up or left.
-
-  Args:
-    down: -1, 0 or 1.
-    right: likewise.
-  """
-  vertical = ("", "1 down", "1 up")[down]
-  horizontal = ("", "1 right", "1 left")[right]
+  """The habit of content shifted by a pixel down, right, or both; by -1 up or left."""
+  directions = filter(None, (("", "1 down", "1 up")[down], ("", "1 right", "1 left")[right]))
   return Habit(
-    f"content is shifted by a pixel ({' and '.join(filter(None, (vertical, horizontal)))})",
+    f"content is shifted by a pixel ({' and '.join(directions)})",
     "look for a crop or a padding of only one side in what made them",
   )
 
@@ -66,26 +52,19 @@ SHIFTS = [(down, right) for down, right in itertools.product((0, 1, -1), repeat=
 
 
 class Corrected(NamedTuple):
-  """The score of an image with a habit undone.
+  """The score of an image with a habit undone, in dB."""
 
-  Attributes:
-    psnr: in dB, by the protocol.
-    gain: in dB, of luminance, of RGB or of coarse luminance, whichever shows the habit.
-  """
-
-  psnr: float
-  gain: float
+  psnr: float  # by the protocol
+  gain: float  # of luminance, of RGB or of coarse luminance, whichever shows the habit
 
 
 def undo_habits(
-  image: UInt8[np.ndarray, "h w *c"], truth: UInt8[np.ndarray, "h w *d"], scale: int
+  image: Pixels, truth: UInt8[np.ndarray, "h w *d"], scale: int
 ) -> dict[Habit, Corrected]:
-  """Scores an image with each habit undone that it can have.
+  """Scores a restored image, luminance or RGB, with each habit undone that it can have.
 
-  Args:
-    image: restored: luminance, or RGB.
-    truth: its reference, cropped likewise: RGB, or gray if `image` is.
-    scale: pixels shaved off every side, at least 1.
+  Its reference, `truth`, is cropped likewise and may be gray only if it is. `scale` pixels, at
+  least 1, are shaved off every side.
   """
   y, true_y = luminance(image), luminance(truth)
   before = _psnr(y, true_y, scale)
@@ -108,15 +87,11 @@ def undo_habits(
   return by_habit
 
 
-def _psnr(
-  image: UInt8[np.ndarray, "h w *c"], truth: UInt8[np.ndarray, "h w *c"], border: int
-) -> float:
-  return to_db(mse(shave(image, border), shave(truth, border)))
+def _psnr(image: Pixels, truth: Pixels, border: int) -> float:
+  return to_db(mse(image, truth, border))
 
 
-def _coarse_psnr(
-  image: UInt8[np.ndarray, "h w"], truth: UInt8[np.ndarray, "h w"], border: int
-) -> float:
+def _coarse_psnr(image: Gray, truth: Gray, border: int) -> float:
   """PSNR of means over blocks, of which at least one must fit."""
   error = shave(image, border).astype(np.float64) - shave(truth, border)
   rows, columns = (side // BLOCK for side in error.shape)
@@ -125,18 +100,14 @@ def _coarse_psnr(
 
 
 def best_offset(
-  image: UInt8[np.ndarray, "h w"], truth: UInt8[np.ndarray, "h2 w2"], scale: int
+  image: Gray, truth: UInt8[np.ndarray, "h2 w2"], scale: int
 ) -> tuple[tuple[int, int], float] | None:
   """Finds where an image lies in its reference if their sizes differ by up to `scale` pixels.
 
-  Args:
-    image: restored luminance.
-    truth: that of the whole reference.
-    scale: pixels shaved off every side of what the two share.
-
   Returns:
     row and column of the reference at which the image begins (negative: before it), and the PSNR
-    there; None if the sizes differ by more, or no place is better than all others by `MIN_GAIN`.
+    there, `scale` pixels shaved off every side of what the two share; None if the sizes differ by
+    more, or no place is better than all others by `MIN_GAIN`.
   """
   extra = [whole - part for whole, part in zip(truth.shape, image.shape, strict=True)]
   common = np.minimum(truth.shape, image.shape)
@@ -147,15 +118,11 @@ def best_offset(
   for top, left in itertools.product(rows, columns):
     shared = _crop(image, -top, -left, common), _crop(truth, top, left, common)
     scores.append((_psnr(*shared, scale), (top, left)))
-  scores.sort(reverse=True)
-  if len(scores) > 1 and scores[0][0] - scores[1][0] < MIN_GAIN:
-    return None
-  return scores[0][1], scores[0][0]
+  (best, place), *others = sorted(scores, reverse=True)
+  return None if others and best - others[0][0] < MIN_GAIN else (place, best)
 
 
-def _crop(
-  pixels: UInt8[np.ndarray, "h w"], top: int, left: int, shape: np.ndarray
-) -> UInt8[np.ndarray, "h2 w2"]:
+def _crop(pixels: Gray, top: int, left: int, shape: np.ndarray) -> UInt8[np.ndarray, "h2 w2"]:
   top, left = max(top, 0), max(left, 0)
   return pixels[top : top + shape[0], left : left + shape[1]]
 
@@ -171,9 +138,9 @@ Scored = tuple[str, float, Mapping[Habit, Corrected]]
 
 
 def folder_habit(scores: Sequence[Scored]) -> tuple[Habit, float] | None:
-  """The habit whose undoing gains most over a folder, and the mean PSNR with it undone everywhere.
+  """The habit that gains most in the mean over a folder, and the mean PSNR with it undone in all.
 
-  None if that gains less than `MIN_GAIN` in the mean.
+  None if it gains less than `MIN_GAIN`.
   """
   means = {}
   for habit in {habit: None for _, _, by_habit in scores for habit in by_habit}:
@@ -187,9 +154,8 @@ def describe_habits(scores: Sequence[Scored]) -> list[str]:
   """Sentences on the habit of a folder, if it has one, and on images with another habit."""
   by_image = {name: best_habit(by_habit) for name, _, by_habit in scores}
   sentences = []
-  common = None
-  if best := folder_habit(scores):
-    common, mean = best
+  common, mean = folder_habit(scores) or (None, None)
+  if common:
     without = [name for name, habit in by_image.items() if habit != common]
     exceptions = f" (not in {', '.join(without)})" if without else ""
     before = float(np.mean([psnr for _, psnr, _ in scores]))
@@ -198,8 +164,7 @@ def describe_habits(scores: Sequence[Scored]) -> list[str]:
       f"undone in all, the mean is {mean:.2f} dB, not {before:.2f} dB: {common.remedy}"
     )
   for name, psnr, by_habit in scores:
-    habit = by_image[name]
-    if habit and habit != common:
+    if (habit := by_image[name]) and habit != common:
       sentences.append(
         f"{name}: {habit.description}; undone, it has {by_habit[habit].psnr:.2f} dB, not "
         f"{psnr:.2f} dB: {habit.remedy}"

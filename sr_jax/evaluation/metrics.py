@@ -8,6 +8,10 @@ from scipy.ndimage import correlate1d
 
 SSIM_WINDOW, SSIM_SIGMA = 11, 1.5
 SSIM_C1, SSIM_C2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
+MAX_PSNR = 100.0  # dB, of equal images: a mean must stay finite
+
+Gray = UInt8[np.ndarray, "h w"]
+Pixels = UInt8[np.ndarray, "h w *c"]  # gray, or RGB
 
 
 def shave(image: Num[np.ndarray, "h w *c"], border: int) -> Num[np.ndarray, "h2 w2 *c"]:
@@ -15,13 +19,10 @@ def shave(image: Num[np.ndarray, "h w *c"], border: int) -> Num[np.ndarray, "h2 
   return image[border : image.shape[0] - border, border : image.shape[1] - border]
 
 
-def mse(image: UInt8[np.ndarray, "h w *c"], truth: UInt8[np.ndarray, "h w *c"]) -> float:
-  """Mean squared error in squared gray levels, summed exactly."""
-  error = image.astype(np.int64) - truth.astype(np.int64)
+def mse(image: Pixels, truth: Pixels, border: int = 0) -> float:
+  """Mean squared error in squared gray levels, summed exactly, without `border` pixels a side."""
+  error = shave(image.astype(np.int64) - truth.astype(np.int64), border)
   return int((error * error).sum()) / error.size
-
-
-MAX_PSNR = 100.0  # dB, of equal images: a mean must stay finite
 
 
 def to_db(mean_squared_error: float, peak: float = 255.0) -> float:
@@ -33,7 +34,7 @@ def to_db(mean_squared_error: float, peak: float = 255.0) -> float:
   return 10 * math.log10(peak**2 / mean_squared_error)
 
 
-def ssim(image: UInt8[np.ndarray, "h w"], truth: UInt8[np.ndarray, "h w"]) -> float:
+def ssim(image: Gray, truth: Gray) -> float:
   """Structural similarity (Wang et al. 2004) with the settings of its authors' MATLAB code.
 
   Gaussian window of 11 x 11 pixels and sigma 1.5 where it fits entirely, K1 = 0.01, K2 = 0.03,
@@ -58,9 +59,6 @@ def _blur(x: np.ndarray) -> np.ndarray:
   return blurred[reach:-reach, reach:-reach]
 
 
-def score_image(
-  image: UInt8[np.ndarray, "h w"], truth: UInt8[np.ndarray, "h w"], scale: int
-) -> tuple[float, float]:
+def score_image(image: Gray, truth: Gray, scale: int) -> tuple[float, float]:
   """PSNR in dB and SSIM after shaving `scale` pixels off every side."""
-  image, truth = shave(image, scale), shave(truth, scale)
-  return to_db(mse(image, truth)), ssim(image, truth)
+  return to_db(mse(image, truth, scale)), ssim(shave(image, scale), shave(truth, scale))

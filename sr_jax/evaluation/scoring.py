@@ -3,7 +3,7 @@
 import functools
 import itertools
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
@@ -13,7 +13,7 @@ from jaxtyping import Array, Float32, UInt8
 
 from sr_jax.data.images import Photo
 from sr_jax.data.patches import Crops, Store, cut
-from sr_jax.evaluation.metrics import mse, score_image, shave, to_db
+from sr_jax.evaluation.metrics import mse, score_image, to_db
 from sr_jax.networks import Network, squared_error, upscale
 from sr_jax.networks.layers import crop_border
 from sr_jax.operators.resize import imresize, upscale_bicubic
@@ -30,34 +30,16 @@ def to_uint8(y: np.ndarray) -> np.ndarray:
 
 @functools.lru_cache(maxsize=16)
 def make_upscale(network: Network, mesh: Mesh) -> Callable:
-  """A jitted function that upscales one image with every member; each image shape compiles once.
+  """A jitted `upscale(params, lr)` of one image by every member; each image shape compiles once.
 
-  Returns:
-    `upscale(params, lr) -> sr`: `(h, w)` LR luminance to `(members, rh, rw)` HR luminance, both
-    float32 with values in 0..1 (the result is not clipped).
+  It takes `(h, w)` LR luminance to `(members, rh, rw)` HR luminance, both float32 in 0..1, but not
+  clipped.
   """
 
   def upscale_member(params: Any, lr: Float32[Array, "h w"]) -> Float32[Array, "rh rw"]:
     return upscale(network, params, lr[None, :, :, None])[0, :, :, 0]
 
   return jax.jit(each_member(upscale_member, mesh))
-
-
-def upscale_all(
-  network: Network, params: Any, photos: Sequence[Photo], mesh: Mesh
-) -> Iterator[tuple[Photo, dict[int, UInt8[np.ndarray, "rh rw"] | None]]]:
-  """Yields every photograph with the 8-bit output of each member, None where it is not finite.
-
-  Members are numbered; each process gets those on its devices.
-  """
-  upscale_photo = make_upscale(network, mesh)
-  pending = upscale_photo(params, photos[0].lr)
-  for i, photo in enumerate(photos):
-    output = pending
-    if i + 1 < len(photos):  # the device computes the next output while the host scores this one
-      pending = upscale_photo(params, photos[i + 1].lr)
-    members = processes.local_rows(output).items()
-    yield photo, {i: to_uint8(sr) if np.isfinite(sr).all() else None for i, sr in members}
 
 
 def _measure(
@@ -69,28 +51,30 @@ def _measure(
   not_finite: Any,
 ) -> list[list[Any]]:
   """`measure(sr, hr)`, or `not_finite`, of every member of all processes on every photograph."""
-  measured = [
-    [(i, not_finite if sr is None else measure(sr, photo.hr)) for i, sr in members.items()]
-    for photo, members in upscale_all(network, params, photos, mesh)
-  ]
+  upscale_photo = make_upscale(network, mesh)
+  measured: list[tuple[int, Any]] = []  # by this process: the members on its devices
+  pending = upscale_photo(params, photos[0].lr)
+  for photo, next_photo in itertools.zip_longest(photos, photos[1:]):
+    output = pending
+    if next_photo:  # the device computes its output while the host measures this one
+      pending = upscale_photo(params, next_photo.lr)
+    for member, sr in processes.local_rows(output).items():
+      value = measure(to_uint8(sr), photo.hr) if np.isfinite(sr).all() else not_finite
+      measured.append((member, value))
   values: dict[int, list[Any]] = {}
-  for images in processes.all_gather(lambda: measured):
-    for member, value in itertools.chain.from_iterable(images):
-      values.setdefault(member, []).append(value)
+  for member, value in itertools.chain.from_iterable(processes.all_gather(lambda: measured)):
+    values.setdefault(member, []).append(value)
   return [values[member] for member in sorted(values)]
 
 
 def score(network: Network, params: Any, photos: Sequence[Photo], mesh: Mesh) -> list[Scores]:
-  """PSNR and SSIM of every member on every photograph, by protocol A.
-
-  Returns:
-    `Scores` of each member; None for an image on which its output is not finite.
-  """
+  """PSNR and SSIM of each member on each photograph, by protocol A; None if not finite."""
   by_protocol = functools.partial(score_image, scale=network.scale)
-  members = _measure(network, params, photos, mesh, by_protocol, (None, None))
-  return [
-    Scores(psnr=[psnr for psnr, _ in pairs], ssim=[ssim for _, ssim in pairs]) for pairs in members
-  ]
+  return list(map(_scores, _measure(network, params, photos, mesh, by_protocol, (None, None))))
+
+
+def _scores(pairs: list[tuple[float | None, float | None]]) -> Scores:
+  return Scores(psnr=[psnr for psnr, _ in pairs], ssim=[ssim for _, ssim in pairs])
 
 
 def pooled_psnr(
@@ -102,20 +86,15 @@ def pooled_psnr(
   most error; a mean of dB depends most on smooth ones, whose 40 dB a trace of brightness changes by
   half a dB.
   """
-
-  def error(sr: np.ndarray, hr: np.ndarray) -> float:
-    return mse(shave(sr, network.scale), shave(hr, network.scale))
-
-  errors = _measure(network, params, photos, mesh, error, np.nan)
-  by_image = list(zip(*errors, strict=True))
-  means = np.mean(by_image, axis=0).tolist()
+  error = functools.partial(mse, border=network.scale)
+  by_member = _measure(network, params, photos, mesh, error, np.nan)
+  means = np.mean(list(zip(*by_member, strict=True)), axis=0).tolist()
   return [None if math.isnan(mean) else to_db(mean) for mean in means]
 
 
 def pooled_psnr_of_bicubic(photos: Sequence[Photo], scale: int) -> float:
   """PSNR of bicubic interpolation's squared error, averaged as `pooled_psnr` does."""
-  errors = [mse(shave(bicubic(p, scale), scale), shave(p.hr, scale)) for p in photos]
-  return to_db(float(np.mean(errors)))
+  return to_db(float(np.mean([mse(bicubic(p, scale), p.hr, scale) for p in photos])))
 
 
 def bicubic(photo: Photo, scale: int) -> UInt8[np.ndarray, "h w"]:
@@ -125,8 +104,7 @@ def bicubic(photo: Photo, scale: int) -> UInt8[np.ndarray, "h w"]:
 
 def score_bicubic(photos: Sequence[Photo], scale: int) -> Scores:
   """PSNR and SSIM of bicubic interpolation on every photograph, by protocol A."""
-  scores = [score_image(bicubic(photo, scale), photo.hr, scale) for photo in photos]
-  return Scores(psnr=[psnr for psnr, _ in scores], ssim=[ssim for _, ssim in scores])
+  return _scores([score_image(bicubic(photo, scale), photo.hr, scale) for photo in photos])
 
 
 def training_psnr(
@@ -138,7 +116,6 @@ def training_psnr(
   the same number for each image, without `margin` LR pixels on each side: the largest margin of the
   networks that are compared, so that all are measured on the same pixels.
   """
-  images = int(store.lr_start.shape[0])
 
   def patch_errors(params: Any, store: Store, crops: Crops) -> Array:
     def error(crop: Crops) -> Array:
@@ -148,7 +125,7 @@ def training_psnr(
     return jax.lax.map(error, crops, batch_size=64)
 
   errors = processes.to_host(jax.jit(each_member(patch_errors, mesh))(params, store, crops))
-  return [_by_image(member, images) for member in errors.astype(np.float64)]
+  return [_by_image(member, len(store.lr_start)) for member in errors.astype(np.float64)]
 
 
 def training_psnr_of_bicubic(
@@ -159,7 +136,7 @@ def training_psnr_of_bicubic(
   upscaled = jax.jit(upscale_bicubic, static_argnums=1)(lr, scale)
   squared = crop_border((upscaled - hr) ** 2, scale * margin)
   errors = np.asarray(squared, np.float64).mean(axis=(1, 2, 3))
-  return _by_image(errors, int(store.lr_start.shape[0]))
+  return _by_image(errors, len(store.lr_start))
 
 
 def _by_image(errors: np.ndarray, images: int) -> list[float | None]:

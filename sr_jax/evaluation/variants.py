@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Num, UInt8
 
 from sr_jax.data.colour import luminance, unrounded_luminance
-from sr_jax.evaluation.metrics import shave
+from sr_jax.evaluation.metrics import Pixels, shave
 
 PROTOCOL = "as the protocol says"
 NOT_SHAVED = "no pixels shaved off"
@@ -24,17 +24,14 @@ FROM_RGB: dict[str, Callable] = {
 
 
 def errors_by_variant(
-  image: UInt8[np.ndarray, "h w *c"], truth: UInt8[np.ndarray, "h w *d"], scale: int
+  image: Pixels, truth: UInt8[np.ndarray, "h w *d"], scale: int
 ) -> dict[str, float | None]:
-  """Mean squared error by the protocol and by the field's variants of it.
+  """Mean squared error, in squared gray levels, by the protocol and by the field's variants of it.
 
   Args:
-    image: gray, or RGB.
+    image: gray, or RGB; variants that need it in colour, or larger, give None.
     truth: the same; may be RGB even if `image` is gray.
     scale: pixels to shave off every side.
-
-  Returns:
-    squared gray levels by variant; None for variants that need `image` in colour, or larger.
   """
   y, true_y = luminance(image), luminance(truth)
   errors: dict[str, float | None] = {
@@ -54,12 +51,7 @@ def errors_by_variant(
 
 
 def explain_expected(expected: float, means: Mapping[str, float | None]) -> str:
-  """A sentence on which habit comes closest to an expected PSNR.
-
-  Args:
-    expected: in dB.
-    means: mean PSNR by habit, with that of `PROTOCOL`; None where it cannot be measured.
-  """
+  """A sentence on which habit's mean PSNR, None if not measured, comes closest to `expected`."""
   known = {name: db for name, db in means.items() if db is not None}
   closest = min(known, key=lambda name: abs(known[name] - expected))
   start = f"{expected:.2f} dB was expected, the protocol gives {known[PROTOCOL]:.2f} dB: "
