@@ -37,6 +37,7 @@ from sr_jax.training.checkpoints import silence_orbax
 from sr_jax.training.restore import Trained
 from sr_jax.upscale import tiling
 from sr_jax.upscale.planes import CHANNELS, merge_planes, planes_mode, split_planes
+from sr_jax.upscale.tiling import SIDE
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,19 +52,14 @@ class Arguments:
   overwrite: bool = setting(False, "replace images in --output")
 
 
-def upscale_image(
-  image: Image.Image, name: str, by: Trained, side: int = tiling.SIDE
-) -> Image.Image:
-  """Upscales an image of any mode.
+def upscale_image(image: Image.Image, name: str, by: Trained, side: int = SIDE) -> Image.Image:
+  """Upscales an image of any mode to one of mode L, LA, RGB, RGBA or I;16.
 
   Args:
-    image: what to upscale, as from `decode`.
+    image: as from `decode`.
     name: what errors and progress call it.
     by: the network.
     side: of a tile, in LR pixels; the result does not depend on it (see tiling.py).
-
-  Returns:
-    an image of mode L, LA, RGB, RGBA or I;16.
 
   Raises:
     InputError: as `planes_mode`.
@@ -75,7 +71,7 @@ def upscale_image(
   upscaled = tiling.upscale_tiles(by.network, by.params, planes.luminance, tiles)
   for part, luminance in with_progress(upscaled, len(tiles), name):
     rest = imresize(planes.chroma_and_alpha, scale, part=part)
-    pixels[part] = merge_planes(luminance, rest, planes.mode, planes.premultiplied)
+    pixels[part] = merge_planes(planes, luminance, rest)
   return Image.fromarray(pixels[:, :, 0] if shape[2] == 1 else pixels)
 
 
@@ -114,8 +110,8 @@ def outputs_of(images: Sequence[Path], folder: Path, overwrite: bool) -> list[Pa
   if not existing.is_dir() or not os.access(existing, os.W_OK | os.X_OK):
     raise InputError(f"--output={folder} cannot be written: {existing} is no folder or protected")
   taken: dict[str, Path] = {}
-  for image in images:
-    file = folder / f"{image.stem}.png"
+  files = [folder / f"{image.stem}.png" for image in images]
+  for image, file in zip(images, files, strict=True):
     first = taken.setdefault(file.name.casefold(), image)  # some file systems ignore capitals
     if first is not image:
       raise InputError(f"{first} and {image} would both become {file}; rename one of them")
@@ -125,7 +121,7 @@ def outputs_of(images: Sequence[Path], folder: Path, overwrite: bool) -> list[Pa
       raise InputError(f"{file} is a folder; choose another --output")
     if file.exists() and not overwrite:
       raise InputError(f"{file} exists; choose another --output, or --overwrite it")
-  return [folder / f"{image.stem}.png" for image in images]
+  return files
 
 
 def main(argv: Sequence[str]) -> int:

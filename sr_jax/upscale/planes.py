@@ -20,30 +20,18 @@ ROWS = 256  # to convert at a time: a whole photograph takes gigabytes in double
 
 @dataclasses.dataclass(frozen=True)
 class Planes:
-  """The planes of an image.
+  """The planes of an image, of the colour times alpha / 255 unless every pixel is opaque."""
 
-  Attributes:
-    luminance: in 0..1: gray, or Y of ITU-R BT.601 of colour, not rounded.
-    chroma_and_alpha: in 0..255: Cb and Cr of colour, then alpha.
-    mode: of the image that `merge_planes` makes, a key of `CHANNELS`; "I;16" is 16-bit gray.
-    premultiplied: whether luminance and chroma are of the colour times alpha / 255, as they are
-      unless every pixel is opaque.
-  """
-
-  luminance: Float32[np.ndarray, "h w"]
-  chroma_and_alpha: Float32[np.ndarray, "h w k"]
-  mode: str
-  premultiplied: bool
+  luminance: Float32[np.ndarray, "h w"]  # in 0..1: gray, or Y of BT.601 of colour, not rounded
+  chroma_and_alpha: Float32[np.ndarray, "h w k"]  # in 0..255: Cb and Cr of colour, then alpha
+  mode: str  # of the image that `merge_planes` makes, a key of `CHANNELS`; "I;16" is 16-bit gray
+  premultiplied: bool  # whether colour is multiplied by alpha
 
 
 def planes_mode(image: Image.Image, name: str) -> str:
   """The mode of an image's `Planes`: the image's own, if it is one of `CHANNELS`.
 
   Black and white becomes gray, other modes RGB, with alpha if the image is transparent.
-
-  Args:
-    image: of any mode.
-    name: of the image in errors.
 
   Raises:
     InputError: the pixels are neither 8 bits a channel nor 16-bit gray.
@@ -85,20 +73,18 @@ def split_planes(image: Image.Image, mode: str) -> Planes:
 
 
 def merge_planes(
-  luminance: Float[np.ndarray, "h w"],
-  chroma_and_alpha: Float[np.ndarray, "h w k"],
-  mode: str,
-  premultiplied: bool,
+  source: Planes, luminance: Float[np.ndarray, "h w"], chroma_and_alpha: Float[np.ndarray, "h w k"]
 ) -> UInt8[np.ndarray, "h w c"] | UInt16[np.ndarray, "h w c"]:
-  """Merges planes, or a part of them, into pixels, clipped and rounded half up.
+  """Merges what was made of the planes of `source`, or a part of it, into pixels.
 
-  A pixel's bits depend on that pixel alone. A pixel of alpha 0 becomes black.
+  They are clipped and rounded half up. A pixel's bits depend on that pixel alone. A pixel of alpha
+  0 becomes black.
   """
-  peak, dtype = (65535, np.uint16) if mode == "I;16" else (255, np.uint8)
+  peak, dtype = (65535, np.uint16) if source.mode == "I;16" else (255, np.uint8)
   planes = np.dstack([peak * luminance.astype(np.float64), chroma_and_alpha])
-  if mode.startswith("RGB"):
+  if source.mode.startswith("RGB"):
     planes[:, :, :3] = from_ycbcr(planes[:, :, :3])
-  if premultiplied:
+  if source.premultiplied:
     # By alpha before clipping: where it overshoots, so does the colour times alpha.
     alpha = planes[:, :, -1:]
     visible = alpha >= 0.5  # else it is rounded to 0

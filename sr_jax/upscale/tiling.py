@@ -29,20 +29,15 @@ from sr_jax.operators.resize import BICUBIC_REACH
 SIDE = 256  # of a tile in LR pixels: 64 maps of three times that take 150 MB
 
 Part = tuple[slice, slice]  # rows and columns
+Slices = tuple[slice, slice, slice]  # those of a tile along one axis
 
 
 class Tile(NamedTuple):
-  """One tile.
+  """One tile."""
 
-  Attributes:
-    window: the network's input, in the image extended by its `margin`.
-    kept: the part of its output that is kept, in HR pixels.
-    part: the place of that part in the HR image.
-  """
-
-  window: Part
-  kept: Part
-  part: Part
+  window: Part  # the network's input, in the image extended by its `margin`
+  kept: Part  # the part of its output that is kept, in HR pixels
+  part: Part  # the place of that part in the HR image
 
 
 def reach(network: Network) -> int:
@@ -68,28 +63,20 @@ def reach(network: Network) -> int:
 def plan_tiles(network: Network, height: int, width: int, side: int = SIDE) -> list[Tile]:
   """The tiles of an image, row by row, all of the same shape, so that they share one program.
 
-  Args:
-    network: the Flax module.
-    height: of the image in LR pixels.
-    width: likewise.
-    side: of a tile, raised if the network's reach would leave little of it. For an image that is
-      lower or narrower, tiles have as many pixels, or one tile is the whole image.
+  All sides are in LR pixels. That of a tile is raised if the network's reach would leave little of
+  it. For an image that is lower or narrower, tiles have as many pixels, or one is the whole image.
   """
   dropped = max(reach(network) - network.margin, 0)
   side = max(side, 4 * dropped)
   columns = min(width, side**2 // min(height, side))
   rows = min(height, side**2 // columns)
-  return [
-    Tile(*zip(*pair, strict=True))
-    for pair in itertools.product(
-      _tiles_along(height, rows, dropped, network), _tiles_along(width, columns, dropped, network)
-    )
-  ]
+  along_height = _tiles_along(height, rows, dropped, network)
+  along_width = _tiles_along(width, columns, dropped, network)
+  pairs = itertools.product(along_height, along_width)
+  return [Tile(*zip(*pair, strict=True)) for pair in pairs]
 
 
-def _tiles_along(
-  length: int, size: int, dropped: int, network: Network
-) -> Iterator[tuple[slice, slice, slice]]:
+def _tiles_along(length: int, size: int, dropped: int, network: Network) -> Iterator[Slices]:
   """Yields the slices of each `Tile` along one axis."""
   scale, end = network.scale, 0
   starts = range(0, length - 2 * dropped, size - 2 * dropped) if size < length else [0]
@@ -114,13 +101,7 @@ def _make_upscale(network: Network) -> Callable:
 def upscale_tiles(
   network: Network, params: Any, lr: Float32[np.ndarray, "h w"], tiles: Sequence[Tile]
 ) -> Iterator[tuple[Part, Float32[np.ndarray, "rh rw"]]]:
-  """Upscales an image tile by tile.
-
-  Args:
-    network: the Flax module.
-    params: of one member.
-    lr: luminance in 0..1.
-    tiles: from `plan_tiles`.
+  """Upscales an image, luminance in 0..1, tile by tile, with the parameters of one member.
 
   Yields:
     `(part, sr)`: rows and columns of the HR image, and its luminance there, not clipped. Every
