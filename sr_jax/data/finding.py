@@ -29,28 +29,19 @@ Splits = dict[str, list[Item]]
 
 
 class ImageSets(NamedTuple):
-  """The images of a comparison, not read yet.
+  """The images of a comparison, not read yet."""
 
-  Attributes:
-    sets: "train", "validation", then the test sets: "test" where it is held out, else by name.
-    origin: for each of `sets`, the name of the source that it is, or is a part of.
-  """
-
-  sets: Splits
-  origin: dict[str, str]
+  sets: Splits  # "train", "validation", then the test sets: "test" where held out, else by name
+  origin: dict[str, str]  # for each of `sets`, the name of the source that it is or is a part of
 
 
 def find(data: str, validation: str, tests: Sequence[str], execution: Execution) -> ImageSets:
   """Lists the images of every set without reading them; prepares a TFDS set if necessary.
 
-  From a source without splits, a tenth of the images (2 to 100, chosen by name alone) is held out
-  for validation and a tenth for test, where "held_out" asks for it.
-
-  Args:
-    data: source of the training images.
-    validation: "held_out" for the validation images of `data`, else as one of `tests`.
-    tests: "held_out" for the test images of `data`, else a source; a bare NAME is tfds:NAME.
-    execution: names the folders `manual_dir` and `data_dir`.
+  The training images are those of the source `data`. Validation and test sets are "held_out", for
+  those of `data`, or other sources; a bare NAME is tfds:NAME. Of a source without splits, a tenth
+  of the images (2 to 100, chosen by name alone) is held out for validation and a tenth for test,
+  where "held_out" asks for it.
 
   Raises:
     InputError: unknown source; a folder is missing or holds no image; a set is not prepared, has
@@ -93,11 +84,8 @@ def _name(source: str) -> str:
 
 def _missing_split(data: str, split: str) -> str:
   kind, _, path = data.partition(":")
-  message = (
-    f"there is no folder {Path(path) / split}"
-    if kind == "folder"
-    else f"--data={data} has no {split} photographs"
-  )
+  absent = f"there is no folder {Path(path) / split}"
+  message = absent if kind == "folder" else f"--data={data} has no {split} photographs"
   return message + ("" if split == "train" else f"; name others, as --{split}_data=folder:PATH")
 
 
@@ -160,9 +148,8 @@ def _tfds_splits(name: str, execution: Execution) -> Splits:
   folders = DIV2K if name == "DIV2K" else {"train": name}
   missing = [folder for folder in folders.values() if not (manual_dir / folder).is_dir()]
   may_be_own = re.fullmatch(r"\w[\w.-]*", name) is not None
-  if may_be_own and (
-    not missing or list((data_dir / "image_set" / name).glob("*/dataset_info.json"))
-  ):
+  prepared = list((data_dir / "image_set" / name).glob("*/dataset_info.json"))
+  if may_be_own and (prepared or not missing):
     files = {} if missing else {k: images_in(manual_dir / v) for k, v in folders.items()}
     return _import_image_sets(name).own_set(name, files, data_dir)
   if versions := list((data_dir / name).glob("*.*.*/dataset_info.json")):

@@ -18,18 +18,12 @@ SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
 
 @dataclasses.dataclass(frozen=True)
 class Photo:
-  """One photograph: its HR luminance and the LR image made from it.
-
-  Attributes:
-    hr: 8-bit luminance, sides cropped to multiples of the scale.
-    lr: `hr / 255` downscaled by the scale, in floating point (protocol A does not round it).
-    digest: of the whole luminance, before cropping.
-  """
+  """One photograph: its HR luminance and the LR image made from it."""
 
   name: str
-  hr: UInt8[np.ndarray, "rh rw"]
-  lr: Float32[np.ndarray, "h w"]
-  digest: str
+  hr: UInt8[np.ndarray, "rh rw"]  # luminance, sides cropped to multiples of the scale
+  lr: Float32[np.ndarray, "h w"]  # `hr / 255` downscaled, which protocol A does not round
+  digest: str  # of the whole luminance, before cropping
 
 
 def make_photo(name: str, luminance: UInt8[np.ndarray, "h w"], scale: int) -> Photo:

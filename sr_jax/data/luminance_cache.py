@@ -1,7 +1,6 @@
 """Decodes images in threads, each image once: a cache of files keeps their 8-bit luminance."""
 
 import contextlib
-import dataclasses
 import hashlib
 import json
 import uuid
@@ -10,7 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from jaxtyping import UInt8
@@ -23,22 +22,14 @@ Output = TypeVar("Output")
 MAX_WAITING = 64  # results that wait for their consumer
 
 
-@dataclasses.dataclass(frozen=True)
-class Item:
-  """An image that is not read yet.
+class Item(NamedTuple):
+  """An image that is not read yet."""
 
-  Attributes:
-    name: in results.
-    where: its name in errors, as its path.
-    key: unique to this image.
-    stamp: changes whenever the image does; empty if the image is not to be cached.
-  """
-
-  name: str
-  where: str
-  key: str
-  stamp: str
-  read: Callable[[], UInt8[np.ndarray, "h w"]]
+  name: str  # in results
+  where: str  # its name in errors, as its path
+  key: str  # unique to this image
+  stamp: str  # changes whenever the image does; empty if the image is not to be cached
+  read: Callable[[], UInt8[np.ndarray, "h w"]]  # decodes its luminance
 
 
 def short_names(files: Sequence[str]) -> list[str]:

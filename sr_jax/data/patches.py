@@ -23,22 +23,16 @@ ALIGNMENT = 64  # bytes: a CPU's devices share arrays that start at a multiple o
 class Store(NamedTuple):
   """The training images on the device.
 
-  Attributes:
-    hr: HR luminance of all images end to end.
-    lr: LR luminance in 0..1, likewise.
-    lr_start: where each image begins in `lr`; its HR image begins `scale**2` times further.
-      Unsigned, since DIV2K has more HR pixels than a signed 32-bit index counts.
-    lr_width: width of each LR image.
-    last_position: for each image, the number of patch positions in it and all before it.
-    columns: patch positions in a row of each image.
+  Each begins at `lr_start` in `lr`, and `scale**2` times further in `hr`: unsigned, since DIV2K has
+  more HR pixels than a signed 32-bit index counts.
   """
 
-  hr: UInt8[HostOrDevice, " hr_pixels"]
-  lr: Float32[HostOrDevice, " lr_pixels"]
+  hr: UInt8[HostOrDevice, " hr_pixels"]  # luminance of all images end to end
+  lr: Float32[HostOrDevice, " lr_pixels"]  # likewise, in 0..1
   lr_start: UInt32[HostOrDevice, " n"]
   lr_width: Int32[HostOrDevice, " n"]
-  last_position: Int32[HostOrDevice, " n"]
-  columns: Int32[HostOrDevice, " n"]
+  last_position: Int32[HostOrDevice, " n"]  # the patch positions in an image and all before it
+  columns: Int32[HostOrDevice, " n"]  # patch positions in a row
 
 
 class Crops(NamedTuple):
@@ -91,8 +85,7 @@ def _concatenate(images: Sequence[np.ndarray]) -> np.ndarray:
 
 def device_memory(device: jax.Device) -> int:
   """The memory of a device in bytes; of a CPU device, the machine's."""
-  limit = (device.memory_stats() or {}).get("bytes_limit")
-  return limit or machine_memory()
+  return (device.memory_stats() or {}).get("bytes_limit") or machine_memory()
 
 
 def machine_memory() -> int:

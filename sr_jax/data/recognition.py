@@ -27,7 +27,7 @@ Pairs = list[tuple[str, str]]  # names of photographs in both of two sets
 
 
 def recognise(name: str, digests: Sequence[str]) -> str | None:
-  """A sentence on whether a set, with these `Photo.digest`s, is one of the field's, or None."""
+  """A sentence on whether photographs with these digests are a set of the field's, or None."""
   photographs = {digest[:DIGITS] for digest in digests}
   for known, genuine in _known_sets().items():
     if photographs == genuine:

@@ -28,17 +28,12 @@ EXCHANGED = 4  # photographs of a process at a time: their pixels pass through a
 
 @dataclasses.dataclass(frozen=True)
 class Photos:
-  """The photographs of one comparison, in sets without overlap.
-
-  Attributes:
-    tests: one or more test sets by name ("test" where held out); the first one decides.
-    notes: sentences on which sets are genuine, and what they share.
-  """
+  """The photographs of one comparison, in sets without overlap."""
 
   train: list[Photo]
   validation: list[Photo]
-  tests: dict[str, list[Photo]]
-  notes: list[str]
+  tests: dict[str, list[Photo]]  # one or more by name ("test" where held out); the first decides
+  notes: list[str]  # sentences on which sets are genuine, and what they share
 
   @property
   def test(self) -> list[Photo]:
@@ -74,21 +69,14 @@ def load(
   Every training image must hold a patch of `patch` x `patch` LR pixels.
 
   Raises:
-    InputError: as `finding.find` and `read_luminance`; an image is too small; two sets are the
-      same photographs; or the machine has too little memory.
+    InputError: as `find` and `read_luminance`; an image is too small; two sets are the same
+      photographs; or the machine has too little memory.
   """
   execution = execution or Execution()
   cache = Path(execution.data_dir).expanduser()
   images = _find_on_every_process(functools.partial(find, data, validation, tests, execution))
   _decode(images, scale, cache)
-  # Shaved by `scale` on each side, SSIM's window of 11 pixels must fit; sides are cropped to r.
-  for_scoring = scale * -(-(2 * scale + 11) // scale)
-
-  def read(job: Job) -> Photo:
-    name, item = job
-    trains = name == "train"
-    return _read_photo(item, scale, patch * scale if trains else for_scoring, trains, cache)
-
+  read = functools.partial(_read_photo, scale=scale, patch=patch, cache=cache)
   jobs = [(name, item) for name, items in images.sets.items() for item in items]
   photos = _read_on_all_processes(read, jobs)
   sets = {name: list(itertools.islice(photos, len(items))) for name, items in images.sets.items()}
@@ -172,9 +160,8 @@ def _check_memory(pixels: dict[str, int], scale: int, count: int, copies: int) -
       f"{memory:.1f} GiB; use fewer{' photographs or processes' if where else ''}"
     )
   if needed > 0.5:
-    log(
-      f"{count} photographs{where}: {needed:.1f} GiB of memory, and {store:.1f} GiB on the device"
-    )
+    images = f"{count} photographs{where}"
+    log(f"{images}: {needed:.1f} GiB of memory, and {store:.1f} GiB on the device")
 
 
 def _read_on_all_processes(read: Callable[[Job], Photo], jobs: Sequence[Job]) -> Iterator[Photo]:
@@ -205,9 +192,12 @@ def _unpack(headers: list[Any], pixels: bytes) -> Iterator[Photo]:
     yield Photo(name, hr.reshape(hr_shape), lr.reshape(lr_shape), digest)
 
 
-def _read_photo(item: Item, scale: int, side: int, trains: bool, cache: Path) -> Photo:
+def _read_photo(job: Job, scale: int, patch: int, cache: Path) -> Photo:
+  name, item = job
   gray = luminance_cache.read(item, cache)
-  height, width = gray.shape
+  trains, (height, width) = name == "train", gray.shape
+  # Shaved by `scale` on each side, SSIM's window of 11 pixels must fit; sides are cropped to r.
+  side = scale * (patch if trains else math.ceil((2 * scale + 11) / scale))
   if min(height, width) // scale * scale < side:
     raise InputError(
       f"{item.where} is {width} x {height} pixels; at --scale={scale} it needs at least "
@@ -246,9 +236,8 @@ def _drop_overlaps(sets: dict[str, list[Photo]]) -> list[str]:
   copies = find_copies(sets)
   notes = [f"WARNING: {sentence}" for sentence in describe_copies(copies)]
   for role, (called, later, use) in roles.items():
-    dropped = {
-      name for (a, b), pairs in copies.items() for name, _ in pairs if a == role and b != role
-    }
+    shared = [pairs for (a, b), pairs in copies.items() if a == role != b]
+    dropped = {name for name, _ in itertools.chain.from_iterable(shared)}
     sets[role] = [photo for photo in sets[role] if photo.name not in dropped]
     if not sets[role]:
       raise InputError(
