@@ -45,8 +45,8 @@ class FieldParser(flags.ArgumentParser):
 class CommandLine(NamedTuple):
   """What the flags of an experiment say.
 
-  `values` holds those of each config field, in the order of the command line; a tuple field has
-  one of them.
+  `values` holds those of each config field, in the order of the command line; of a tuple field it
+  holds the tuple alone.
   """
 
   values: dict[str, list[Any]]
@@ -55,7 +55,7 @@ class CommandLine(NamedTuple):
 
 
 def parse(argv: Sequence[str], name: str, experiment: ModuleType) -> CommandLine:
-  """Parses the flags of an experiment, the program's name before them.
+  """Parses the flags of an experiment; `argv` begins with the name of the program.
 
   The experiment is a module with `Config` and, if it does not use all of Execution, `EXECUTION`.
 
