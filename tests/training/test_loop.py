@@ -25,7 +25,7 @@ NETWORK = LRNetwork(features=4, depth=1)
 NOISE = np.random.default_rng(0).integers(0, 256, (32, 32), np.uint8)
 
 
-def run(folder, validate=lambda state: [1.0, 2.0], every_seconds=1e9):
+def run(folder, validate=lambda state: [1.0, 2.0], every_seconds=1e9, wrap=lambda steps: steps):
   mesh = sharding.make_mesh(2, 4)
   members = sharding.shard_members(mesh, population.make_members([0, 1], [3e-3]))
   store = sharding.replicate(mesh, patches.make_store([make_photo("n", NOISE, 2)], 6))
@@ -35,7 +35,7 @@ def run(folder, validate=lambda state: [1.0, 2.0], every_seconds=1e9):
   try:
     state = train(
       Training("lr", "final", 2, STEPS, frozenset([25, STEPS])),
-      population.make_train_steps(NETWORK, 4, 6, mesh),
+      wrap(population.make_train_steps(NETWORK, 4, 6, mesh)),
       Population(NETWORK, state, members, mesh),
       store,
       validate,
@@ -183,6 +183,17 @@ def test_what_the_host_does_between_dispatches_is_not_taken_for_their_time(monke
     clock.now += 100.0  # a validation
   assert sizer.step_seconds == pytest.approx(0.25)
   assert sizer.steps == 4
+
+
+def test_steps_that_copy_a_number_to_the_devices_implicitly_are_refused(tmp_path):
+  def careless(train_steps):
+    def steps(state, members, store, start, stop, steps, losses):
+      return train_steps(state, members, store, start, stop, STEPS, losses)
+
+    return steps
+
+  with pytest.raises(jax.errors.JaxRuntimeError, match="Disallowed host-to-device transfer"):
+    run(tmp_path, wrap=careless)
 
 
 def test_a_finished_training_is_only_loaded(tmp_path):
