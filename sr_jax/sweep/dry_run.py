@@ -1,8 +1,7 @@
 """Lists the points that a command would run, with their states and costs; starts nothing."""
 
-import json
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,17 +14,13 @@ from sr_jax.sweep.points import Point, Sweep
 from sr_jax.sweep.run import point_state
 
 MAX_ARMS_LISTED = 3  # with numbers for each arm
-UNKNOWN = "unknown"
 
 
 class FinishedRun(NamedTuple):
   """The time of a finished run, from which that of others is estimated.
 
-  Attributes:
-    work: from `training_work`.
-    training: seconds of training and of the search for a learning rate.
-    rest: seconds of everything else, as scoring.
-    device: that it ran on.
+  `work` is from `training_work`; `training` is in seconds, with the search for a learning rate, and
+  `rest` the seconds of everything else, as scoring.
   """
 
   work: float
@@ -37,33 +32,28 @@ class FinishedRun(NamedTuple):
 def describe(sweep: Sweep, points: Sequence[Point]) -> tuple[list[list[str]], str]:
   """The runs as a table of text cells, the header first, and the text below it."""
   finished = _finished_runs(sweep)
-  axes = list(points[0].at) if points else []
-  rows = [[*axes, "run folder", "state", "MACs / HR px", "parameters", "time"]]
-  total, unknown, to_do, devices = 0.0, 0, 0, set()
+  rows = [[*(points[0].at if points else ()), "run folder", "state", "MACs / HR px"]]
+  rows[0] += ["parameters", "time"]
+  to_do, estimates, devices = 0, [], set()
   for point in points:
     state = point_state(sweep, point)
     arms = _arms(sweep, point.config)
-    work = training_work(point.config, arms)
-    similar = nearest(finished, work)
     time = "-"
     if state != "done":
       to_do += 1
-      time = UNKNOWN
-      if similar is None:
-        unknown += 1
-      else:
-        seconds = similar.rest + similar.training * work / similar.work
-        total += seconds
+      time = "unknown"
+      work = training_work(point.config, arms)
+      if similar := nearest(finished, work):
+        estimates.append(similar.rest + similar.training * work / similar.work)
         devices.add(similar.device)
-        time = format_seconds(seconds)
-    costs = {arm.name: budget(arm.network) for arm in arms}
-    macs = _by_arm({name: float(cost.macs) for name, cost in costs.items()})
-    parameters = _by_arm({name: float(cost.parameters) for name, cost in costs.items()})
-    rows.append([*point.at.values(), str(point.run_dir), state, macs, parameters, time])
+        time = format_seconds(estimates[-1])
+    costs = _by_arm(arms, "macs"), _by_arm(arms, "parameters")
+    rows.append([*point.at.values(), str(point.run_dir), state, *costs, time])
   below = f"{to_do} of {len(points)} points are to be run"
-  if to_do > unknown:
+  if estimates:
+    unknown = to_do - len(estimates)
     below += (
-      f": {format_seconds(total)} one after another"
+      f": {format_seconds(sum(estimates))} one after another"
       f"{f', and {unknown} of unknown time' * bool(unknown)}. Training is assumed to take time in "
       "proportion to MACs x batch x patch^2 x scale^2 x members x steps, from the finished run "
       "nearest in these, and all else as long as there, on " + " or ".join(sorted(devices))
@@ -78,16 +68,11 @@ def _arms(sweep: Sweep, config: Any) -> Sequence[Arm]:
   return sweep.module.arms(config) if hasattr(sweep.module, "arms") else ()
 
 
-def training_work(config: Any, arms: Iterable[Arm]) -> float:
-  """MACs of all forward passes in the search for a learning rate and the training.
-
-  Args:
-    config: the recipe of a comparison.
-    arms: its networks; without any the result is 0.
-  """
-  macs = sum(float(budget(arm.network).executed_macs) for arm in arms)
-  if not macs:
+def training_work(config: Any, arms: Sequence[Arm]) -> float:
+  """MACs of all forward passes of a comparison, its search included; 0 without any arms."""
+  if not arms:
     return 0.0
+  macs = sum(float(budget(arm.network).executed_macs) for arm in arms)
   return macs * config.batch * (config.patch * config.scale) ** 2 * _member_steps(config)
 
 
@@ -98,18 +83,14 @@ def _member_steps(config: Any) -> int:
 
 
 def nearest(runs: Sequence[FinishedRun], work: float) -> FinishedRun | None:
-  """The finished run whose work differs by the smallest factor; None without any."""
-  if not work or not runs:
-    return None
-  return min(runs, key=lambda run: abs(math.log(run.work / work)))
+  """The finished run whose work differs by the smallest factor, if there is any."""
+  return min(runs if work else (), key=lambda run: abs(math.log(run.work / work)), default=None)
 
 
 def _finished_runs(sweep: Sweep) -> list[FinishedRun]:
   """The finished runs of this experiment in the same workdir."""
-  folder = Path(sweep.execution.workdir).expanduser()
-  paths = sorted(folder.glob(f"{sweep.experiment}-*/results.json"))
-  runs = [_read(RunFolder(path.parent), sweep) for path in paths]
-  return [run for run in runs if run is not None]
+  paths = Path(sweep.execution.workdir).expanduser().glob(f"{sweep.experiment}-*/results.json")
+  return list(filter(None, (_read(RunFolder(path.parent), sweep) for path in sorted(paths))))
 
 
 def _read(run_dir: RunFolder, sweep: Sweep) -> FinishedRun | None:
@@ -124,20 +105,20 @@ def _read(run_dir: RunFolder, sweep: Sweep) -> FinishedRun | None:
     config = type(sweep.points[0].config)(
       **{name: tuple(value) if isinstance(value, list) else value for name, value in data.items()}
     )
-    by_steps = (
-      _member_steps(config) * sum(fastest(timing).values()) if "step_seconds" in timing else 0
-    )
-    phases = timing["phase_seconds"]
+    phases, by_steps = timing["phase_seconds"], 0.0
+    if "step_seconds" in timing:
+      by_steps = _member_steps(config) * sum(fastest(timing).values())
     training = sum(phases[name] for name in phases if name.startswith(("train ", "search ")))
     rest = sum(phases.values()) - training
     work = training_work(config, _arms(sweep, config))
     return FinishedRun(work, max(training, by_steps), rest, timing["device"]) if work else None
-  except (InputError, KeyError, TypeError, AttributeError, json.JSONDecodeError):
+  except (InputError, KeyError, TypeError, AttributeError):
     return None
 
 
-def _by_arm(numbers: dict[str, float]) -> str:
-  """The number of every arm as text; of many arms the smallest and the largest."""
+def _by_arm(arms: Sequence[Arm], cost: str) -> str:
+  """A cost of every arm as text; of many arms the smallest and the largest."""
+  numbers = {arm.name: float(getattr(budget(arm.network), cost)) for arm in arms}
   if not numbers:
     return "-"
   if len(set(numbers.values())) == 1:

@@ -14,11 +14,7 @@ from sr_jax.training.sharding import parse_mesh
 class Point(NamedTuple):
   """One run of a sweep.
 
-  Attributes:
-    number: from 0, in the whole sweep.
-    at: the fields that are swept, with the values of this point as text.
-    config: of the run.
-    run_dir: its folder, which may not exist yet.
+  `number` counts from 0 in the whole sweep, `at` holds the values of the swept fields as text.
   """
 
   number: int
@@ -39,15 +35,12 @@ class Point(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Sweep:
-  """All points of a sweep.
+  """All points of a sweep, at least one.
 
   Attributes:
-    experiment: its name.
-    module: its module with `main` and, optionally, `arms`, `check_data` and `headline`.
-    points: at least one.
+    module: the experiment, with `main` and, optionally, `arms`, `check_data` and `headline`.
     flags: that repeat this sweep, on any machine with the same folders.
     folder: of the summary; its name depends on the runs, in any order.
-    execution: of the runs.
   """
 
   experiment: str
@@ -66,18 +59,10 @@ def plan(
   execution: Execution,
   preset: str | None = None,
 ) -> Sweep:
-  """Plans the product of the given values.
+  """Plans the product of the values `given` by field, the first field outermost.
 
-  Args:
-    experiment: its name.
-    module: its module.
-    base: the config that the values override.
-    given: by field; the first one is the outermost.
-    execution: names the folder of the runs.
-    preset: that `base` is from.
-
-  Raises:
-    InputError: some points are invalid (all are named), or are the same run.
+  They override those of `base`, which is from `preset`. Raises an InputError if points are invalid
+  (all are named), or are the same run.
   """
   swept = [name for name, values in given.items() if len(values) > 1]
   points: list[Point] = []
@@ -92,23 +77,20 @@ def plan(
     except InputError as error:
       refused.append((" ".join(flag_words(at)), str(error)))
       continue
-    run_dir = RunFolder.of(execution.workdir, experiment, config)
-    points.append(Point(number, at, config, run_dir))
+    points.append(Point(number, at, config, RunFolder.of(execution.workdir, experiment, config)))
   _refuse(refused, len(points) + len(refused))
   by_folder: dict[str, Point] = {}
   for point in points:
     if (first := by_folder.setdefault(point.run_dir.name, point)) is not point:
       names = " and ".join(dict.fromkeys([first.name, point.name]))
       raise InputError(f"{names} would make the same run twice; give every value once")
-  flags = [f"--experiment={experiment}"] + [f"--preset={preset}"] * (preset is not None)
-  flags += [
-    f"--{name}={','.join(map(str, values[0] if isinstance(values[0], tuple) else values))}"
-    for name, values in given.items()
-  ]
-  flags += [f"--{name}={value}" for name, value in changes(Execution(), execution).items()]
+  flags: dict[str, Any] = {"experiment": experiment}
+  flags |= {"preset": preset} if preset is not None else {}
+  flags |= {name: v[0] if isinstance(v[0], tuple) else v for name, v in given.items()}
+  flags |= changes(Execution(), execution)
   runs = sorted(point.run_dir.name for point in points)
   folder = Path(execution.workdir).expanduser() / f"sweep-{digest('sweep', {'runs': runs})}"
-  return Sweep(experiment, module, tuple(points), tuple(flags), folder, execution)
+  return Sweep(experiment, module, tuple(points), tuple(flag_words(flags)), folder, execution)
 
 
 def shard(sweep: Sweep, options: Launch) -> tuple[Point, ...]:
@@ -118,28 +100,22 @@ def shard(sweep: Sweep, options: Launch) -> tuple[Point, ...]:
 
 
 def check_data(sweep: Sweep, points: Sequence[Point]) -> None:
-  """Refuses points whose photographs are missing.
-
-  Raises:
-    InputError: names all of them.
-  """
+  """Raises an InputError that names all points whose photographs are missing, if any are."""
   refused = []
-  if hasattr(sweep.module, "check_data"):
-    for point in points:
-      if not point.is_done:
-        try:
-          sweep.module.check_data(point.config, sweep.execution)
-        except InputError as error:
-          refused.append((point.name, str(error)))
+  for point in points if hasattr(sweep.module, "check_data") else ():
+    if not point.is_done:
+      try:
+        sweep.module.check_data(point.config, sweep.execution)
+      except InputError as error:
+        refused.append((point.name, str(error)))
   _refuse(refused, len(points))
 
 
 def _refuse(refused: Sequence[tuple[str, str]], count: int) -> None:
   """Raises an InputError that lists the refused points with reasons, if there are any."""
-  if count == 1 and refused:
+  if refused and count == 1:
     raise InputError(refused[0][1])
   if refused:
-    lines = [f"{name}: {reason}" if name else reason for name, reason in refused]
-    separator = "\n  " if len(lines) > 1 else " "
-    head = f"{len(lines)} of {count} points cannot be run, so none is:"
-    raise InputError(separator.join([head, *lines]))
+    head = f"{len(refused)} of {count} points cannot be run, so none is:"
+    separator = "\n  " if len(refused) > 1 else " "
+    raise InputError(separator.join([head, *(f"{name}: {reason}" for name, reason in refused)]))

@@ -48,11 +48,9 @@ def run_points(sweep: Sweep, points: Sequence[Point], run_point: Callable[[Point
   on_primary = processes.broadcast_from_primary
   on_primary(lambda: open_folder(sweep))
   on_primary(lambda: summarise(sweep))
-  failed = on_primary(lambda: [read_failure(sweep, point) is not None for point in points])
+  failed = on_primary(lambda: [point.number for point in points if read_failure(sweep, point)])
   # Failed points come last, since a failure may end all processes.
-  points = [
-    point for _, point in sorted(zip(failed, points, strict=True), key=lambda pair: pair[0])
-  ]
+  points = sorted(points, key=lambda point: point.number in failed)
   for i, point in enumerate(points, start=1):
     preemption.raise_if_requested()
     log(f"\n[{i}/{len(points)}] {point.name}")
@@ -67,7 +65,8 @@ def run_points(sweep: Sweep, points: Sequence[Point], run_point: Callable[[Point
     except Exception as error:  # of any kind: the next points are run all the same
       failure = as_failure(error)
       if processes.is_primary():
-        _write_failure(sweep, point, failure)
+        with contextlib.suppress(OSError):  # the failure itself may be a full disk
+          write_json(_failure_file(sweep, point), {"code": failure.code, "said": failure.message})
       if not isinstance(error, processes.USER_ERRORS):
         processes.abort(error)  # other processes would wait for this one
         traceback.print_exc()
@@ -79,11 +78,7 @@ def run_points(sweep: Sweep, points: Sequence[Point], run_point: Callable[[Point
 
 
 def open_folder(sweep: Sweep) -> None:
-  """Makes the folder of the summary.
-
-  Raises:
-    InputError: it cannot be written.
-  """
+  """Makes the folder of the summary; raises an InputError if it cannot be written."""
   try:
     (sweep.folder / "failures").mkdir(parents=True, exist_ok=True)
   except OSError as error:
@@ -92,11 +87,6 @@ def open_folder(sweep: Sweep) -> None:
 
 def _failure_file(sweep: Sweep, point: Point) -> Path:
   return sweep.folder / "failures" / f"{point.run_dir.name}.json"
-
-
-def _write_failure(sweep: Sweep, point: Point, failure: Failure) -> None:
-  with contextlib.suppress(OSError):  # the failure itself may be a full disk
-    write_json(_failure_file(sweep, point), {"code": failure.code, "said": failure.message})
 
 
 def forget_failure(sweep: Sweep, point: Point) -> None:
@@ -122,8 +112,7 @@ def summary_rows(sweep: Sweep, points: Sequence[Point]) -> list[Any]:
     state, headline, verdict, failure = point_state(sweep, point), {}, None, ""
     if state == "done":
       try:
-        results = read_json(point.run_dir.results)
-        headline = sweep.module.headline(point.run_dir)
+        results, headline = read_json(point.run_dir.results), sweep.module.headline(point.run_dir)
         verdict = results.get("verdict")
       except (InputError, KeyError, TypeError, IndexError, AttributeError):
         state, failure = "damaged", "results.json is damaged; without it the run makes it again"
@@ -158,14 +147,12 @@ def summarise(sweep: Sweep) -> None:
 
 def report_points(sweep: Sweep, points: Sequence[Point]) -> int:
   """Prints the table of these points and names those that are not done; returns the exit code."""
+  from sr_jax.sweep.summary import table_rows  # noqa: PLC0415
+
   rows = summary_rows(sweep, points)
   log(f"\nSummary: {sweep.folder / 'sweep.html'}, and sweep.csv beside it\n")
-  columns = list(dict.fromkeys(column for row in rows for column in row.headline))
-  cells = [
-    [*row.at.values(), row.state, *(row.headline.get(c, "-") for c in columns)] for row in rows
-  ]
   if rows:
-    log(table([[*rows[0].at, "run", *columns], *cells]))
+    log(table(table_rows(rows)))
   left = [(point, row) for point, row in zip(points, rows, strict=True) if row.state != "done"]
   if not left:
     return 0

@@ -35,10 +35,8 @@ def launch(sweep: Sweep, points: Sequence[Point], options: Launch) -> int:
   """Submits every point that is not done; returns the exit code.
 
   Waits for local jobs, but not for those of slurm, each of which writes the summary when it ends.
-
-  Raises:
-    InputError: submitit or slurm is not installed, or refuses the parameters of --slurm; or this
-      process is one of several, each of which would submit every point.
+  Raises an InputError if submitit or slurm is not installed or refuses the parameters of --slurm,
+  or if this process is one of several, each of which would submit every point.
   """
   if cluster := detect_cluster():
     raise InputError(
@@ -73,12 +71,8 @@ def point_command(sweep: Sweep, point: Point) -> list[str]:
 def run_command(command: list[str], devices: str | None) -> None:
   """Runs a command as a job, and asks it to stop when the job must stop.
 
-  Args:
-    command: the program and its arguments.
-    devices: for CUDA_VISIBLE_DEVICES, which submitit empties for a local job; None keeps it.
-
-  Raises:
-    CalledProcessError: the command failed.
+  `devices` is for CUDA_VISIBLE_DEVICES, which submitit empties for a local job; None keeps it.
+  Raises a CalledProcessError if the command fails.
   """
   global _child  # noqa: PLW0603  # a signal's handler needs it
   environment = dict(os.environ)
@@ -104,10 +98,10 @@ def run_command(command: list[str], devices: str | None) -> None:
 
 def _stop() -> None:
   """Asks the command to save and stop, and waits; may interrupt another wait for it."""
-  if _child is not None and _child.returncode is None:
-    _child.send_signal(signal.SIGTERM)  # first polls whether it has ended
-  if _child is not None and _child.returncode is None:
-    os.waitid(os.P_PID, _child.pid, os.WEXITED | os.WNOWAIT)
+  if _child is not None:
+    _child.send_signal(signal.SIGTERM)  # unless a poll shows that it has ended
+    if _child.returncode is None:
+      os.waitid(os.P_PID, _child.pid, os.WEXITED | os.WNOWAIT)
 
 
 def _requeue(command: list[str], devices: str | None) -> Any:
@@ -126,9 +120,8 @@ def _executor(sweep: Sweep, options: Launch) -> Any:
   try:
     import submitit  # noqa: PLC0415  # optional
   except ImportError as error:
-    raise InputError(
-      f'--launcher={options.launcher} needs submitit: pip install -e ".[slurm]" ({error})'
-    ) from error
+    remedy = 'pip install -e ".[slurm]"'
+    raise InputError(f"--launcher={options.launcher} needs submitit: {remedy} ({error})") from error
   folder = sweep.folder / "logs"
   if options.launcher == "local":
     local = submitit.LocalExecutor(folder)
@@ -148,17 +141,16 @@ def _executor(sweep: Sweep, options: Launch) -> Any:
 def parse_slurm(text: str) -> dict[str, int | bool | str]:
   """Parses parameters for submitit such as partition=gpu,time=60.
 
-  Raises:
-    InputError: a part is not key=value, or a key is given twice.
+  Raises an InputError if a part is not key=value, or a key is given twice.
   """
   parameters: dict[str, int | bool | str] = {}
+  words = {"true": True, "false": False}
   for part in text.split(",") if text else []:
     key, equals, value = part.strip().partition("=")
     if not (key and equals and value):
       raise InputError(f"--slurm={text}: {part!r} is not key=value")
     if key in parameters:
       raise InputError(f"--slurm={text} gives {key} twice")
-    words = {"true": True, "false": False}
     parameters[key] = int(value) if value.isdecimal() else words.get(value.lower(), value)
   return parameters
 
@@ -168,8 +160,6 @@ def _as_input_error(about: str) -> Iterator[None]:
   """Turns an error of submitit into an InputError."""
   try:
     yield
-  except InputError:
-    raise
   except Exception as error:  # submitit 1.5 raises several kinds
     raise InputError(f"{about}: {' '.join(str(error).split())}") from error
 
@@ -180,13 +170,12 @@ def visible_gpus() -> list[str]:
     names = (name.strip() for name in visible.split(","))
     return list(itertools.takewhile(lambda name: name not in ("", "-1"), names))  # as CUDA does
   try:
-    listed = subprocess.run(
-      ["nvidia-smi", "--list-gpus"], capture_output=True, text=True, check=True, timeout=SMI_SECONDS
+    listed = subprocess.check_output(
+      ["nvidia-smi", "--list-gpus"], stderr=subprocess.DEVNULL, text=True, timeout=SMI_SECONDS
     )
   except (OSError, subprocess.SubprocessError):
     return []
-  lines = [line for line in listed.stdout.splitlines() if line.startswith("GPU ")]
-  return [str(i) for i in range(len(lines))]
+  return [str(i) for i in range(sum(line.startswith("GPU ") for line in listed.splitlines()))]
 
 
 def _run_locally(executor: Any, sweep: Sweep, points: Sequence[Point], max_jobs: int) -> None:
