@@ -22,19 +22,12 @@ Shape = LRNetwork | HRNetwork
 
 
 class Photographs(NamedTuple):
-  """What to train on: the images, and the batches cut from them.
-
-  Attributes:
-    train: training photographs.
-    store: the same, for `patches`.
-    batch: patches in a batch.
-    patch: side of a patch in LR pixels.
-  """
+  """What to train on: the images, and the batches cut from them."""
 
   train: Sequence[Photo]
-  store: Store
-  batch: int
-  patch: int
+  store: Store  # of the same
+  batch: int  # patches
+  patch: int  # side in LR pixels
 
 
 def train(
@@ -58,12 +51,7 @@ def train_on_loss(
 ) -> list[float]:
   """Losses of members after one whole schedule, each at the step after the last.
 
-  Args:
-    network: what is trained.
-    loss: as in `population.train_steps_on`.
-    members: `Members`, or another tuple with their fields and what the loss needs.
-    steps: length of the schedule.
-    data: arrays that the loss shares among members.
+  `loss`, `members` and `data` are as in `population.train_steps_on`; members have a `seed`, too.
   """
   count = len(members.seed)
   mesh = make_mesh(count, batch=1)
@@ -73,8 +61,7 @@ def train_on_loss(
   def init(seed: Any) -> Any:
     return network.init(jax.random.key(seed), jnp.zeros((1, 8, 8, 1)))["params"]
 
-  params = jax.tree.map(np.asarray, init(members.seed))
-  state = population.start_from(network, params, mesh)
+  state = population.start_from(network, jax.tree.map(np.asarray, init(members.seed)), mesh)
   members, data = shard_members(mesh, members), replicate(mesh, data)
   train_steps = population.train_steps_on(loss, network, mesh)
   state = population.train(train_steps, state, members, data, steps)
@@ -92,19 +79,17 @@ def training_psnr(network: Shape, params: Any, data: Photographs) -> list[float]
   mesh = make_mesh(count, batch=1)
   crops = patches.fixed_crops(data.train, data.patch, PATCHES_PER_IMAGE)
   arrays = shard_members(mesh, params), replicate(mesh, data.store)
-  by_member = scoring.training_psnr(network, *arrays, crops, data.patch, mesh, network.margin)[
-    :count
-  ]
-  return [_mean(psnr) for psnr in by_member]
+  by_member = scoring.training_psnr(network, *arrays, crops, data.patch, mesh, network.margin)
+  return [_mean(psnr) for psnr in by_member[:count]]
 
 
 def test_psnr(network: Shape, params: Any, photos: Sequence[Photo]) -> list[float]:
   """Mean PSNR in dB of every member on whole photographs."""
   count = len(jax.tree.leaves(params)[0])
   mesh = make_mesh(count, batch=1)
-  by_member = scoring.score(network, shard_members(mesh, params), photos, mesh)[:count]
-  return [_mean(scores["psnr"]) for scores in by_member]
+  by_member = scoring.score(network, shard_members(mesh, params), photos, mesh)
+  return [_mean(scores["psnr"]) for scores in by_member[:count]]
 
 
 def _mean(psnr: Sequence[float | None]) -> float:
-  return float(np.mean([np.nan if db is None else db for db in psnr]))
+  return float(np.mean(np.array(psnr, float)))  # None becomes NaN

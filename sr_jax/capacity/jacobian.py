@@ -23,22 +23,25 @@ IMAGES, SIDE = 8, 12  # white ones
 class Rank(NamedTuple):
   """The rank of a Jacobian, from its singular values with columns scaled to norm 1.
 
-  Attributes:
-    parameters: columns.
-    rank: singular values above `TOLERANCE` times the largest.
-    effective_rank: exp of the entropy of the singular values, taken as shares of their sum (Roy and
-      Vetterli 2007): how many directions are moved in about equally.
+  The effective rank is exp of the entropy of the singular values, taken as shares of their sum (Roy
+  and Vetterli 2007): how many directions are moved in about equally.
   """
 
-  parameters: int
-  rank: int
+  parameters: int  # columns
+  rank: int  # singular values above `TOLERANCE` times the largest
   effective_rank: float
 
 
 def rank_of(network: LRNetwork | HRNetwork, seed: int) -> Rank:
   """Rank of the Jacobian at random parameters, on white images, in double precision."""
   with jax.enable_x64():
-    return _rank(jacobian(network, seed))
+    matrix = jacobian(network, seed)
+  norms = np.linalg.norm(matrix, axis=0)
+  values = np.linalg.svd(matrix[:, norms > 0] / norms[norms > 0], compute_uv=False)
+  shares = values / values.sum()
+  shares = shares[shares > 0]
+  effective_rank = float(np.exp(-(shares * np.log(shares)).sum()))
+  return Rank(matrix.shape[1], int((values > TOLERANCE * values[0]).sum()), effective_rank)
 
 
 def jacobian(network: LRNetwork | HRNetwork, seed: int) -> Float[np.ndarray, "outputs parameters"]:
@@ -63,15 +66,3 @@ def jacobian(network: LRNetwork | HRNetwork, seed: int) -> Float[np.ndarray, "ou
     return jax.lax.map(forward, jnp.eye(flat.size, dtype=flat.dtype))
 
   return np.asarray(columns(flat)).T
-
-
-def _rank(matrix: Float[np.ndarray, "outputs parameters"]) -> Rank:
-  norms = np.linalg.norm(matrix, axis=0)
-  values = np.linalg.svd(matrix[:, norms > 0] / norms[norms > 0], compute_uv=False)
-  shares = values / values.sum()
-  shares = shares[shares > 0]
-  return Rank(
-    parameters=matrix.shape[1],
-    rank=int((values > TOLERANCE * values[0]).sum()),
-    effective_rank=float(np.exp(-(shares * np.log(shares)).sum())),
-  )

@@ -21,26 +21,19 @@ MID_GRAY = 0.5
 class LinearModel:
   """Filters of one size on LR or bicubic-enlarged images, with a bias.
 
-  Args:
-    grid: "lr" or "hr", the pixels that the filter's taps are.
-    size: of the filter; its window begins `(size - 1) // 2` taps before the pixel, and the image is
-      extended by its mirror.
-    scale: upscaling factor r.
+  The taps of a filter are pixels of the `grid`, "lr" or "hr". Its window begins `(size - 1) // 2`
+  taps before the pixel, and the image is extended by its mirror.
   """
 
   def __init__(self, grid: str, size: int, scale: int) -> None:
     self.grid, self.size, self.scale = grid, size, scale
     self.name = f"{grid.upper()} {size}"
-    self.weights: Float[np.ndarray, "taps outputs"] = np.zeros((size**2 + 1, self._outputs))
-
-  @property
-  def _outputs(self) -> int:
-    return self.scale**2 if self.grid == "lr" else 1
+    self._stride = scale if grid == "lr" else 1  # HR pixels from one window to the next
+    self.weights: Float[np.ndarray, "taps outputs"] = np.zeros((size**2 + 1, self._stride**2))
 
   def fit(self, photos: Sequence[Photo]) -> None:
     """Least squares over all pixels of all photographs, by their normal equations."""
-    gram = np.zeros((self.size**2 + 1,) * 2)
-    moment = np.zeros((self.size**2 + 1, self._outputs))
+    gram, moment = np.zeros((self.size**2 + 1,) * 2), np.zeros_like(self.weights)
     for photo in photos:
       seen = self._windows(photo.lr)
       gram += seen.T @ seen
@@ -49,41 +42,34 @@ class LinearModel:
 
   def predict(self, lr: Float[np.ndarray, "h w"]) -> Float[np.ndarray, "rh rw"]:
     """The enlarged image, in 0..1 but not clipped."""
-    height, width = lr.shape
-    r = self.scale
+    r, (height, width) = self._stride, (self.scale * length for length in lr.shape)
     values = self._windows(lr) @ self.weights + MID_GRAY
-    if self.grid == "hr":
-      return values.reshape(r * height, r * width)
-    return values.reshape(height, width, r, r).transpose(0, 2, 1, 3).reshape(r * height, r * width)
+    by_phase = values.reshape(height // r, width // r, r, r)
+    return by_phase.transpose(0, 2, 1, 3).reshape(height, width)
 
   def _windows(self, lr: Float[np.ndarray, "h w"]) -> Float[np.ndarray, "pixels taps"]:
     image = lr.astype(np.float64)
     if self.grid == "hr":
       image = imresize(image, self.scale)
-    before = (self.size - 1) // 2
-    around = (before, self.size - 1 - before)
-    padded = np.pad(image - MID_GRAY, (around, around), mode="symmetric")
+    around = ((self.size - 1) // 2, self.size // 2)
+    padded = np.pad(image - MID_GRAY, around, mode="symmetric")
     windows = np.lib.stride_tricks.sliding_window_view(padded, (self.size, self.size))
     pixels = windows.reshape(image.size, self.size**2)
     return np.concatenate([pixels, np.ones((image.size, 1))], axis=1)
 
   def _phases(self, hr: Float[np.ndarray, "rh rw"]) -> Float[np.ndarray, "pixels outputs"]:
-    if self.grid == "hr":
-      return hr.reshape(-1, 1)
-    r = self.scale
-    height, width = hr.shape[0] // r, hr.shape[1] // r
-    return hr.reshape(height, r, width, r).transpose(0, 2, 1, 3).reshape(height * width, r * r)
+    r, (height, width) = self._stride, hr.shape
+    by_phase = hr.reshape(height // r, r, width // r, r).transpose(0, 2, 1, 3)
+    return by_phase.reshape(-1, r * r)
 
 
 def mean_psnr(model: LinearModel, photos: Sequence[Photo], rounded: bool) -> float:
   """Mean PSNR in dB, `scale` pixels shaved; of 8-bit results, or of results as they are."""
   psnr = []
   for photo in photos:
-    sr = model.predict(photo.lr)
+    sr, hr = (shave(image, model.scale) for image in (model.predict(photo.lr), photo.hr))
     if rounded:
-      error = mse(to_uint8(sr), photo.hr, model.scale)
-      psnr.append(to_db(error))
+      psnr.append(to_db(mse(to_uint8(sr), hr)))
     else:
-      difference = shave(sr, model.scale) - shave(photo.hr / 255.0, model.scale)
-      psnr.append(to_db(float(np.mean(difference**2)), peak=1.0))
+      psnr.append(to_db(float(np.mean((sr - hr / 255.0) ** 2)), peak=1.0))
   return float(np.mean(psnr))

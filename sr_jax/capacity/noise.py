@@ -1,5 +1,6 @@
 """What networks fit besides photographs: random targets, and each other."""
 
+import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -17,20 +18,12 @@ ERROR = 0.1  # of the targets' variance: what counts as fitted
 TEACHER_SIDE, BATCH = 12, 16  # LR pixels of white noise, and images in a step
 
 
-class Memorisers(NamedTuple):
-  """`Members`, and how many of the noise patches each of them sees."""
+class Learners(NamedTuple):
+  """`Members`, and their source: a count of patches, or a teacher's weights, mean and deviation."""
 
   seed: Any
   learning_rate: Any
-  count: Any
-
-
-class Students(NamedTuple):
-  """`Members`, and the teacher of each: its parameters, and its outputs' mean and deviation."""
-
-  seed: Any
-  learning_rate: Any
-  teacher: Any
+  source: Any
 
 
 def memorise(
@@ -39,51 +32,41 @@ def memorise(
   """Error left on M patches of white noise whose HR targets are white noise, for every M.
 
   Every step sees all M patches. The best of the rates counts, for every seed and M. Since an
-  optimiser found it, what is fitted is a lower bound of what could be.
-
-  Returns:
-    by M, the mean squared error of every seed, as a share of the targets' variance.
+  optimiser found it, what is fitted is a lower bound of what could be. Returns by M the mean
+  squared error of every seed, as a share of the targets' variance.
   """
   rng = np.random.default_rng(0)
   patches, side = max(COUNTS), network.scale * SIDE
   x = rng.standard_normal((patches, SIDE, SIDE, 1)).astype(np.float32)
   y = rng.standard_normal((patches, side, side, 1)).astype(np.float32)
 
-  def loss(params: Any, member: Memorisers, step: Array, data: Any) -> Float[Array, ""]:
+  def loss(params: Any, member: Learners, step: Array, data: Any) -> Float[Array, ""]:
     del step
     x, y = data
-    kept = (jnp.arange(patches) < member.count).astype(x.dtype)
+    kept = (jnp.arange(patches) < member.source).astype(x.dtype)
     output: Any = network.apply({"params": params}, x)
     error = jnp.mean((output - y) ** 2, axis=(1, 2, 3))
     return jnp.sum(kept * error) / jnp.sum(kept)
 
-  one_count = make_members(range(seeds), rates)
-  members = Memorisers(
-    np.tile(one_count.seed, len(COUNTS)),
-    np.tile(one_count.learning_rate, len(COUNTS)),
-    np.repeat(np.array(COUNTS, np.int32), len(one_count.seed)),
-  )
-  losses = train_on_loss(network, loss, members, steps, (x, y))
-  errors = _best_rate(np.reshape(losses, (len(COUNTS), seeds, len(rates))))
-  variance = {count: float(np.mean(y[:count] ** 2)) for count in COUNTS}
+  seed, rate = (np.tile(field, len(COUNTS)) for field in make_members(range(seeds), rates))
+  counts = np.repeat(np.array(COUNTS, np.int32), seeds * len(rates))
+  losses = train_on_loss(network, loss, Learners(seed, rate, counts), steps, (x, y))
+  errors = _of_best_rate(losses, (len(COUNTS), seeds, len(rates)))
   return {
-    count: (error / variance[count]).tolist() for count, error in zip(COUNTS, errors, strict=True)
+    count: (error / float(np.mean(y[:count] ** 2))).tolist()
+    for count, error in zip(COUNTS, errors, strict=True)
   }
 
 
-def _best_rate(losses: np.ndarray) -> np.ndarray:
-  """The least loss along the last axis; NaN only where all are."""
-  return np.fmin.reduce(losses, axis=-1)
+def _of_best_rate(losses: Sequence[float], shape: tuple[int, ...]) -> np.ndarray:
+  """The least loss along the last axis of `shape`; NaN only where all are."""
+  return np.fmin.reduce(np.reshape(losses, shape), axis=-1)
 
 
-def largest_fitted(errors: Mapping[int, Sequence[float]], threshold: float = ERROR) -> int:
-  """The largest M up to which the mean error over seeds stays within the threshold; 0 for none."""
-  largest = 0
-  for count in sorted(errors):
-    if not np.mean(errors[count]) <= threshold:  # a NaN is not fitted either
-      break
-    largest = count
-  return largest
+def largest_fitted(errors: Mapping[int, Sequence[float]]) -> int:
+  """The largest M up to which the mean error over seeds is at most `ERROR`; 0 for none."""
+  fitted = itertools.takewhile(lambda count: np.mean(errors[count]) <= ERROR, sorted(errors))
+  return max(fitted, default=0)  # a NaN is not fitted either
 
 
 def imitate(
@@ -92,17 +75,14 @@ def imitate(
   """Error of a student trained on the outputs of a random teacher for fresh white noise.
 
   Teachers have random weights and biases; their outputs are shifted and scaled to mean 0 and
-  variance 1. The best of the rates counts.
-
-  Returns:
-    for every seed, mean squared error on a batch never seen, in dB below the teacher's variance.
+  variance 1. The best of the rates counts. Returns for every seed the mean squared error on a batch
+  never seen, in dB below the teacher's variance.
   """
 
   def draw_teacher(seed: Int[Array, ""]) -> tuple[Any, Array, Array]:
     key = jax.random.key(1000 + seed)
     x = jax.random.normal(jax.random.fold_in(key, 0), (4 * BATCH, TEACHER_SIDE, TEACHER_SIDE, 1))
-    params = teacher.init(jax.random.fold_in(key, 1), x)["params"]
-    leaves, tree = jax.tree.flatten(params)
+    leaves, tree = jax.tree.flatten(teacher.init(jax.random.fold_in(key, 1), x)["params"])
     keys = jax.random.split(jax.random.fold_in(key, 2), len(leaves))
     moved = [
       leaf + 0.1 * jax.random.normal(k, leaf.shape) * (leaf.ndim == 1)
@@ -112,17 +92,16 @@ def imitate(
     y: Any = teacher.apply({"params": weights}, x)
     return weights, jnp.mean(y), jnp.std(y)
 
-  def loss(params: Any, member: Students, step: Array, data: None) -> Float[Array, ""]:
+  def loss(params: Any, member: Learners, step: Array, data: None) -> Float[Array, ""]:
     del data
     key = jax.random.fold_in(jax.random.key(member.seed), step)
     x = jax.random.normal(key, (BATCH, TEACHER_SIDE, TEACHER_SIDE, 1))
-    weights, shift, spread = member.teacher
+    weights, shift, spread = member.source
     target: Any = teacher.apply({"params": weights}, x)
     output: Any = student.apply({"params": params}, x)
     return jnp.mean((output - (target - shift) / spread) ** 2)
 
   members = make_members(range(seeds), rates)
   teachers = jax.tree.map(np.asarray, jax.jit(jax.vmap(draw_teacher))(members.seed))
-  losses = train_on_loss(student, loss, Students(*members, teachers), steps)
-  errors = _best_rate(np.reshape(losses, (seeds, len(rates))))
-  return [float(-10 * np.log10(error)) for error in errors]
+  losses = train_on_loss(student, loss, Learners(*members, teachers), steps)
+  return [float(-10 * np.log10(error)) for error in _of_best_rate(losses, (seeds, len(rates)))]
