@@ -10,6 +10,7 @@ import launch
 from experiments import equivalence
 from sr_jax.config import InputError, digest
 from sr_jax.identities import claims
+from sr_jax.runtime.run_folder import RunFolder
 from sr_jax.training import population
 from sr_jax.training.checkpoints import Checkpoints
 
@@ -103,7 +104,7 @@ def test_the_kernels_of_a_trained_espcn_are_read_from_its_first_finite_member(tm
   kernels = np.random.default_rng(0).random((2, 3, 3, 32, 9)).astype("f")
   kernels[0, 0, 0, 0, 0] = np.nan
   run_dir = write_run(tmp_path, "espcn", kernels)
-  layer = equivalence._read_layer(run_dir)
+  layer = equivalence._read_layer(RunFolder(run_dir))
   np.testing.assert_array_equal(layer.kernel, kernels[1])
   assert (layer.scale, layer.source) == (3, f"{run_dir.name}, espcn, step 7, seed 1")
   drawn = []
@@ -117,24 +118,24 @@ def test_the_layer_of_a_renamed_run_is_the_same(tmp_path, monkeypatch):
   run_dir = write_run(tmp_path, "lr", np.ones((1, 3, 3, 4, 9), "f"))
   file = run_dir / "config.json"
   file.write_text(json.dumps({"run": run_dir.name, **json.loads(file.read_text())}))
-  before = equivalence._read_layer(run_dir)
+  before = equivalence._read_layer(RunFolder(run_dir))
   monkeypatch.chdir(run_dir.rename(tmp_path / "best"))
-  assert equivalence._read_layer(Path()).source == before.source
+  assert equivalence._read_layer(RunFolder(Path())).source == before.source
 
 
 def test_wrong_checkpoints_are_told_apart(tmp_path):
   diverged = write_run(tmp_path, "espcn", np.full((1, 3, 3, 4, 9), np.nan, "f"))
   with pytest.raises(InputError, match=r"every member of arm espcn of .* diverged"):
-    equivalence._read_layer(diverged)
+    equivalence._read_layer(RunFolder(diverged))
   shutil.rmtree(diverged / "checkpoints")
   with pytest.raises(InputError, match="espcn/final holds no complete checkpoint"):
-    equivalence._read_layer(diverged)
+    equivalence._read_layer(RunFolder(diverged))
   shutil.rmtree(diverged)
   other = write_run(tmp_path, "srcnn", np.zeros((1, 5, 5, 32, 1), "f"))
   with pytest.raises(InputError, match="has no arm lr or espcn, which ends in a sub-pixel layer"):
-    equivalence._read_layer(other)
+    equivalence._read_layer(RunFolder(other))
   with pytest.raises(InputError, match=r"there is no .*config.json; is .* the folder of a run"):
-    equivalence._read_layer(other / "checkpoints")
+    equivalence._read_layer(RunFolder(other / "checkpoints"))
 
 
 def test_a_run_without_an_lr_arm_is_refused(run_dir, tmp_path, capsys):
