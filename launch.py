@@ -44,9 +44,11 @@ def main(argv: Sequence[str]) -> int:
     warn(f"launch.py: {' '.join(str(error).split())}")
     return 2
   except (InputError, NotSavedError, OSError) as error:
-    from sr_jax.runtime.processes import is_reported  # noqa: PLC0415
+    from sr_jax.runtime.processes import is_for_user, is_reported  # noqa: PLC0415
     from sr_jax.sweep.run import as_failure  # noqa: PLC0415
 
+    if not is_for_user(error):
+      raise
     failure = as_failure(error)
     if not is_reported(error):
       console.error(f"launch.py: {failure.message}")

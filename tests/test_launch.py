@@ -225,3 +225,20 @@ def test_the_program_itself_starts(flags, code, says):
   )
   assert done.returncode == code
   assert says in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("error", [OSError("not from the system"), TypeError("a bug")])
+def test_a_bug_shows_its_traceback_and_a_failed_system_call_a_sentence(
+  error, monkeypatch, tmp_path, capsys
+):
+  def fail(*_):
+    raise failures.pop()
+
+  monkeypatch.setattr(smoke, "main", fail)
+  flags = ["--experiment=smoke", f"--workdir={tmp_path}", "--compile_cache="]
+  failures = [PermissionError(13, "Permission denied", "a/file")]
+  assert run(*flags) == 2
+  assert "launch.py: a/file: Permission denied" in capsys.readouterr().err
+  failures = [error]
+  with pytest.raises(type(error), match=str(error)):
+    run(*flags)

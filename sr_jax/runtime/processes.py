@@ -181,6 +181,11 @@ def all_gather(work: Callable[[], Result]) -> list[Result]:
   return list(results)
 
 
+def is_for_user(error: BaseException) -> bool:
+  """Whether a sentence explains an error: an OSError without a number comes from no system call."""
+  return isinstance(error, USER_ERRORS) and getattr(error, "errno", 0) is not None
+
+
 def _call_site() -> str:
   frame = sys._getframe()
   while frame.f_back is not None and frame.f_code.co_filename == __file__:

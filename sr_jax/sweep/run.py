@@ -36,7 +36,7 @@ def as_failure(error: Exception) -> Failure:
     return Failure(2, str(error))
   if isinstance(error, NotSavedError):
     return Failure(1, f"{error}; {RESUME}")
-  if isinstance(error, OSError):
+  if isinstance(error, OSError) and error.errno is not None:
     message = f"{error.filename}: {error.strerror}" if error.filename else str(error)
     return Failure(2, f"{message}; {RESUME}")
   message = " ".join(f"{type(error).__name__}: {error}".split())
@@ -67,7 +67,7 @@ def run_points(sweep: Sweep, points: Sequence[Point], run_point: Callable[[Point
       if processes.is_primary():
         with contextlib.suppress(OSError):  # the failure itself may be a full disk
           write_json(_failure_file(sweep, point), {"code": failure.code, "said": failure.message})
-      if not isinstance(error, processes.USER_ERRORS):
+      if not processes.is_for_user(error):
         processes.abort(error)  # other processes would wait for this one
         traceback.print_exc()
       warn(f"launch.py: {point.name}: {failure.message}")
