@@ -141,8 +141,8 @@ def one_to_one() -> tuple[Verdict, str]:
   def there_and_back(kernels: list[jax.Array]) -> list[tuple[jax.Array, jax.Array]]:
     both = []
     for kernel, (scale, _, low) in zip(kernels, cases, strict=True):
-      lr_kernel, *lr_padding = deconv_to_lr(kernel, scale, ((low, 0),))
-      both.append((lr_kernel, lr_to_deconv(lr_kernel, scale, *lr_padding)[0]))
+      lr_kernel, lr_padding, crop = deconv_to_lr(kernel, scale, ((low, 0),))
+      both.append((lr_kernel, lr_to_deconv(lr_kernel, scale, lr_padding, crop)[0]))
     return both
 
   dense, with_zeros = set(), set()
