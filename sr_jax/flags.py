@@ -10,13 +10,13 @@ from absl import flags
 from sr_jax.config import (
   Execution,
   InputError,
-  Launch,
   accepts,
   as_flags,
   changes,
   is_tuple,
   scalar_type,
 )
+from sr_jax.sweep.options import Launch
 
 KINDS = {int: "a whole number", float: "a number", bool: "true or false", str: "text"}
 BOOLEANS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}

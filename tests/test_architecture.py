@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from experiments import capacity, equivalence, espcn, matched_flops
-from sr_jax.config import Execution, Launch
+from sr_jax.config import Execution
+from sr_jax.sweep.options import Launch
 
 ROOT = Path(__file__).parents[1]
 CODE = [ROOT / "launch.py", *ROOT.glob("sr_jax/**/*.py"), *ROOT.glob("experiments/*.py")]

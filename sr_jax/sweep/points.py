@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from sr_jax.config import Execution, InputError, Launch, changes, digest, flag_words
+from sr_jax.config import Execution, InputError, changes, digest, flag_words
 from sr_jax.runtime.run_folder import RunFolder
+from sr_jax.sweep.options import Launch
 from sr_jax.training.sharding import parse_mesh
 
 

@@ -16,10 +16,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sr_jax.config import InputError, Launch
+from sr_jax.config import InputError
 from sr_jax.runtime.console import log
 from sr_jax.runtime.processes import detect_cluster
 from sr_jax.sweep import run as sweeps
+from sr_jax.sweep.options import Launch
 from sr_jax.sweep.points import Point, Sweep
 
 PROGRAM = Path(__file__).parents[2] / "launch.py"

@@ -11,8 +11,9 @@ import pytest
 
 import launch
 from experiments import smoke
-from sr_jax.config import InputError, Launch, NotSavedError
+from sr_jax.config import InputError, NotSavedError
 from sr_jax.runtime import lock, preemption
+from sr_jax.sweep.options import Launch
 from sr_jax.sweep.points import Point, Sweep, shard
 
 ROOT = Path(__file__).parents[2]

@@ -13,8 +13,9 @@ import pytest
 
 import launch
 from experiments import smoke
-from sr_jax.config import Execution, InputError, Launch
+from sr_jax.config import Execution, InputError
 from sr_jax.sweep import submit
+from sr_jax.sweep.options import Launch
 from sr_jax.sweep.points import plan
 from sr_jax.sweep.submit import launch as launch_jobs
 from sr_jax.sweep.submit import parse_slurm, point_command, run_command, visible_gpus
