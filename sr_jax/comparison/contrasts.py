@@ -13,36 +13,25 @@ Results = dict[str, Any]
 
 @dataclasses.dataclass(frozen=True)
 class Contrast:
-  """A comparison of two arms: the first minus the second.
-
-  Attributes:
-    first: name of an arm.
-    second: name of another.
-    question: what their difference answers.
-  """
+  """A comparison of two arms, by their names: the first minus the second."""
 
   first: str
   second: str
-  question: str
+  question: str  # that their difference answers
 
 
 @dataclasses.dataclass(frozen=True)
 class Comparison:
   """What a run is to decide, fixed before it starts.
 
-  Attributes:
-    primary: the contrast of the verdict.
-    opponents: arms of the same cost, the best of which (on validation photographs) also meets the
-      first arm.
-    subset: the first arm's own subset, which it also meets.
-    mechanisms: contrasts that take the verdict apart; their p-values are adjusted together (Holm),
-      those of all that stand here, whether or not a run has the arms of each.
+  The p-values of all `mechanisms` are adjusted together (Holm), whether or not a run has the arms
+  of each.
   """
 
-  primary: Contrast
-  opponents: tuple[str, ...] = ()
-  subset: str | None = None
-  mechanisms: tuple[Contrast, ...] = ()
+  primary: Contrast  # of the verdict
+  opponents: tuple[str, ...] = ()  # of the same cost: the best on validation meets the first arm
+  subset: str | None = None  # of the first arm, which also meets it
+  mechanisms: tuple[Contrast, ...] = ()  # that take the verdict apart
 
 
 def all_contrasts(results: Results, comparison: Comparison) -> list[dict[str, Any]]:

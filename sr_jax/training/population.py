@@ -35,45 +35,27 @@ INITIALISATION, BATCHES = 0, 1  # the two uses of a seed
 
 
 class Members(NamedTuple):
-  """The members of a population; arrays of equal length.
+  """The members of a population; arrays of equal length."""
 
-  Attributes:
-    seed: sets the initialisation (with the arm's name) and the batches (alone).
-    learning_rate: peak of the schedule.
-  """
-
-  seed: Int32[HostOrDevice, "*m"]
-  learning_rate: Float32[HostOrDevice, "*m"]
+  seed: Int32[HostOrDevice, "*m"]  # of the initialisation (with the arm's name) and the batches
+  learning_rate: Float32[HostOrDevice, "*m"]  # peak of the schedule
 
 
 class State(NamedTuple):
-  """What training changes; every leaf has a leading member axis.
-
-  Attributes:
-    params: the network's parameters.
-    opt_state: of `make_optimizer`: Adam's moments and step count.
-  """
+  """What training changes; every leaf has a leading member axis."""
 
   params: Any
-  opt_state: Any
+  opt_state: Any  # of `make_optimizer`: Adam's moments and step count
 
 
 class Population(NamedTuple):
-  """A population where it stands.
-
-  Attributes:
-    network: that all members train.
-    state: of every member, and of those that the mesh added.
-    members: their seeds and rates.
-    mesh: the devices that they are on.
-    computation: how their convolutions are computed.
-  """
+  """A population where it stands."""
 
   network: Network
-  state: State
+  state: State  # of every member, and of those that the mesh added
   members: Members
   mesh: Mesh
-  computation: Computation = DEFAULT
+  computation: Computation = DEFAULT  # of the convolutions
 
 
 def make_members(seeds: Sequence[int], learning_rates: Sequence[float]) -> Members:
@@ -146,12 +128,7 @@ def make_train_steps(
 ) -> Callable:
   """`train_steps_on` the squared error over patches of photographs; the data is their `Store`.
 
-  Args:
-    network: of the population.
-    batch: patches in a batch, which the devices along the mesh's data axis share.
-    patch: side of a patch in LR pixels.
-    mesh: where the population is.
-    computation: of the convolutions.
+  The devices along the mesh's data axis share a batch; `patch` is a side in LR pixels.
   """
   share = batch // mesh.shape[DATA]
 
@@ -171,18 +148,15 @@ def train_steps_on(loss: Loss, network: Network, mesh: Mesh) -> Callable:
   steps, any schedule length, and (populations being equally large) the search for a rate and the
   final training.
 
-  Args:
-    loss: `loss(params, member, step, data)` of one member at one step, on this device's part of the
-      batch.
-    network: of the population.
-    mesh: where the population is.
+  `loss(params, member, step, data)` is of one member at one step, on this device's part of the
+  batch. `members` are `Members`, or another tuple that has their `learning_rate` and what the loss
+  needs.
 
   Returns:
     `train_steps(state, members, data, start, stop, steps, losses=None) -> (state, losses)`: trains
     every member for the steps from `start` up to `stop` of a schedule of `steps`, and adds each
     step's loss to those of its member, in the order of the steps, so that their sum does not depend
-    on how a stretch is cut; None is a sum of nothing. `members` are `Members`, or another tuple
-    that has their `learning_rate` and what the loss needs. `state` is donated.
+    on how a stretch is cut; None is a sum of nothing. `state` is donated.
   """
 
   def train_step(
