@@ -14,7 +14,7 @@ every member's metrics, and of one member the parameters with their norms, and d
 import dataclasses
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import jax
@@ -27,7 +27,7 @@ from sr_jax.runtime import command_line
 from sr_jax.runtime.console import log
 from sr_jax.runtime.run_folder import RunFolder
 from sr_jax.training.checkpoints import silence_orbax
-from sr_jax.training.restore import FINAL, Trained, load
+from sr_jax.training.restore import FINAL, load
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,11 +50,9 @@ class Arguments:
     if len(self.runs) != (2 if self.diff else 1):
       wanted = "--diff wants two folders of runs" if self.diff else "give one folder of a run"
       raise InputError(f"{wanted}, not {len(self.runs)}; --help says more")
-    for field in dataclasses.fields(self):
-      if field.name in ("runs", "overwrite", "diff"):
-        continue
-      if getattr(self, field.name) != field.default and (self.diff or self.arm is None):
-        raise InputError(f"--{field.name} goes with {'one run' if self.diff else '--arm'}")
+    for name in ("arm", "stage", "step", "member", "kernels"):
+      if getattr(self, name) != getattr(Arguments, name) and (self.diff or self.arm is None):
+        raise InputError(f"--{name} goes with {'one run' if self.diff else '--arm'}")
     if self.overwrite and self.kernels is None:
       raise InputError("--overwrite goes with --kernels")
 
@@ -66,13 +64,12 @@ def main(argv: Sequence[str]) -> int:
 
 def describe(arguments: Arguments) -> None:
   """Prints the overview of a run, the detail of one of its arms, or how two runs differ."""
-  runs = [open_run(RunFolder(Path(folder).expanduser())) for folder in arguments.runs]
-  if arguments.diff:
-    _print(diff.compare_runs(*runs))
-  elif arguments.arm is None:
-    _print(overview.describe_run(runs[0]))
+  run, *other = [open_run(RunFolder(Path(folder).expanduser())) for folder in arguments.runs]
+  # Paragraphs are joined before any is printed: they stop where a file is damaged.
+  if arguments.arm is not None:
+    _describe_arm(run, arguments.arm, arguments)
   else:
-    _describe_arm(runs[0], arguments.arm, arguments)
+    log("\n\n".join(diff.compare_runs(run, *other) if other else overview.describe_run(run)))
 
 
 def _describe_arm(run: Run, arm: str, arguments: Arguments) -> None:
@@ -80,22 +77,18 @@ def _describe_arm(run: Run, arm: str, arguments: Arguments) -> None:
   if arguments.kernels is not None:
     file = _to_write(Path(arguments.kernels).expanduser(), run.folder.path, arguments.overwrite)
   trained = load(run.folder, arm, arguments.member, arguments.step, arguments.stage)
-  _print(detail.describe_arm(run, trained))
+  log("\n\n".join(detail.describe_arm(run, trained)))
   if file is not None:
-    _draw(run, trained, file)
+    from sr_jax.inspect_checkpoint import kernel_figures  # noqa: PLC0415  # Matplotlib takes long
+    from sr_jax.report import figures  # noqa: PLC0415
 
-
-def _print(paragraphs: Iterator[str]) -> None:
-  """Prints paragraphs, all or, should a file turn out damaged, none."""
-  log("\n\n".join(list(paragraphs)))
+    title = f"{titled(trained.arm)}: kernels of member {trained.member} after {trained.step} steps"
+    figures.save(kernel_figures.draw(trained.params, trained.network.scale, title), file)
+    log(f"\nKernels: {file}")
 
 
 def _to_write(file: Path, run: Path, overwrite: bool) -> Path:
-  """The file for the picture, checked before anything is computed.
-
-  Raises:
-    InputError: it must not or cannot be written.
-  """
+  """The file for the picture, checked early; raises an InputError if it must not be written."""
   if file.suffix != ".png" or not file.parent.is_dir():
     raise InputError(f"--kernels={file} must end in .png and lie in a folder that exists")
   if file.resolve().is_relative_to(run.resolve()):
@@ -105,15 +98,6 @@ def _to_write(file: Path, run: Path, overwrite: bool) -> Path:
   if not os.access(file if file.exists() else file.parent, os.W_OK):
     raise InputError(f"--kernels={file} cannot be written")
   return file
-
-
-def _draw(run: Run, trained: Trained, file: Path) -> None:
-  from sr_jax.inspect_checkpoint import kernel_figures as trained_kernels  # noqa: PLC0415  # Matplotlib takes long
-  from sr_jax.report import figures  # noqa: PLC0415  # Matplotlib takes long
-
-  title = f"{titled(trained.arm)}: kernels of member {trained.member} after {trained.step} steps"
-  figures.save(trained_kernels.draw(trained.params, trained.network.scale, title), file)
-  log(f"\nKernels: {file}")
 
 
 if __name__ == "__main__":

@@ -27,31 +27,20 @@ def sample_crops() -> Float[Array, "b h w 1"]:
 def dead_units(
   network: Network, params: Any, lr: Float[Array, "b h w 1"]
 ) -> dict[str, tuple[list[int], int]]:
-  """Finds units with the same output at every pixel of every image, after the activation.
+  """The dead units of one member, and the number of all units, by layer but the last.
 
-  A unit is a bias of a layer with an activation. With ReLU dead units are never positive on these
-  images (or their kernel is zero); with PReLU or tanh their input does not vary, or they are
-  saturated to the last bit. On other images a unit may vary.
-
-  Args:
-    network: the Flax module.
-    params: its parameters, of one member.
-    lr: images, as from `sample_crops`.
-
-  Returns:
-    the dead units and the number of all units by layer, without the last layer.
+  Dead is the same output at every pixel of every image, after the activation. A unit is a bias of a
+  layer with an activation. With ReLU dead units are never positive on these images (or their kernel
+  is zero); with PReLU or tanh their input does not vary, or they are saturated to the last bit. On
+  other images a unit may vary.
   """
   # Networks without the field have ReLU, or PReLU within `Conv`.
   activation, _ = ACTIVATIONS[getattr(network, "activation", "relu")]
 
   @jax.jit
   def vary(params: Any, lr: Array) -> dict[str, Array]:
-    _, seen = network.apply(
-      {"params": params},
-      lr,
-      capture_intermediates=lambda module, _: isinstance(module, Conv),
-      mutable=["intermediates"],
-    )
+    capture: dict[str, Any] = {"capture_intermediates": lambda module, _: isinstance(module, Conv)}
+    _, seen = network.apply({"params": params}, lr, mutable=["intermediates"], **capture)
     varies = {}
     for layer in network.layers[:-1]:
       (y,) = seen["intermediates"][layer.name]["__call__"]

@@ -16,45 +16,37 @@ from sr_jax.training.restore import FINAL, Trained
 def describe_arm(run: Run, trained: Trained) -> Iterator[str]:
   """Yields paragraphs on an arm and one of its members.
 
-  Raises:
-    InputError: a file of the run is damaged.
+  Raises an InputError if a file of the run is damaged.
   """
-  arm = trained.arm
+  arm, stage, member = trained.arm, trained.stage, trained.member
+  network = trained.metadata["network"]
+  fields = ", ".join(f"{name}={value!r}" for name, value in network.items() if name != "kind")
   with run.reading("config.json"):
     about = run.arms[arm]
     yield header(run)
     cost = ", ".join(f"{name.replace('_', ' ')} {n:g}" for name, n in about["budget"].items())
-    yield f"{arm}: {about['note']}\n{_describe_network(trained)}\nper HR pixel: {cost}"
-  kept = run.stages(arm)[trained.stage]
-  yield (
-    f"{trained.stage}: step {trained.step} of {trained.metadata['steps']}; "
-    f"checkpoints kept: {', '.join(map(str, kept))}"
-  )
+    yield f"{arm}: {about['note']}\nnetwork: {network['kind']}({fields})\nper HR pixel: {cost}"
+  kept = ", ".join(map(str, run.stages(arm)[stage]))
+  yield f"{stage}: step {trained.step} of {trained.metadata['steps']}; checkpoints kept: {kept}"
   with run.reading("metrics.jsonl"):
     logged = _last_metrics(run, trained)
   with run.reading("results.json"):
     yield table(_member_rows(run, trained, logged))
-  seed, rate = trained.seeds[trained.member], trained.learning_rates[trained.member]
-  yield f"Member {trained.member}: seed {seed}, rate {rate:g}\n" + table(_parameter_rows(trained))
+  rate = f"{trained.learning_rates[member]:g}"
+  yield f"Member {member}: seed {trained.seed}, rate {rate}\n" + table(_parameter_rows(trained))
   yield _describe_dead_units(trained)
-
-
-def _describe_network(trained: Trained) -> str:
-  network = trained.metadata["network"]
-  fields = ", ".join(f"{name}={value!r}" for name, value in network.items() if name != "kind")
-  return f"network: {network['kind']}({fields})"
 
 
 def _last_metrics(run: Run, trained: Trained) -> dict[str, tuple[int, list]]:
   """The last training and validation PSNR logged up to the step, each with its step."""
-  logged: dict[str, tuple[int, list]] = {}
-  for line in metrics.read(run.folder.metrics):
-    training = (line["arm"], line["stage"])
-    if training == (trained.arm, trained.stage) and line["step"] <= trained.step:
-      for name in ("training_psnr", "validation_psnr"):
-        if name in line:
-          logged[name] = (line["step"], line[name])
-  return logged
+  training = (trained.arm, trained.stage)
+  return {
+    name: (line["step"], line[name])
+    for line in metrics.read(run.folder.metrics)
+    if (line["arm"], line["stage"]) == training and line["step"] <= trained.step
+    for name in ("training_psnr", "validation_psnr")
+    if name in line
+  }
 
 
 def _member_rows(
@@ -68,8 +60,7 @@ def _member_rows(
   }
   scores = {}
   if run.results is not None and trained.stage != FINAL:
-    search = run.results["arms"][trained.arm]["search"]
-    scores = {"validation PSNR": _search_scores(search, trained)}
+    scores = {"validation PSNR": _search_scores(run.results["arms"][trained.arm], trained)}
   elif run.results is not None and trained.step == run.results["config"]["steps"]:
     scores = _final_scores(run.results, trained.arm)
   for name, (step, values) in logged.items():
@@ -79,12 +70,12 @@ def _member_rows(
   return [list(columns), *map(list, zip(*columns.values(), strict=True))]
 
 
-def _search_scores(search: list[dict[str, Any]], trained: Trained) -> list[str]:
-  by_member = {(trial["seed"], np.float32(trial["learning_rate"])): trial for trial in search}
-  return [
-    _number(by_member[seed, rate]["validation_psnr"])
-    for seed, rate in zip(trained.seeds, trained.learning_rates, strict=True)
-  ]
+def _search_scores(arm: dict[str, Any], trained: Trained) -> list[str]:
+  psnr = {
+    (trial["seed"], np.float32(trial["learning_rate"])): _number(trial["validation_psnr"])
+    for trial in arm["search"]
+  }
+  return [psnr[member] for member in zip(trained.seeds, trained.learning_rates, strict=True)]
 
 
 def _final_scores(results: dict[str, Any], arm: str) -> dict[str, list[str]]:
@@ -113,7 +104,6 @@ def _mean(values: list[float | None]) -> str:
 
 def _parameter_rows(trained: Trained) -> list[list[str]]:
   rows = [["parameter", "shape", "numbers", "norm", "root mean square", "largest"]]
-  total = 0
   for layer, arrays in trained.params.items():
     for name, array in sorted(arrays.items()):
       flat = array.astype(np.float64).ravel()
@@ -121,7 +111,7 @@ def _parameter_rows(trained: Trained) -> list[list[str]]:
       sizes = (norm, norm / flat.size**0.5, float(np.abs(flat).max()))
       shape = "x".join(map(str, array.shape))
       rows.append([f"{layer}/{name}", shape, f"{flat.size}", *(f"{size:.4g}" for size in sizes)])
-      total += flat.size
+  total = sum(int(row[2]) for row in rows[1:])
   return [*rows, ["all", "", f"{total}", "", "", ""]]
 
 
@@ -129,13 +119,11 @@ def _describe_dead_units(trained: Trained) -> str:
   crops = dead.sample_crops()
   by_layer = dead.dead_units(trained.network, trained.params, crops)
   total = sum(len(units) for units, _ in by_layer.values())
-  paragraph = (
+  rows = [["layer", "dead", "which"]]
+  for name, (units, count) in by_layer.items():
+    rows.append([name, f"{len(units)} of {count}", ", ".join(map(str, units)) or "-"])
+  return (
     f"Dead units: {total}. Dead is a hidden unit whose output, after the activation, is the same "
     f"number at every pixel\nof the middle {dead.SIDE}x{dead.SIDE} of the {len(crops)} packaged "
-    "photographs."
+    f"photographs.\n{table(rows)}"
   )
-  rows = [
-    [name, f"{len(units)} of {count}", ", ".join(map(str, units)) or "-"]
-    for name, (units, count) in by_layer.items()
-  ]
-  return f"{paragraph}\n{table([['layer', 'dead', 'which'], *rows])}"

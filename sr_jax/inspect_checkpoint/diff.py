@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
+import jax
 import numpy as np
 
 from sr_jax.inspect_checkpoint.run import Run
@@ -18,14 +19,12 @@ ABSENT = "absent"  # a field that only one of the runs has
 def compare_runs(a: Run, b: Run) -> Iterator[str]:
   """Yields paragraphs on the differences of two runs.
 
-  Raises:
-    InputError: a file of either run is damaged.
+  Raises an InputError if a file of either run is damaged.
   """
   yield f"A: {a.folder}\nB: {b.folder}"
-  for title, key in (("Configuration", "config"), ("Provenance", "provenance")):
-    with a.reading("config.json"), b.reading("config.json"):
-      yield _fields(title, a.about[key], b.about[key])
   with a.reading("config.json"), b.reading("config.json"):
+    for title, key in (("Configuration", "config"), ("Provenance", "provenance")):
+      yield _fields(title, a.about[key], b.about[key])
     yield _fields("Experiment and photographs", _identity(a), _identity(b))
     yield _fields("Arms", _costs(a, b), _costs(b, a))
   if a.results is None or b.results is None:
@@ -45,7 +44,7 @@ def _identity(run: Run) -> dict[str, Any]:
 def _costs(run: Run, reference: Run) -> dict[str, Any]:
   """The note of every arm, and the budget of arms that the reference has, too."""
   costs: dict[str, Any] = {name: arm["note"] for name, arm in run.arms.items()}
-  for name in run.arms.keys() & reference.arms.keys():
+  for name in [name for name in run.arms if name in reference.arms]:
     costs |= {f"{name} {field}": value for field, value in run.arms[name]["budget"].items()}
   return costs
 
@@ -58,9 +57,7 @@ def _fields(title: str, a: dict[str, Any], b: dict[str, Any]) -> str:
     for name, (in_a, in_b) in sides.items()
     if in_a != in_b
   ]
-  if not rows:
-    return f"{title}: no difference."
-  return f"{title}\n" + table([["", "A", "B"], *rows])
+  return f"{title}\n" + table([["", "A", "B"], *rows]) if rows else f"{title}: no difference."
 
 
 def _as_text(value: Any, reference: Any) -> str:
@@ -92,11 +89,8 @@ def _scores(a: dict[str, Any], b: dict[str, Any], arms: list[str]) -> Iterator[s
 
 
 def _images(results: dict[str, Any], test: str) -> list[str]:
-  if test == results["tests"][0]:
-    first: list[str] = results["images"]["test"]
-    return first
-  images: list[str] = results["further_tests"][test]["images"]
-  return images
+  is_first = test == results["tests"][0]
+  return results["images"]["test"] if is_first else results["further_tests"][test]["images"]
 
 
 def _parameters(a: Run, b: Run) -> Iterator[str]:
@@ -106,17 +100,16 @@ def _parameters(a: Run, b: Run) -> Iterator[str]:
     steps = [run.stages(arm).get(FINAL, []) for run in (a, b)]
     if arm not in b.arms or not all(steps):
       continue
-    newest = [complete[-1] for complete in steps]
-    sides = [
-      checkpoints.load_arrays(run.folder.checkpoints(arm, FINAL), step, ("params", "members"))[1]
-      for run, step in zip((a, b), newest, strict=True)
-    ]
-    rows.append([arm, f"{newest[0]}, {newest[1]}", *_largest_difference(*map(_by_seed, sides))])
+    in_a, in_b = (complete[-1] for complete in steps)
+    difference = _largest_difference(_by_seed(a, arm, in_a), _by_seed(b, arm, in_b))
+    rows.append([arm, f"{in_a}, {in_b}", *difference])
   if len(rows) > 1:
     yield "Final parameters\n" + table(rows)
 
 
-def _by_seed(tree: dict[str, Any]) -> dict[int, dict[str, np.ndarray]]:
+def _by_seed(run: Run, arm: str, step: int) -> dict[int, dict[str, np.ndarray]]:
+  folder = run.folder.checkpoints(arm, FINAL)
+  _, tree, _ = checkpoints.load_arrays(folder, step, ("params", "members"))
   layers = tree["params"].items()
   flat = {f"{layer}/{name}": x for layer, arrays in layers for name, x in arrays.items()}
   return {
@@ -129,15 +122,15 @@ def _largest_difference(
   a: dict[int, dict[str, np.ndarray]], b: dict[int, dict[str, np.ndarray]]
 ) -> tuple[str, str, str]:
   """The largest difference of the parameters of common seeds, the array it is in, and the seed."""
-  largest, array_name, at_seed = 0.0, "-", "-"
-  common = [seed for seed in a if seed in b]
+  common = [(seed, name) for seed in a if seed in b for name in a[seed]]
   if not common:
-    return "no common seed", array_name, at_seed
-  for seed in common:
-    if {k: x.shape for k, x in a[seed].items()} != {k: x.shape for k, x in b[seed].items()}:
-      return "networks of other shapes", array_name, at_seed
-    for name, array in a[seed].items():
-      difference = float(np.abs(array.astype(np.float64) - b[seed][name]).max())
-      if not difference <= largest:  # NaN is a difference, too
-        largest, array_name, at_seed = difference, name, str(seed)
-  return f"{largest:.3g}" if largest else "0, equal to the bit", array_name, at_seed
+    return "no common seed", "-", "-"
+  if any(jax.tree.map(np.shape, a[seed]) != jax.tree.map(np.shape, b[seed]) for seed, _ in common):
+    return "networks of other shapes", "-", "-"
+  sides = [(a[seed][name].astype(np.float64), b[seed][name]) for seed, name in common]
+  differences = [float(np.abs(in_a - in_b).max()) for in_a, in_b in sides]
+  largest = int(np.argmax(differences))  # of the first NaN, if there is any
+  if differences[largest] == 0:
+    return "0, equal to the bit", "-", "-"
+  seed, name = common[largest]
+  return f"{differences[largest]:.3g}", name, str(seed)

@@ -22,48 +22,34 @@ Params = dict[str, dict[str, np.ndarray]]
 
 
 class Panel(NamedTuple):
-  """Kernels to draw side by side.
-
-  Attributes:
-    title: above them.
-    kernels: `(kernels, r, r, k, k)`, each a grid of phases; r is 1 without phases.
-  """
+  """Kernels to draw side by side below a title."""
 
   title: str
-  kernels: np.ndarray
+  kernels: np.ndarray  # `(kernels, r, r, k, k)`, each a grid of phases; r is 1 without phases
 
 
 def draw(params: Params, scale: int, title: str) -> Figure:
   """Draws the first and the last layer in a row each, with one colour scale a row.
 
   A layer that upscales is drawn twice: as the LR convolution to `scale**2` phases, and as the equal
-  deconvolution (arXiv 1609.07009, Section 2).
-
-  Args:
-    params: of one member; its hidden layers are not drawn.
-    scale: upscaling factor r.
-    title: of the figure.
+  deconvolution (arXiv 1609.07009, Section 2). The parameters are those of one member.
   """
-  names = [name for name in ("first", "transposed", "last") if name in params]
-  rows = [_panels(name, params, scale) for name in names]
+  names = ("first", "transposed", "last")
+  rows = [_panels(name, params, scale) for name in names if name in params]
   sheets = [[_sheet(panel, row) for panel in row] for row in rows]
   heights = [
-    0.85 * WIDTH * row_sheets[0].shape[0] / sum(sheet.shape[1] for sheet in row_sheets) + 0.9
-    for row_sheets in sheets
+    0.85 * WIDTH * len(in_row[0]) / sum(sheet.shape[1] for sheet in in_row) + 0.9
+    for in_row in sheets
   ]
   with mpl.rc_context(STYLE | {"font.size": 10, "axes.titlesize": 10, "axes.grid": False}):
     figure = Figure(figsize=(WIDTH, sum(heights) + 0.4), layout="constrained")
     figure.suptitle(title, fontsize=13, parse_math=False)
-    for part, row, row_sheets in zip(
-      figure.subfigures(len(rows), 1, height_ratios=heights, squeeze=False)[:, 0],
-      rows,
-      sheets,
-      strict=True,
-    ):
+    parts = figure.subfigures(len(rows), 1, height_ratios=heights, squeeze=False)[:, 0]
+    for part, row, in_row in zip(parts, rows, sheets, strict=True):
       axes = part.subplots(1, len(row), squeeze=False)[0]
-      finite = np.abs(row_sheets[0][np.isfinite(row_sheets[0])])  # empty if the member diverged
+      finite = np.abs(in_row[0][np.isfinite(in_row[0])])  # empty if the member diverged
       limit = (np.percentile(finite, 100 - BEYOND) if finite.size else 0.0) or 1.0
-      for cell, panel, sheet in zip(axes, row, row_sheets, strict=True):
+      for cell, panel, sheet in zip(axes, row, in_row, strict=True):
         drawn = cell.imshow(sheet, cmap="RdBu_r", vmin=-limit, vmax=limit, interpolation="nearest")
         _label(cell, panel, sheet, row)
       part.colorbar(drawn, ax=axes, aspect=25, pad=0.01, extend="both", label="weight")
@@ -81,15 +67,11 @@ def _panels(name: str, params: Params, scale: int) -> list[Panel]:
     padding = same_padding(size)
     deconv = np.asarray(lr_to_deconv(kernel, scale, (padding, padding), (0, 0))[0])
   elif name == "last" and outputs == scale**2:
-    title = (
-      f"last layer, HR: for each of {inputs} maps, {scale**2} kernels {size}x{size}, one a phase"
-    )
-    return [Panel(title, _by_map(kernel, scale))]
+    text = f"for each of {inputs} maps, {scale**2} kernels {size}x{size}, one a phase"
+    return [Panel(f"last layer, HR: {text}", _by_map(kernel, scale))]
   else:
-    title = (
-      f"{name} layer: {inputs * outputs} kernels {size}x{size}, {inputs} -> {outputs} channels"
-    )
-    return [Panel(title, _by_map(kernel, 1))]
+    text = f"{inputs * outputs} kernels {size}x{size}, {inputs} -> {outputs} channels"
+    return [Panel(f"{name} layer: {text}", _by_map(kernel, 1))]
   size, maps = len(kernel), inputs * deconv.shape[-1]
   lr_text = f"{scale**2} kernels {size}x{size} for each of {maps} maps, one a phase"
   hr_text = f"one kernel {len(deconv)}x{len(deconv)} for each map, each phase read backwards"
@@ -119,11 +101,9 @@ def _by_map(kernel: np.ndarray, phases: int) -> np.ndarray:
 
 def _layout(row: list[Panel]) -> tuple[int, int]:
   """The columns of kernels in each panel of a row, and the pixels from kernel to kernel."""
-  sides = []
-  for panel in row:
-    _, phases, _, size, _ = panel.kernels.shape
-    sides.append(phases * size * ZOOM + (phases - 1) * PHASE_GAP)
-  return min(len(row[0].kernels), COLUMNS * (3 - len(row))), max(sides) + GAP
+  shapes = (panel.kernels.shape for panel in row)
+  side = max(phases * (size * ZOOM + PHASE_GAP) - PHASE_GAP for _, phases, _, size, _ in shapes)
+  return min(len(row[0].kernels), COLUMNS * (3 - len(row))), side + GAP
 
 
 def _sheet(panel: Panel, row: list[Panel]) -> np.ndarray:
@@ -131,8 +111,8 @@ def _sheet(panel: Panel, row: list[Panel]) -> np.ndarray:
   columns, pitch = _layout(row)
   count, phases, _, size, _ = panel.kernels.shape
   sheet = np.full((-(-count // columns) * pitch + GAP, columns * pitch + GAP), np.nan)
+  step = size * ZOOM + PHASE_GAP
   for i, phase_row, phase_column in np.ndindex(count, phases, phases):
-    step = size * ZOOM + PHASE_GAP
     top = GAP + i // columns * pitch + phase_row * step
     left = GAP + i % columns * pitch + phase_column * step
     enlarged = panel.kernels[i, phase_row, phase_column].repeat(ZOOM, 0).repeat(ZOOM, 1)
@@ -146,11 +126,9 @@ def _label(axes: Axes, panel: Panel, sheet: np.ndarray, row: list[Panel]) -> Non
   axes.set_title(panel.title)
   axes.set_facecolor(GROUND)
   axes.spines[:].set_visible(False)
-  for axis, pixels, step in (
-    (axes.xaxis, sheet.shape[1], 1),
-    (axes.yaxis, sheet.shape[0], columns),
-  ):
-    count = (pixels - GAP) // pitch
-    names = [f"{'+' if step == 1 else ''}{i * step}" for i in range(count)]
-    axis.set_ticks([GAP / 2 + (i + 0.5) * pitch for i in range(count)], names)
+  height, width = sheet.shape
+  for axis, pixels, step in ((axes.xaxis, width, 1), (axes.yaxis, height, columns)):
+    places = range((pixels - GAP) // pitch)
+    names = [f"{'+' * (step == 1)}{i * step}" for i in places]
+    axis.set_ticks([GAP / 2 + (i + 0.5) * pitch for i in places], names)
   axes.tick_params(length=0, labelsize=8, labelcolor="0.35")

@@ -6,13 +6,13 @@ from sr_jax.config import as_flags
 from sr_jax.inspect_checkpoint.run import Run
 from sr_jax.report import tables
 from sr_jax.runtime.console import table
+from sr_jax.training.restore import FINAL
 
 
 def describe_run(run: Run) -> Iterator[str]:
   """Yields paragraphs on configuration, provenance, budgets, checkpoints and scores.
 
-  Raises:
-    InputError: a file of the run is damaged.
+  Raises an InputError if a file of the run is damaged.
   """
   with run.reading("config.json"):
     yield header(run)
@@ -26,9 +26,8 @@ def describe_run(run: Run) -> Iterator[str]:
       yield _checkpoints(run)
   if run.results is None:
     yield "Not finished: there is no results.json yet."
-    return
-  with run.reading("results.json"):
-    if run.arms:
+  elif run.arms:
+    with run.reading("results.json"):
       yield table(tables.score_rows(run.results))
       yield table(tables.rows_by_set(run.results))
 
@@ -45,12 +44,11 @@ def header(run: Run) -> str:
 
 def _checkpoints(run: Run) -> str:
   by_arm = {arm: run.stages(arm) for arm in run.arms}
-  stages = list(dict.fromkeys(stage for steps in by_arm.values() for stage in steps))
+  stages = {stage for steps in by_arm.values() for stage in steps}
   if not stages:
     return "No checkpoint is complete yet."
-  order = [*sorted(set(stages) - {"final"}), *(["final"] if "final" in stages else [])]
-  rows = [
-    [arm, *(", ".join(map(str, steps.get(stage, []))) or "-" for stage in order)]
-    for arm, steps in by_arm.items()
-  ]
-  return "Steps of the checkpoints kept, by stage\n" + table([["arm", *order], *rows])
+  rows = [["arm", *sorted(stages, key=lambda stage: (stage == FINAL, stage))]]
+  for arm, steps in by_arm.items():
+    kept = (", ".join(map(str, steps.get(stage, []))) or "-" for stage in rows[0][1:])
+    rows.append([arm, *kept])
+  return "Steps of the checkpoints kept, by stage\n" + table(rows)

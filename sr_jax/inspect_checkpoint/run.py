@@ -14,13 +14,7 @@ from sr_jax.training.restore import FINAL
 
 @dataclasses.dataclass(frozen=True)
 class Run:
-  """The records of a run.
-
-  Attributes:
-    folder: of the run.
-    about: the contents of config.json.
-    results: the contents of results.json; None while the run is not finished.
-  """
+  """The records of a run: `about` is its config.json, `results` None while it is not finished."""
 
   folder: RunFolder
   about: dict[str, Any]
@@ -29,24 +23,19 @@ class Run:
   @property
   def arms(self) -> dict[str, Any]:
     """Note and budget of every arm by name; empty for an experiment without arms."""
-    arms: dict[str, Any] = self.about.get("arms", {})
-    return arms
+    return self.about.get("arms", {})
 
   def stages(self, arm: str) -> dict[str, list[int]]:
     """The steps of the complete checkpoints of an arm, by stage, the final one last."""
     folder = self.folder.checkpoints(arm)
     names = [path.name for path in folder.iterdir()] if folder.is_dir() else []
     stages = {name: checkpoints.steps(folder / name) for name in sorted(names)}
-    stages |= {FINAL: stages.pop(FINAL, [])}
+    stages[FINAL] = stages.pop(FINAL, [])
     return {name: steps for name, steps in stages.items() if steps}
 
   @contextlib.contextmanager
   def reading(self, name: str) -> Iterator[None]:
-    """Turns the error of a missing or wrong entry into one that names the file.
-
-    Raises:
-      InputError: the file lacks entries that a run writes.
-    """
+    """Turns the error of a missing or wrong entry into an InputError that names the file."""
     try:
       yield
     except InputError:
@@ -61,8 +50,7 @@ class Run:
 def open_run(folder: RunFolder) -> Run:
   """Opens the run in a folder.
 
-  Raises:
-    InputError: the folder is not that of a run, its config.json was changed, or a file is damaged.
+  Raises an InputError if it is none, its config.json was changed, or a file is damaged.
   """
   if not folder.path.is_dir():
     raise InputError(f"there is no folder {folder}")
