@@ -1,13 +1,11 @@
 """The report of the equivalence experiment: verdicts first, then the identities with pictures."""
 
-from typing import Any
-
 from sr_jax.report import pages
-from sr_jax.report.model import Figure, Section, Table
+from sr_jax.report.model import Figure, Json, Section, Table
 from sr_jax.runtime.run_folder import RunFolder
 
 
-def rows(results: dict[str, Any], timing: dict[str, Any]) -> list[list[str]]:
+def rows(results: Json, timing: Json) -> list[list[str]]:
   """The judged sentences of the note with their verdicts, as text cells, the header first."""
   findings = [*results["sentences"], timing["speed"]]
   columns = ("where", "sentence", "verdict", "evidence")
@@ -15,11 +13,10 @@ def rows(results: dict[str, Any], timing: dict[str, Any]) -> list[list[str]]:
   return [["where", "what the note says", "it is", "because"], *cells]
 
 
-def write(run_dir: RunFolder, results: dict[str, Any], timing: dict[str, Any]) -> None:
+def write(run_dir: RunFolder, results: Json, timing: Json) -> None:
   """Writes the report of a run from what its results.json and timing.json hold."""
-  line, plane, layer = (
-    results[key] for key in ("one_dimension", "two_dimensions", "trained_layer")
-  )
+  line, plane = results["one_dimension"], results["two_dimensions"]
+  layer, folder = results["trained_layer"], run_dir.figures
   axes = [["axes", "largest difference of the three forms"]]
   axes += [[str(check["axes"]), f"{check['difference']:.0e}"] for check in results["axes"]]
   lifts = [["HR kernel", "lifts to LR pixels a side", "K <= r (k - 1) + 1, k = 3"]]
@@ -28,7 +25,6 @@ def write(run_dir: RunFolder, results: dict[str, Any], timing: dict[str, Any]) -
     lifts.append([size, str(kernel["lr_pixels"]), "fits" if kernel["fits"] else "does not fit"])
   sums = ", ".join(f"{padded['sum']:g}" for padded in plane.values())
   taps = ", ".join(str(padded["lr_kernel_size"]) for padded in plane.values())
-  folder = run_dir.figures
   report = Section(
     "Is the deconvolution layer the same as a convolutional layer?",
     Table(rows(results, timing)),

@@ -6,7 +6,6 @@ It can be written again when this code has improved, without training again.
 import itertools
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -15,25 +14,19 @@ from sr_jax.comparison.statistics import SESOI
 from sr_jax.comparison.verdict import titled
 from sr_jax.data.images import Photo
 from sr_jax.report import pages, tables
-from sr_jax.report.model import Answer, Bullets, Figure, Gallery, Note, Section, Table
+from sr_jax.report.model import Answer, Bullets, Figure, Gallery, Json, Note, Section, Table
 from sr_jax.runtime.run_folder import RunFolder
-
-Results = dict[str, Any]
 
 
 def draw_photographs(
-  results: Results,
+  results: Json,
   test: Sequence[Photo],
   upscaled: dict[str, np.ndarray] | None,
   run_dir: RunFolder,
 ) -> None:
-  """Saves the pictures of a report that need the photographs.
+  """Saves the pictures of a report that need the photographs of the first test set.
 
-  Args:
-    results: with a verdict.
-    test: photographs of the first test set.
-    upscaled: the `typical` photograph by arm, 8-bit HR luminance; None draws no example.
-    run_dir: the run's folder.
+  `upscaled` is the `typical` photograph by arm, 8-bit HR luminance; None draws no example.
   """
   from sr_jax.report import figures, pictures  # noqa: PLC0415  # Matplotlib takes seconds
 
@@ -46,11 +39,10 @@ def draw_photographs(
 
 
 def _thumbnail(folder: Path, image: int) -> Path:
-  """Where the thumbnail of a test photograph is, by its place in the set."""
   return folder / f"thumbnail_{image}.jpg"
 
 
-def typical(results: Results) -> int:
+def typical(results: Json) -> int:
   """Place of the test photograph whose difference lies closest to the mean difference."""
   by_image = results["verdict"]["test_difference_by_image"]
   if not by_image:
@@ -59,20 +51,11 @@ def typical(results: Results) -> int:
 
 
 def write(
-  run_dir: RunFolder,
-  results: Results,
-  timing: dict[str, Any],
-  about: dict[str, Any],
-  lines: Sequence[dict[str, Any]],
+  run_dir: RunFolder, results: Json, timing: Json, about: Json, lines: Sequence[Json]
 ) -> None:
   """Draws the figures of a finished run and writes its report.
 
-  Args:
-    run_dir: the run's folder.
-    results: with a verdict.
-    timing: what timing.json holds.
-    about: what config.json holds.
-    lines: what metrics.jsonl holds.
+  The data are those of results.json, with a verdict, timing.json, config.json and metrics.jsonl.
   """
   from sr_jax.report import effect_figures, figures  # noqa: PLC0415  # Matplotlib takes seconds
 
@@ -90,10 +73,11 @@ def write(
   for name, figure in drawn.items():
     if figure is not None:
       figures.save(figure, run_dir.figures / f"{name}.png")
-  folder, pair, arms = run_dir.figures, results["verdict"]["contrast"], results["arms"]
+  folder = run_dir.figures
+  notes = [f"{titled(k)}: {results['arms'][k]['note']}" for k in results["verdict"]["contrast"]]
   report = Section(
     question(results),
-    Note("; ".join(f"{titled(name)}: {arms[name]['note']}" for name in pair) + "."),
+    Note(f"{'; '.join(notes)}."),
     _answer(results),
     _basis(results, folder),
     _contrasts(results, folder),
@@ -124,34 +108,27 @@ def write(
   pages.write(run_dir, report)
 
 
-def question(results: Results) -> str:
+def question(results: Json) -> str:
   """What the verdict answers."""
   first, second = results["verdict"]["contrast"]
   macs, other_macs = (results["arms"][name]["budget"]["macs"] for name in (first, second))
-  is_better = f"s {titled(first)} better than {titled(second)}?"
-  is_equal = abs(macs - other_macs) <= 0.025 * macs
-  return f"At equal compute, i{is_better}" if is_equal else f"I{is_better}"
+  start = "At equal compute, is" if abs(macs - other_macs) <= 0.025 * macs else "Is"
+  return f"{start} {titled(first)} better than {titled(second)}?"
 
 
-def _answer(results: Results) -> Answer:
+def _answer(results: Json) -> Answer:
   effect, interval, decision = verdict.headline(results).values()
+  also = [each for each in results["verdict"]["contrasts"] if each["kind"] in verdict.ALSO]
+  sentences = [verdict.answers(results)[0], *verdict.other_estimates(results)]
   return Answer(
     decision,
     "" if effect == "-" else f"{effect} dB",
     "no interval" if interval == "-" else f"95 % interval {interval} dB",
-    [
-      verdict.answers(results)[0],
-      *verdict.other_estimates(results),
-      *(
-        verdict.also(contrast, results)
-        for contrast in results["verdict"]["contrasts"]
-        if contrast["kind"] in verdict.ALSO
-      ),
-    ],
+    [*sentences, *(verdict.also(contrast, results) for contrast in also)],
   )
 
 
-def _basis(results: Results, folder: Path) -> Section:
+def _basis(results: Json, folder: Path) -> Section:
   config, images = results["config"], results["images"]
   first, *further = results["tests"]
   tests = [f"{len(images['test'])} {'held out' if first == 'test' else f'of {first}'}"]
@@ -174,7 +151,7 @@ def _basis(results: Results, folder: Path) -> Section:
   )
 
 
-def _contrasts(results: Results, folder: Path) -> Section:
+def _contrasts(results: Json, folder: Path) -> Section:
   scores = tables.score_rows(results)
   return Section(
     "All contrasts, all networks",
@@ -197,16 +174,16 @@ def _contrasts(results: Results, folder: Path) -> Section:
   )
 
 
-def _by_photograph(results: Results, folder: Path) -> Section:
+def _by_photograph(results: Json, folder: Path) -> Section:
   names, by_image = results["images"]["test"], results["verdict"]["test_difference_by_image"]
   pair = results["verdict"]["contrast"]
 
-  def thumbnails(images: Sequence[int]) -> Gallery:
-    captions = {i: f"{names[i]}: {by_image[i]:+.3f} dB" for i in images}
-    figures = (Figure(_thumbnail(folder, i), f"Photograph {names[i]}", captions[i]) for i in images)
-    return Gallery("thumbnails", *figures)
+  def thumbnail(i: int) -> Figure:
+    caption = f"{names[i]}: {by_image[i]:+.3f} dB"
+    return Figure(_thumbnail(folder, i), f"Photograph {names[i]}", caption)
 
-  most, least = map(thumbnails, tables.extremes(results))
+  most, least = (Gallery("thumbnails", *map(thumbnail, i)) for i in tables.extremes(results))
+  scores = Table(tables.photograph_rows(results))
   return Section(
     "Effect by photograph",
     Figure(
@@ -216,13 +193,11 @@ def _by_photograph(results: Results, folder: Path) -> Section:
     ),
     Section(f"Most helped by {titled(pair[0])}", most),
     Section("Least helped, or hurt", least),
-    Section(
-      "PSNR of every photograph (dB)", Table(tables.photograph_rows(results)), is_folded=True
-    ),
+    Section("PSNR of every photograph (dB)", scores, is_folded=True),
   )
 
 
-def _equal_cost(results: Results, timing: dict[str, Any], folder: Path) -> Section:
+def _equal_cost(results: Json, timing: Json, folder: Path) -> Section:
   pair = results["verdict"]["contrast"]
   alt = "Mean test PSNR in dB of every network against its {}; the budget table has the costs."
   macs = alt.format("multiply-accumulates per HR pixel")
@@ -242,7 +217,7 @@ def _equal_cost(results: Results, timing: dict[str, Any], folder: Path) -> Secti
   )
 
 
-def _learning(results: Results, folder: Path) -> Section:
+def _learning(results: Json, folder: Path) -> Section:
   return Section(
     "Learning curves, and sensitivity to the learning rate",
     Figure(
@@ -259,14 +234,11 @@ def _learning(results: Results, folder: Path) -> Section:
   )
 
 
-def _limits(results: Results) -> Section:
+def _limits(results: Json) -> Section:
   bootstrap = "; ".join(
-    f"{effect['bootstrap_low']:+.3f} to {effect['bootstrap_high']:+.3f} dB on {images}"
-    for images, effect in (
-      ("the test photographs", results["verdict"]["test"]),
-      ("training patches", results["verdict"]["training"]),
-    )
-    if effect["bootstrap_low"] is not None
+    f"{tables.interval(results['verdict'][scores], 'bootstrap_')} dB on {images}"
+    for scores, images in (("test", "the test photographs"), ("training", "training patches"))
+    if results["verdict"][scores]["bootstrap_low"] is not None
   )
   about_bootstrap = (
     f"A crossed bootstrap, for comparison, gives {bootstrap}; with few seeds or photographs it is "

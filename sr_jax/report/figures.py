@@ -36,23 +36,27 @@ def save(figure: Figure, path: Path) -> None:
     path.write_bytes(buffer.getvalue())
 
 
+def new_figure(height: float, width: int = WIDTH) -> tuple[Figure, Axes]:
+  """A figure of this size in inches, and its axes."""
+  figure = Figure(figsize=(width, height), layout="constrained")
+  return figure, figure.subplots()
+
+
+@mpl.rc_context(STYLE)
 def learning_curves(metrics: Sequence[dict[str, Any]], results: dict[str, Any]) -> Figure:
   """PSNR of the main arms against the step: the seeds' mean, and a band from least to most."""
-  with mpl.rc_context(STYLE):
-    figure = Figure(figsize=(WIDTH, 7), layout="constrained")
-    above, below = figure.subplots(2, 1)
-    for name, colour, marker in zip(main_arms(results), COLOURS, MARKERS, strict=False):
-      final = [line for line in metrics if line["arm"] == name and line["stage"] == "final"]
-      _curve(above, final, "training_psnr", colour, "", titled(name), window=7)
-      _curve(below, final, "validation_psnr", colour, marker, titled(name))
-    above.set(title="Training batches (running median)", xlabel="step", ylabel="PSNR (dB)")
-    below.set(title="Validation photographs", xlabel="step", ylabel="PSNR of pooled error (dB)")
-    handles, labels = below.get_legend_handles_labels()
-    if handles:
-      title = "mean and range of seeds"
-      figure.legend(
-        handles, labels, title=title, frameon=False, loc="outside upper center", ncols=2
-      )
+  figure = Figure(figsize=(WIDTH, 7), layout="constrained")
+  above, below = figure.subplots(2, 1)
+  for name, colour, marker in zip(main_arms(results), COLOURS, MARKERS, strict=False):
+    final = [line for line in metrics if line["arm"] == name and line["stage"] == "final"]
+    _curve(above, final, "training_psnr", colour, "", titled(name), window=7)
+    _curve(below, final, "validation_psnr", colour, marker, titled(name))
+  above.set(title="Training batches (running median)", xlabel="step", ylabel="PSNR (dB)")
+  below.set(title="Validation photographs", xlabel="step", ylabel="PSNR of pooled error (dB)")
+  named = below.get_legend_handles_labels()
+  if any(named):
+    place: Any = {"frameon": False, "loc": "outside upper center", "ncols": 2}
+    figure.legend(*named, title="mean and range of seeds", **place)
   return figure
 
 
@@ -76,6 +80,7 @@ def _curve(
   axes.fill_between(steps, low, high, color=colour, alpha=0.2, linewidth=0)
 
 
+@mpl.rc_context(STYLE | {"axes.titlesize": 10, "font.size": 10})
 def rates(results: dict[str, Any]) -> Figure | None:
   """Validation PSNR against the learning rate, a panel an arm: seeds, mean, and the choice."""
   searched = {name: arm for name, arm in results["arms"].items() if arm["search"]}
@@ -86,36 +91,32 @@ def rates(results: dict[str, Any]) -> Figure | None:
   grid = results["learning_rates"]
   columns = min(3, len(searched))
   rows = -(-len(searched) // columns)
-  with mpl.rc_context(STYLE | {"axes.titlesize": 10, "font.size": 10}):
-    figure = Figure(figsize=(WIDTH, 0.7 + 1.7 * rows), layout="constrained")
-    panels = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
-    for axes in panels.flat[len(searched) :]:
-      axes.set_axis_off()
-    for axes, (name, arm) in zip(panels.flat, searched.items(), strict=False):
-      _rate_panel(axes, arm, min(finite))
-      axes.set_title(titled(name))
-      axes.set_xscale("log")
-      axes.set_xticks(grid[:: max(1, len(grid) // 2)], minor=False)
-      axes.set_xticks([], minor=True)
-      axes.xaxis.set_major_formatter("{x:g}")
-    figure.supxlabel("learning rate (log scale)")
-    figure.supylabel("validation PSNR (dB)")
+  figure = Figure(figsize=(WIDTH, 0.7 + 1.7 * rows), layout="constrained")
+  panels = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
+  for axes in panels.flat[len(searched) :]:
+    axes.set_axis_off()
+  for axes, (name, arm) in zip(panels.flat, searched.items(), strict=False):
+    _rate_panel(axes, arm, min(finite))
+    axes.set(title=titled(name), xscale="log")
+    axes.set_xticks(grid[:: max(1, len(grid) // 2)], minor=False)
+    axes.set_xticks([], minor=True)
+    axes.xaxis.set_major_formatter("{x:g}")
+  figure.supxlabel("learning rate (log scale)")
+  figure.supylabel("validation PSNR (dB)")
   return figure
 
 
 def _rate_panel(axes: Axes, arm: dict[str, Any], least: float) -> None:
-  by_rate: dict[float, list[float | None]] = {}
-  for run in arm["search"]:
-    by_rate.setdefault(run["learning_rate"], []).append(run["validation_psnr"])
   means = {}
-  for rate, psnrs in sorted(by_rate.items()):
+  lost_text: Any = {"rotation": 90, "ha": "center", "va": "bottom", "color": COLOURS[1], "size": 8}
+  for rate in sorted({run["learning_rate"] for run in arm["search"]}):
+    psnrs = [run["validation_psnr"] for run in arm["search"] if run["learning_rate"] == rate]
     finite = [psnr for psnr in psnrs if psnr is not None]
     axes.plot([rate] * len(finite), finite, ".", color=COLOURS[0], alpha=0.6)
     if finite:
       means[rate] = np.mean(finite)
     if lost := len(psnrs) - len(finite):
-      label = f"{lost} diverged"
-      axes.text(rate, least, label, rotation=90, ha="center", va="bottom", color=COLOURS[1], size=8)
+      axes.text(rate, least, f"{lost} diverged", **lost_text)
   axes.plot(list(means), list(means.values()), color=COLOURS[0], linewidth=1)
   if (chosen := arm["learning_rate"]) in means:
     axes.plot(chosen, means[chosen], "*", color=COLOURS[1], markersize=12)
@@ -129,30 +130,24 @@ def look(name: str) -> dict[str, Any]:
   return {"color": colour, "marker": marker, "markerfacecolor": face, "linestyle": ""}
 
 
+@mpl.rc_context(STYLE)
 def arms(results: dict[str, Any]) -> Figure | None:
   """Mean test PSNR of every arm, sorted, and of each of its seeds."""
   psnr = _psnr_by_seed(results)
   if not psnr:
     return None
   order = sorted(psnr, key=lambda name: float(np.mean(psnr[name])))
-  with mpl.rc_context(STYLE):
-    figure = Figure(figsize=(WIDTH, 1 + 0.3 * len(order)), layout="constrained")
-    axes = figure.subplots()
-    for row, name in enumerate(order):
-      style = look(name)
-      small = style | {"marker": ".", "alpha": 0.5}
-      axes.plot(psnr[name], [row] * len(psnr[name]), **small)
-      axes.plot(np.mean(psnr[name]), row, **style)
-    everyone = np.concatenate(list(psnr.values()))
-    bicubic = np.mean(results["bicubic"]["test"]["psnr"])
-    if bicubic > everyone.min() - np.ptp(everyone):
-      axes.axvline(bicubic, color="0.4", linestyle="--", linewidth=1)
-      axes.annotate(
-        "bicubic", (bicubic, 1), xycoords=("data", "axes fraction"), ha="center", va="bottom"
-      )
-    axes.set_yticks(range(len(order)), [titled(name) for name in order])
-    axes.set_ylim(-0.6, len(order) - 0.4)
-    axes.set_xlabel("mean test PSNR (dB)")
+  figure, axes = new_figure(1 + 0.3 * len(order))
+  for row, name in enumerate(order):
+    axes.plot(psnr[name], [row] * len(psnr[name]), **look(name) | {"marker": ".", "alpha": 0.5})
+    axes.plot(np.mean(psnr[name]), row, **look(name))
+  everyone = np.concatenate(list(psnr.values()))
+  bicubic = np.mean(results["bicubic"]["test"]["psnr"])
+  if bicubic > everyone.min() - np.ptp(everyone):
+    axes.axvline(bicubic, color="0.4", linestyle="--", linewidth=1)
+    axes.text(bicubic, 1, "bicubic", transform=axes.get_xaxis_transform(), ha="center", va="bottom")
+  axes.set_yticks(range(len(order)), map(titled, order))
+  axes.set(ylim=(-0.6, len(order) - 0.4), xlabel="mean test PSNR (dB)")
   return figure
 
 
@@ -177,23 +172,22 @@ def equal_time(results: dict[str, Any], timing: dict[str, Any]) -> Figure | None
   return _against(cost, "training step (ms), the faster execution", results)
 
 
+@mpl.rc_context(STYLE)
 def _against(cost: dict[str, float], label: str, results: dict[str, Any]) -> Figure | None:
   psnr = {name: values for name, values in _psnr_by_seed(results).items() if name in cost}
   if not psnr:
     return None
   first = results["verdict"]["contrast"][0]
-  with mpl.rc_context(STYLE):
-    figure = Figure(figsize=(5, max(3.2, 1.2 + 0.22 * len(psnr))), layout="constrained")
-    axes = figure.subplots()
-    if first in cost:
-      axes.axvline(cost[first], color="0.4", linestyle="--", linewidth=1)
-    for name, values in psnr.items():
-      axes.plot([cost[name]] * len(values), values, **look(name) | {"marker": ".", "alpha": 0.4})
-      axes.plot(cost[name], values.mean(), **look(name))
-    axes.set_xlim(0, 1.06 * max(cost[name] for name in psnr))
-    axes.set(xlabel=label, ylabel="mean test PSNR (dB)")
-    axes.locator_params(axis="x", nbins=5)
-    _name_in_margin(axes, {name: (cost[name], float(psnr[name].mean())) for name in psnr})
+  figure, axes = new_figure(max(3.2, 1.2 + 0.22 * len(psnr)), width=5)
+  if first in cost:
+    axes.axvline(cost[first], color="0.4", linestyle="--", linewidth=1)
+  for name, values in psnr.items():
+    axes.plot([cost[name]] * len(values), values, **look(name) | {"marker": ".", "alpha": 0.4})
+    axes.plot(cost[name], values.mean(), **look(name))
+  axes.set_xlim(0, 1.06 * max(cost[name] for name in psnr))
+  axes.set(xlabel=label, ylabel="mean test PSNR (dB)")
+  axes.locator_params(axis="x", nbins=5)
+  _name_in_margin(axes, {name: (cost[name], float(psnr[name].mean())) for name in psnr})
   return figure
 
 
@@ -202,21 +196,14 @@ def _name_in_margin(axes: Axes, points: dict[str, tuple[float, float]]) -> None:
   low, high = axes.get_ylim()
   order = sorted(points, key=lambda name: points[name][1])
   gap = 1 / max(len(order), 12)
-  heights: list[float] = []
-  for name in order:  # upwards, each at its height or just above the last
-    height = (points[name][1] - low) / (high - low)
-    heights.append(max(height, heights[-1] + gap) if heights else height)
-  for i in range(len(heights) - 1, -1, -1):  # and downwards, where that has left the axes
-    most = 1.0 if i == len(heights) - 1 else heights[i + 1] - gap
-    heights[i] = min(heights[i], most)
+  heights = [(points[name][1] - low) / (high - low) for name in order]
+  for i in range(1, len(heights)):  # upwards, each at its height or just above the last
+    heights[i] = max(heights[i], heights[i - 1] + gap)
+  heights[-1] = min(heights[-1], 1.0)
+  for i in range(len(heights) - 2, -1, -1):  # and downwards, where that has left the axes
+    heights[i] = min(heights[i], heights[i + 1] - gap)
+  line = {"arrowstyle": "-", "color": "0.7", "linewidth": 0.6}
+  place: Any = {"textcoords": "axes fraction", "va": "center", "size": 10, "arrowprops": line}
   for name, height in zip(order, heights, strict=True):
-    axes.annotate(
-      titled(name),
-      points[name],
-      (1.04, height),
-      textcoords="axes fraction",
-      va="center",
-      color=look(name)["color"],
-      size=10,
-      arrowprops={"arrowstyle": "-", "color": "0.7", "linewidth": 0.6},
-    )
+    colour = look(name)["color"]
+    axes.annotate(titled(name), points[name], (1.04, height), color=colour, **place)

@@ -4,7 +4,9 @@ A block is a paragraph (a string) or of a kind below. Blocks without content are
 """
 
 from pathlib import Path
-from typing import NamedTuple, Union
+from typing import Any, NamedTuple, Union
+
+Json = dict[str, Any]  # what a file of a run holds
 
 
 class Note(str):

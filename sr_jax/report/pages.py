@@ -1,10 +1,8 @@
 """What the reports of all runs share: their two files, and how to make the run again."""
 
-from typing import Any
-
 from sr_jax.config import as_flags
 from sr_jax.report import html, markdown
-from sr_jax.report.model import Command, Section, Table
+from sr_jax.report.model import Command, Json, Section, Table
 from sr_jax.runtime.files import replace_text
 from sr_jax.runtime.run_folder import RunFolder
 from sr_jax.training.choices import reproducing
@@ -23,9 +21,7 @@ def write(run_dir: RunFolder, report: Section) -> None:
       replace_text(path, text)
 
 
-def reproduce(
-  results: dict[str, Any], timing: dict[str, Any], about: dict[str, Any], times: str = SESSION
-) -> Section:
+def reproduce(results: Json, timing: Json, about: Json, times: str = SESSION) -> Section:
   """The section with a run's command, versions and wall time; `times` says whose time it is."""
   seconds = timing["phase_seconds"]
   return Section(
@@ -41,7 +37,7 @@ def reproduce(
   )
 
 
-def command(results: dict[str, Any]) -> str:
+def command(results: Json) -> str:
   """The command that makes the bits of a run again, with all that was chosen by measuring."""
   config = reproducing(results) if "choices" in results else results["config"]
   return f"python launch.py --experiment={results['experiment']} {as_flags(config)}"

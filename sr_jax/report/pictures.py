@@ -27,15 +27,12 @@ def save_thumbnail(photo: Photo, path: Path) -> None:
     picture.save(path, quality=85)
 
 
+@mpl.rc_context(STYLE | {"axes.titlesize": 10})
 def example(photo: Photo, pictures: dict[str, np.ndarray], scale: int) -> Figure:
   """A detail of one photograph through every arm, with error maps on one colour scale.
 
-  The detail is where the arms reduce the squared error of bicubic interpolation most.
-
-  Args:
-    photo: a test photograph.
-    pictures: 8-bit HR luminance by arm.
-    scale: upscaling factor.
+  The detail is where the arms reduce the squared error of bicubic interpolation most. `pictures`
+  are 8-bit HR luminance by arm.
   """
   shown = {"bicubic": bicubic(photo, scale)} | {titled(k): v for k, v in pictures.items()}
   errors = {name: np.abs(image.astype(float) - photo.hr) for name, image in shown.items()}
@@ -48,36 +45,35 @@ def example(photo: Photo, pictures: dict[str, np.ndarray], scale: int) -> Figure
   names = list(shown)
   groups = [names[i : i + COLUMNS] for i in range(0, len(names), COLUMNS)]
   rows = 1 + 2 * len(groups)
-  with mpl.rc_context(STYLE | {"axes.titlesize": 10}):
-    figure = Figure(figsize=(6, 2.3 * rows + 0.5), layout="constrained")
-    axes = figure.subplots(rows, COLUMNS, squeeze=False)
-    for cell in axes.flat:
-      cell.set_axis_off()
+  figure = Figure(figsize=(6, 2.3 * rows + 0.5), layout="constrained")
+  axes = figure.subplots(rows, COLUMNS, squeeze=False)
+  for cell in axes.flat:
+    cell.set_axis_off()
 
-    def show(cell: Any, image: np.ndarray, title: str) -> None:
-      cell.imshow(image, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
-      cell.set_title(title, parse_math=False)
+  def show(cell: Any, image: np.ndarray, title: str) -> None:
+    cell.imshow(image, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
+    cell.set_title(title, parse_math=False)
 
-    show(axes[0, 0], photo.hr, photo.name)
-    axes[0, 0].add_patch(Rectangle((left, top), side, side, fill=False, color=COLOURS[4], lw=1.5))
-    show(axes[0, 1], photo.lr[low] * 255, "LR input")
-    show(axes[0, 2], photo.hr[crop], "truth")
-    for row, group in enumerate(groups):
-      for cell, below, name in zip(axes[1 + 2 * row], axes[2 + 2 * row], group, strict=False):
-        show(cell, shown[name][crop], name)
-        error = errors[name][crop]
-        drawn = below.imshow(error, cmap="magma", vmin=0, vmax=brightest, interpolation="nearest")
-        below.set_title(f"its error, mean {error.mean():.2f}")
-    figure.colorbar(
-      drawn, ax=axes, location="bottom", shrink=0.6, aspect=40, label="error (of 255 levels)"
-    )
+  show(axes[0, 0], photo.hr, photo.name)
+  axes[0, 0].add_patch(Rectangle((left, top), side, side, fill=False, color=COLOURS[4], lw=1.5))
+  show(axes[0, 1], photo.lr[low] * 255, "LR input")
+  show(axes[0, 2], photo.hr[crop], "truth")
+  for row, group in enumerate(groups):
+    for cell, below, name in zip(axes[1 + 2 * row], axes[2 + 2 * row], group, strict=False):
+      show(cell, shown[name][crop], name)
+      error = errors[name][crop]
+      drawn = below.imshow(error, cmap="magma", vmin=0, vmax=brightest, interpolation="nearest")
+      below.set_title(f"its error, mean {error.mean():.2f}")
+  place: Any = {"location": "bottom", "shrink": 0.6, "aspect": 40}
+  figure.colorbar(drawn, ax=axes, label="error (of 255 levels)", **place)
   return figure
 
 
 def _best_detail(gain: np.ndarray, scale: int) -> tuple[int, int, int]:
-  """The square, on the LR grid, over which a map sums highest: its top, left and side."""
+  """Top, left and side of the square, on the LR grid, over which a map sums highest."""
   side = min(DETAIL, *gain.shape) // scale * scale
   total = np.pad(gain.cumsum(axis=0).cumsum(axis=1), ((1, 0), (1, 0)))
   sums = total[side:, side:] - total[:-side, side:] - total[side:, :-side] + total[:-side, :-side]
-  row, column = np.unravel_index(np.argmax(sums[::scale, ::scale]), sums[::scale, ::scale].shape)
+  sums = sums[::scale, ::scale]
+  row, column = np.unravel_index(np.argmax(sums), sums.shape)
   return int(row) * scale, int(column) * scale, side

@@ -1,24 +1,23 @@
 """What networks reach, beside the numbers that their papers print: tables, sentences, report."""
 
+import itertools
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from sr_jax.comparison.statistics import ci_half_width_over_seeds
 from sr_jax.report import pages, tables
-from sr_jax.report.model import Bullets, Note, Section, Table
-from sr_jax.report.tables import scores_on
+from sr_jax.report.model import Bullets, Json, Note, Section, Table
+from sr_jax.report.tables import plus_minus, scores_on
 from sr_jax.runtime.run_folder import RunFolder
 
 
 class Mean(NamedTuple):
   """The mean over images of an arm's score on a test set, over its members not diverged.
 
-  Attributes:
-    value: the mean over members; None if all diverged.
-    ci_half_width: half its 95 % t interval over seeds; None for less than two members.
-    members: how many, of how many.
+  The value is None if all diverged; `ci_half_width`, half its 95 % t interval over seeds, is None
+  for less than two members; `members` is how many of how many.
   """
 
   value: float | None
@@ -30,30 +29,24 @@ class Mean(NamedTuple):
     alive, total = self.members
     if self.value is None:
       return "diverged"
-    interval = "" if self.ci_half_width is None else f" +- {self.ci_half_width:.{digits}f}"
-    return f"{self.value:.{digits}f}{interval}" + (
-      f" ({alive} of {total})" if alive < total else ""
-    )
+    count = f" ({alive} of {total})" if alive < total else ""
+    return plus_minus(self.value, self.ci_half_width, digits) + count
 
 
-def mean(scores: list[dict[str, Any]], measure: str) -> Mean:
+def mean(scores: list[Json], measure: str) -> Mean:
   """The mean of "psnr" or "ssim", `scores` being those of each member."""
   finite = [np.mean(score[measure]) for score in scores if None not in score[measure]]
-  count = (len(finite), len(scores))
-  if not finite:
-    return Mean(None, None, count)
-  return Mean(float(np.mean(finite)), ci_half_width_over_seeds(np.array(finite)), count)
+  value = float(np.mean(finite)) if finite else None
+  return Mean(value, ci_half_width_over_seeds(np.array(finite)), (len(finite), len(scores)))
 
 
-def rows(results: dict[str, Any], measure: str = "psnr") -> list[list[str]]:
+def rows(results: Json, measure: str = "psnr") -> list[list[str]]:
   """One row an arm, for each test set the mean and (of PSNR) the paper's; the header first."""
   digits, unit = (2, " (dB)") if measure == "psnr" else (4, "")
   sets = {name: scores_on(results, name) for name in results["tests"]}
   paper = results["paper"] if measure == "psnr" else {}
-  header = [""]
-  for name in sets:
-    header += [name + unit, *(["paper"] if paper else [])]
-  table = [header]
+  columns = [(name + unit, "paper") if paper else (name + unit,) for name in sets]
+  table = [["", *itertools.chain(*columns)]]
   for arm in ("bicubic", *results["arms"]):
     row = [arm if arm == "bicubic" else results["arms"][arm]["note"]]
     for name, scores in sets.items():
@@ -64,7 +57,7 @@ def rows(results: dict[str, Any], measure: str = "psnr") -> list[list[str]]:
   return table
 
 
-def sentences(results: dict[str, Any]) -> Iterator[str]:
+def sentences(results: Json) -> Iterator[str]:
   """For each number that a paper prints, by how much its network is above or below it here."""
   for arm, printed in results["paper"].items():
     note = results["arms"][arm]["note"]
@@ -79,8 +72,8 @@ def sentences(results: dict[str, Any]) -> Iterator[str]:
         interval = f"95 % interval over {reached.members[0]} seeds {low:.2f} to {high:.2f}"
       off = round(reached.value, 2) - number
       side = "as" if abs(off) < 0.005 else f"{abs(off):.2f} dB {'above' if off > 0 else 'below'}"
-      value = f"{reached.value:.2f} dB, {interval}"
-      yield f"{note} on {name}: {value}; {side} the paper's {number:.2f}."
+      place = f"{side} the paper's {number:.2f}"
+      yield f"{note} on {name}: {reached.value:.2f} dB, {interval}; {place}."
   for arm in results["arms"].values():
     if arm["rate_at_edge"]:
       yield (
@@ -89,9 +82,7 @@ def sentences(results: dict[str, Any]) -> Iterator[str]:
       )
 
 
-def write(
-  run_dir: RunFolder, results: dict[str, Any], timing: dict[str, Any], about: dict[str, Any]
-) -> None:
+def write(run_dir: RunFolder, results: Json, timing: Json, about: Json) -> None:
   """Writes the report of a run from what its results.json, timing.json and config.json hold."""
   arms = results["arms"].values()
   budgets = [["", *next(iter(arms))["budget"]]]

@@ -26,11 +26,10 @@ ABOUT_CONTRASTS = (
   "Effects are mean paired differences of test PSNR, first minus second. The 95 % interval is over "
   "seeds and photographs, the one over seeds alone is of these photographs only. The mean decides, "
   "by its 95 % interval; the median is over photographs, and pooled is the difference where "
-  "squared errors are averaged over photographs before they become dB. The p-values are "
-  f"one-sided, each at 0.025: of above {SESOI} dB (supported), below -{SESOI} dB (reversed), and "
-  "within (equivalent). "
-  "Holm's adjustment, of twice the smallest, covers the mechanisms together, also those that this "
-  "run has not; nothing covers what is exploratory."
+  "squared errors are averaged over photographs before they become dB. The p-values are one-sided, "
+  f"each at 0.025: of above {SESOI} dB (supported), below -{SESOI} dB (reversed), and within "
+  "(equivalent). Holm's adjustment, of twice the smallest, covers the mechanisms together, also "
+  "those that this run has not; nothing covers what is exploratory."
 )
 
 
@@ -58,22 +57,20 @@ def alive(arm: dict[str, Any]) -> list[dict[str, Any]]:
 
 def scores_on(results: dict[str, Any], test_set: str) -> dict[str, list[dict[str, Any]]]:
   """Every arm's scores on a test set, one a member (no values if diverged); bicubic's first."""
-  if test_set == results["tests"][0]:
-    bicubic = results["bicubic"]["test"]
-    arms = {
-      name: [member["test"] for member in arm["members"]] for name, arm in results["arms"].items()
-    }
-  else:
-    bicubic, arms = (results["further_tests"][test_set][key] for key in ("bicubic", "arms"))
-  nothing = {"psnr": [None], "ssim": [None]}
-  alive = {
-    name: [
-      nothing if member["status"] == "diverged" else score
-      for member, score in zip(results["arms"][name]["members"], scores, strict=True)
+  is_first = test_set == results["tests"][0]
+  bicubic = (
+    results["bicubic"]["test"] if is_first else results["further_tests"][test_set]["bicubic"]
+  )
+  by_arm = {"bicubic": [bicubic]}
+  for name, arm in results["arms"].items():
+    members = arm["members"]
+    tested = [member["test"] for member in members]
+    scores = tested if is_first else results["further_tests"][test_set]["arms"][name]
+    by_arm[name] = [
+      {"psnr": [None], "ssim": [None]} if member["status"] == "diverged" else score
+      for member, score in zip(members, scores, strict=True)
     ]
-    for name, scores in arms.items()
-  }
-  return {"bicubic": [bicubic], **alive}
+  return by_arm
 
 
 def score_rows(results: dict[str, Any]) -> Rows:
@@ -122,26 +119,27 @@ def contrast_rows(results: dict[str, Any]) -> Rows:
   rows[0] += ["median", "pooled", "p above", "p below", "p within", "p (Holm)", "question"]
   for contrast in contrasts(results):
     test = contrast["test"]
-    p_values = [test[f"p_{name}"] for name in ("supported", "reversed", "equivalent")]
-    p_values.append(contrast.get("p_holm"))
-    rows.append(
-      [
-        between(contrast["contrast"]),
-        contrast["kind"],
-        "-" if test["mean"] is None else f"{test['mean']:+.3f}",
-        _interval(test["low"], test["high"]),
-        test["decision"],
-        _interval(test["seed_low"], test["seed_high"]),
-        *("-" if test[name] is None else f"{test[name]:+.3f}" for name in ("median", "pooled")),
-        *("-" if p is None else f"{p:.2g}" for p in p_values),
-        contrast["question"],
-      ]
+    mean, *others = (
+      "-" if test[name] is None else f"{test[name]:+.3f}" for name in ("mean", "median", "pooled")
     )
+    effect = mean, interval(test), test["decision"], interval(test, "seed_"), *others
+    p_values = [test[f"p_{name}"] for name in ("supported", "reversed", "equivalent")]
+    tests = ["-" if p is None else f"{p:.2g}" for p in (*p_values, contrast.get("p_holm"))]
+    names = between(contrast["contrast"]), contrast["kind"]
+    rows.append([*names, *effect, *tests, contrast["question"]])
   return rows
 
 
-def _interval(low: float | None, high: float | None) -> str:
+def interval(effect: dict[str, Any], source: str = "") -> str:
+  """An effect's interval in dB, of seeds alone with the source "seed_"; "-" where it has none."""
+  low, high = effect[f"{source}low"], effect[f"{source}high"]
   return "-" if low is None else f"{low:+.3f} to {high:+.3f}"
+
+
+def plus_minus(mean: float, half_width: float | None, digits: int) -> str:
+  """A mean and half its interval, if it has one."""
+  margin = "" if half_width is None else f" +- {half_width:.{digits}f}"
+  return f"{mean:.{digits}f}{margin}"
 
 
 def budget_rows(results: dict[str, Any], timing: dict[str, Any]) -> Rows:
@@ -151,20 +149,12 @@ def budget_rows(results: dict[str, Any], timing: dict[str, Any]) -> Rows:
   rows[0] += ["activations / HR px", "receptive field (HR px)", "shift (HR px)", "step (ms)"]
   for name, arm in results["arms"].items():
     cost = arm["budget"]
-    rows.append(
-      [
-        titled(name),
-        arm["note"],
-        f"{cost['macs']:,g}",
-        f"{cost['executed_macs']:,g}",
-        f"{cost['bicubic_macs']:g}" if cost["bicubic_macs"] else "-",
-        f"{cost['parameters']:,}",
-        f"{cost['activations']:g}",
-        f"{cost['receptive_field']}",
-        f"{cost['shift']:g}",
-        f"{1e3 * seconds[name]:.2f}" if name in seconds else "-",
-      ]
-    )
+    macs = [f"{cost[key]:,g}" for key in ("macs", "executed_macs")]
+    bicubic = f"{cost['bicubic_macs']:g}" if cost["bicubic_macs"] else "-"
+    sizes = [f"{cost[key]:g}" for key in ("activations", "receptive_field", "shift")]
+    step = f"{1e3 * seconds[name]:.2f}" if name in seconds else "-"
+    costs = *macs, bicubic, f"{cost['parameters']:,}", *sizes, step
+    rows.append([titled(name), arm["note"], *costs])
   return rows
 
 
@@ -174,9 +164,9 @@ def search_rows(results: dict[str, Any]) -> Rows:
   A run that ends no better than bicubic interpolation did not learn; most lost all their ReLUs.
   """
   arms = results["arms"]
-  if not any(arm["search"] for arm in arms.values()):
-    return []
   rates = sorted({run["learning_rate"] for arm in arms.values() for run in arm["search"]})
+  if not rates:
+    return []
   bicubic = results["bicubic"]["validation_psnr"]
   rows = [["arm", "chosen rate", *(f"{rate:g}" for rate in rates)]]
   rows.append(["bicubic", "-", *(f"{bicubic:.3f}" for _ in rates)])
@@ -210,12 +200,11 @@ def photograph_rows(results: dict[str, Any]) -> Rows:
   """Mean PSNR over seeds on every photograph of the first test set, of the main arms."""
   names = [name for name in main_arms(results) if name in results["arms"]][:3]
   rows = [["test photograph", "bicubic", *(titled(name) for name in names)]]
+  members = [alive(results["arms"][name]) for name in names]
   for i, image in enumerate(results["images"]["test"]):
-    row = [image, f"{results['bicubic']['test']['psnr'][i]:.2f}"]
-    for name in names:
-      psnr = [member["test"]["psnr"][i] for member in alive(results["arms"][name])]
-      row.append(f"{np.mean(psnr):.2f}" if psnr else "-")
-    rows.append(row)
+    psnrs = ([member["test"]["psnr"][i] for member in arm] for arm in members)
+    means = (f"{np.mean(psnr):.2f}" if psnr else "-" for psnr in psnrs)
+    rows.append([image, f"{results['bicubic']['test']['psnr'][i]:.2f}", *means])
   return rows
 
 

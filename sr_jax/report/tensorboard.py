@@ -15,6 +15,7 @@ import numpy as np
 from PIL import Image
 
 from sr_jax.config import InputError
+from sr_jax.report.model import Json
 from sr_jax.runtime.files import read_json
 from sr_jax.runtime.run_folder import RunFolder
 from sr_jax.training import metrics
@@ -23,35 +24,19 @@ MEASURED = ("training_psnr", "validation_psnr")
 
 
 def check_installed() -> None:
-  """Refuses to start without the package.
-
-  Raises:
-    InputError: it is not installed.
-  """
+  """Raises an InputError if the package is not installed."""
   try:
     import tensorboardX  # noqa: F401, PLC0415  # is optional
   except ImportError as error:
-    raise InputError(
-      f'--tensorboard needs tensorboardX: pip install -e ".[tensorboard]" ({error})'
-    ) from error
+    needed = 'tensorboardX: pip install -e ".[tensorboard]"'
+    raise InputError(f"--tensorboard needs {needed} ({error})") from error
 
 
-def write(
-  run_dir: RunFolder,
-  about: dict[str, Any],
-  lines: Sequence[dict[str, Any]],
-  results: dict[str, Any] | None,
-) -> None:
+def write(run_dir: RunFolder, about: Json, lines: Sequence[Json], results: Json | None) -> None:
   """Replaces the events of a run by those of what it has measured so far.
 
-  Args:
-    run_dir: the run's folder.
-    about: what config.json holds.
-    lines: what metrics.jsonl holds.
-    results: what results.json holds; None while the run is not finished.
-
-  Raises:
-    OSError: they could not be written.
+  The data are those of config.json, metrics.jsonl and results.json; results are None while the run
+  is not finished. Raises an OSError if the events could not be written.
   """
   # Metrics hold no times, so that a rerun has the same: all events are of when the run was begun.
   began = time.mktime(time.strptime(about["began"][:19], "%Y-%m-%dT%H:%M:%S"))
@@ -70,7 +55,7 @@ def write_finished(run_dir: RunFolder) -> None:
   write(run_dir, read_json(run_dir.config), lines, read_json(run_dir.results))
 
 
-def _curves(lines: Iterable[dict[str, Any]]) -> Iterator[tuple[int, Any]]:
+def _curves(lines: Iterable[Json]) -> Iterator[tuple[int, Any]]:
   """Steps and what was measured at them: the PSNR of every member, and their mean."""
   from tensorboardX.summary import scalar  # noqa: PLC0415
 
@@ -84,22 +69,14 @@ def _curves(lines: Iterable[dict[str, Any]]) -> Iterator[tuple[int, Any]]:
         yield line["step"], scalar(f"{line['stage']}/{name}/{tag}", value)
 
 
-def _whole_run(
-  run_dir: RunFolder, config: dict[str, Any], results: dict[str, Any]
-) -> Iterator[tuple[int, Any]]:
+def _whole_run(run_dir: RunFolder, config: Json, results: Json) -> Iterator[tuple[int, Any]]:
   """The configuration and, of a finished run, its effect and its example."""
   from tensorboardX.summary import hparams, image, scalar  # noqa: PLC0415
 
-  fields = {
-    name: ",".join(map(str, value)) if isinstance(value, list) else value
-    for name, value in config.items()
-  }
+  fields = {k: ",".join(map(str, v)) if isinstance(v, list) else v for k, v in config.items()}
   test = results.get("verdict", {}).get("test", {})
-  effect = {
-    f"effect_db/{name}": test[name]
-    for name in ("mean", "low", "high")
-    if test.get(name) is not None
-  }
+  limits = {name: test.get(name) for name in ("mean", "low", "high")}
+  effect = {f"effect_db/{name}": value for name, value in limits.items() if value is not None}
   step = config.get("steps", 0)
   yield from ((0, summary) for summary in hparams(fields, effect))
   yield from ((step, scalar(tag, value)) for tag, value in effect.items())

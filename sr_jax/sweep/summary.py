@@ -27,7 +27,7 @@ class Row(NamedTuple):
   Attributes:
     at: what is swept, and its values here.
     run: name of its run's folder.
-    state: one of `STATES`.
+    state: from `STATES`.
     headline: columns of its result, where it is done.
     verdict: of its results, where it is done and its experiment has one.
     failure: why it failed; else empty.
@@ -42,11 +42,7 @@ class Row(NamedTuple):
 
 
 def write(folder: Path, experiment: str, rows: Sequence[Row], flags: Sequence[str]) -> None:
-  """Writes both files, each whole, and the figure that the page holds.
-
-  Raises:
-    OSError: the folder cannot be written.
-  """
+  """Writes both files, each whole, and the figure of the page; an OSError says why it cannot."""
   picture = folder / "forest.png"
   if (figure := forest(rows)) is not None:
     fresh = folder / "forest.new.png"
@@ -81,14 +77,13 @@ def page(experiment: str, rows: Sequence[Row], flags: Sequence[str], picture: Pa
   )
   if len(rows) > MAX_DRAWN:
     about += f" Drawn are the first {MAX_DRAWN} of {len(rows)} points."
-  effects = model.Figure(
-    picture, f"Forest plot of {len(rows)} points; the table has the numbers.", about
-  )
+  alt = f"Forest plot of {len(rows)} points; the table has the numbers."
+  effects = [model.Figure(picture, alt, about)] if any(row.verdict for row in rows) else []
   failures = [f"{_label(row.at) or row.run}: {row.failure}" for row in rows if row.failure]
   return Section(
     f"{experiment} over {axes}" if axes else experiment,
     standing(rows),
-    Section("Effect at every point", *([effects] if any(row.verdict for row in rows) else [])),
+    Section("Effect at every point", *effects),
     Section("Every point", Table(table_rows(rows))),
     Section("What failed", Bullets(failures)),
     Section(
@@ -106,10 +101,8 @@ def standing(rows: Sequence[Row]) -> str:
   others = [f"{states[state]} {state}" for state in STATES[1:] if states[state]]
   text += f" ({', '.join(others)})." if others else "."
   decisions = Counter(row.verdict["test"]["decision"] for row in rows if row.verdict)
-  if decisions:
-    counts = ", ".join(f"{count} {decision}" for decision, count in decisions.most_common())
-    text += f" Decisions: {counts}."
-  return text
+  counts = ", ".join(f"{count} {decision}" for decision, count in decisions.most_common())
+  return f"{text} Decisions: {counts}." if counts else text
 
 
 def table_rows(rows: Sequence[Row]) -> list[list[str]]:
@@ -123,7 +116,6 @@ def table_rows(rows: Sequence[Row]) -> list[list[str]]:
 
 
 def _columns(rows: Sequence[Row]) -> list[str]:
-  """The columns of all headlines."""
   return list(dict.fromkeys(name for row in rows for name in row.headline))
 
 
@@ -137,12 +129,12 @@ def forest(rows: Sequence[Row]) -> Figure | None:
     return None
   is_grouped = len(rows[0].at) > 1
   lines: list[Line] = []
-  group = None
+  heading = ""
   for row in rows[:MAX_DRAWN]:
-    (outer, value), *inner = row.at.items() or [("", "")]
-    if is_grouped and value != group:
-      group = value
-      lines.append(Line(f"{outer} {value}"))
+    outer, *inner = row.at.items() or [("", "")]
+    if is_grouped and " ".join(outer) != heading:
+      heading = " ".join(outer)
+      lines.append(Line(heading))
     label = _label(dict(inner) if is_grouped else row.at) or row.run
     lines.append(Line(label, _effect(row) or ("no effect" if row.state == "done" else row.state)))
   contrasts = {between(row.verdict["contrast"]) for row in rows if row.verdict}
