@@ -1,6 +1,6 @@
 """The blocks of docs/RESULTS.md and docs/STATISTICS.md, from the kept comparisons."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -18,15 +18,11 @@ Kept = dict[str, Any]
 
 def blocks(kept: dict[str, Kept]) -> dict[str, str]:
   """The text of every block that comparisons and capacity fill, by the name of its marks."""
-  confirmatory = kept["confirmatory"]
-  one_change = [
-    data for name, data in kept.items() if name.startswith("sensitivity") and "arms=" not in name
-  ]
-  controls = [data for name, data in kept.items() if "_arms=" in name]
+  changes = [name for name in kept if name.startswith("sensitivity") and "arms=" not in name]
   return {
-    **_confirmatory(confirmatory),
-    "sensitivity": _sensitivity([confirmatory, *one_change]),
-    "controls": _controls(controls),
+    **_confirmatory(kept["confirmatory"]),
+    "sensitivity": _sensitivity([kept[name] for name in ("confirmatory", *changes)]),
+    "controls": _controls([data for name, data in kept.items() if "_arms=" in name]),
     "capacity": _capacity(kept["capacity"]),
     "revised": _revised(kept),
   }
@@ -34,17 +30,24 @@ def blocks(kept: dict[str, Kept]) -> dict[str, str]:
 
 def about(data: Kept) -> str:
   """The time, device and revision of a run."""
-  minutes = sum(data["timing"]["phase_seconds"].values()) / 60
   revision, *changes = data["provenance"]["revision"].split(maxsplit=1)
   which = " ".join([revision[:10], *changes])
-  return f"({minutes:.0f} minutes on {data['timing']['device']}, revision {which}.)"
+  return f"({minutes(data):.0f} minutes on {data['timing']['device']}, revision {which}.)"
+
+
+def minutes(data: Kept) -> float:
+  """The wall time of a run."""
+  return sum(data["timing"]["phase_seconds"].values()) / 60
+
+
+def bullets(sentences: Iterable[str]) -> str:
+  """A list in Markdown."""
+  return "\n".join(f"- {sentence}" for sentence in sentences)
 
 
 def interval(effect: dict[str, Any]) -> str:
   """An effect with its interval, in dB."""
-  if effect["low"] is None:
-    return "-"
-  return f"{effect['mean']:+.3f} ({effect['low']:+.3f} to {effect['high']:+.3f})"
+  return "-" if effect["low"] is None else f"{effect['mean']:+.3f} ({tables.interval(effect)})"
 
 
 def seed_deviations(results: dict[str, Any]) -> list[float]:
@@ -58,20 +61,18 @@ def seed_deviations(results: dict[str, Any]) -> list[float]:
 def _confirmatory(data: Kept) -> dict[str, str]:
   results, timing = data["results"], data["timing"]
   deviations = seed_deviations(results)
-  spread = (
-    f"Seeds differ by a standard deviation of {min(deviations):.3f} to {max(deviations):.3f} dB."
-  )
-  listed = "\n".join(f"- {text}" for text in [*verdict.sentences(results), spread])
+  spread = f"a standard deviation of {min(deviations):.3f} to {max(deviations):.3f} dB"
+  listed = bullets([*verdict.sentences(results), f"Seeds differ by {spread}."])
+  contrasts = markdown_table(tables.contrast_rows(results))
   return {
     "confirmatory": f"{listed}\n\n```sh\n{data['command']}\n```\n\n{about(data)}",
     "confirmatory_arms": markdown_table(tables.score_rows(results)),
     "confirmatory_sets": markdown_table(tables.rows_by_set(results)),
     "confirmatory_budget": markdown_table(tables.budget_rows(results, timing)),
-    "confirmatory_contrasts": f"{markdown_table(tables.contrast_rows(results))}\n\n"
-    f"{tables.ABOUT_CONTRASTS}",
+    "confirmatory_contrasts": f"{contrasts}\n\n{tables.ABOUT_CONTRASTS}",
     "confirmatory_rates": markdown_table(tables.search_rows(results)),
     "confirmatory_status": markdown_table(tables.status_rows(results)),
-    "confirmatory_time": "\n".join(f"- {text}" for text in verdict.at_equal_time(results, timing)),
+    "confirmatory_time": bullets(verdict.at_equal_time(results, timing)),
   }
 
 
@@ -79,25 +80,16 @@ def _sensitivity(kept: list[Kept]) -> str:
   """The effects under every changed recipe, a row a run, the confirmatory one first."""
   header = ["changed", "LR - HR (dB)", "decision", "on training patches"]
   rows = [[*header, "LR - HR k4 (dB)", "decision", "largest sd of seeds"]]
-  named = [(changed(data["results"])[1], data) for data in kept]
-  for flags, data in sorted(named, key=lambda pair: (list(pair[0]), list(pair[0].values()))):
-    results = data["results"]
+  named = [(changed(data["results"])[1], data["results"]) for data in kept]
+  for flags, results in sorted(named, key=lambda pair: (list(pair[0]), list(pair[0].values()))):
     contrasts = {tuple(each["contrast"]): each for each in tables.contrasts(results)}
-    pair, other = contrasts["lr", "hr"], contrasts["lr", "hr_k4"]
-    rows.append(
-      [
-        f"`{as_flags(flags)}`" if flags else "nothing (confirmatory)",
-        interval(pair["test"]),
-        pair["test"]["decision"],
-        interval(pair["training"]),
-        interval(other["test"]),
-        other["test"]["decision"],
-        f"{max(seed_deviations(results)):.3f}",
-      ]
-    )
-  minutes = sum(sum(data["timing"]["phase_seconds"].values()) for data in kept[1:]) / 60
-  device = kept[0]["timing"]["device"]
-  return f"{markdown_table(rows)}\n\n({minutes:.0f} minutes for the changed runs on {device}.)"
+    pair, other = contrasts["lr", "hr"], contrasts["lr", "hr_k4"]["test"]
+    change = f"`{as_flags(flags)}`" if flags else "nothing (confirmatory)"
+    effects = [interval(pair["test"]), pair["test"]["decision"], interval(pair["training"])]
+    effects += [interval(other), other["decision"]]
+    rows.append([change, *effects, f"{max(seed_deviations(results)):.3f}"])
+  spent = f"{sum(map(minutes, kept[1:])):.0f} minutes for the changed runs"
+  return f"{markdown_table(rows)}\n\n({spent} on {kept[0]['timing']['device']}.)"
 
 
 def _controls(kept: list[Kept]) -> str:
@@ -133,12 +125,11 @@ def _revised(kept: dict[str, Kept]) -> str:
   for name, data in kept.items():
     if "p_supported" in data.get("verdict_then", {"test": {"p_supported": None}})["test"]:
       continue  # no comparison, or decided by today's rule already
-    run, seen = f"`{name}`", set()
-    for contrast, where, then, now in _pairs(data):
-      if (contrast, where) in seen:  # listed twice, as a subset and as a mechanism
-        continue
-      seen.add((contrast, where))
+    run, test_set = f"`{name}`", data["results"]["tests"][0]
+    written = _effects(data["verdict_then"], test_set)
+    for (contrast, where), now in _effects(data["results"]["verdict"], test_set).items():
       effects += 1
+      then = written[contrast, where]
       if now["decision"] == "too few photographs":
         few += 1
       elif then["decision"] != now["decision"]:
@@ -155,18 +146,10 @@ def _revised(kept: dict[str, Kept]) -> str:
   )
 
 
-def _pairs(data: Kept) -> Iterator[tuple[str, str, dict[str, Any], dict[str, Any]]]:
-  """Yields contrast, set, the effect that the run wrote, and the effect computed today."""
-  results = data["results"]
-  then = {tuple(each["contrast"]): each for each in _all(data["verdict_then"])}
-  for now in _all(results["verdict"]):
-    before = then[tuple(now["contrast"])]
-    name = tables.between(now["contrast"])
-    yield name, results["tests"][0], before["test"], now["test"]
-    for test_set, effect in now["further_tests"].items():
-      yield name, test_set, before["further_tests"][test_set], effect
-    yield name, "training patches", before["training"], now["training"]
-
-
-def _all(decided: dict[str, Any]) -> list[dict[str, Any]]:
-  return [decided, *decided["contrasts"]]
+def _effects(decided: dict[str, Any], test_set: str) -> dict[tuple[str, str], dict[str, Any]]:
+  """All effects of a verdict, by contrast and set; `test_set` is the first."""
+  effects = {}
+  for each in (decided, *decided["contrasts"]):
+    sets = {test_set: each["test"], **each["further_tests"], "training patches": each["training"]}
+    effects |= {(tables.between(each["contrast"]), where): sets[where] for where in sets}
+  return effects

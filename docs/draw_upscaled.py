@@ -45,12 +45,11 @@ def main(arguments: Arguments) -> None:
   height, width = (side - side % scale for side in whole.shape[:2])
   whole = whole[:height, :width]
   small = _resized(whole, 1 / scale)
+  upscaled = upscale_image(Image.fromarray(small), PHOTO, by)
   shown = {
     "small": np.kron(small, np.ones((scale, scale, 1), np.uint8)),
     "bicubic": _resized(small, scale),
-    f"{by.arm.upper()}, trained for {by.step:,} steps": np.asarray(
-      upscale_image(Image.fromarray(small), PHOTO, by)
-    ),
+    f"{by.arm.upper()}, trained for {by.step:,} steps": np.asarray(upscaled),
     "as it was": whole,
   }
   with mpl.rc_context(STYLE):

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from docs.comparison_blocks import Kept, about, interval
+from docs.comparison_blocks import Kept, about, bullets, interval
 from docs.kept_results import changed
 from sr_jax.comparison import verdict
 from sr_jax.comparison.contrasts import contrast
@@ -33,51 +33,33 @@ def _verdict(data: Kept) -> str:
   """The table of the confirmatory run's main contrasts, and what the networks cost."""
   results = data["results"]
   test_set, config = results["tests"][0], results["config"]
-  budgets = {name: arm["budget"] for name, arm in results["arms"].items()}
   rows = [["contrast", "what it asks", "MACs", f"on {test_set} (dB)", "95 % interval", "decision"]]
   rows[0] += ["median", "pooled"]
+  notes = {}
   for key, question in SHOWN.items():
     each = _contrast(results, key)
-    test = each["test"]
-    macs = [f"{budgets[name]['macs']:,g}" for name in each["contrast"]]
-    rows.append(
-      [
-        tables.between(each["contrast"]),
-        question,
-        " : ".join(macs),
-        f"**{test['mean']:+.3f}**",
-        f"{test['low']:+.3f} to {test['high']:+.3f}",
-        f"**{test['decision']}**",
-        f"{test['median']:+.3f}",
-        f"{test['pooled']:+.3f}",
-      ]
-    )
-  notes = "; ".join(
-    f"{verdict.titled(name)}: {results['arms'][name]['note']}"
-    for name in dict.fromkeys(name for key in SHOWN for name in _contrast(results, key)["contrast"])
-  )
+    pair, test = each["contrast"], each["test"]
+    notes |= {name: f"{verdict.titled(name)}: {results['arms'][name]['note']}" for name in pair}
+    macs = " : ".join(f"{results['arms'][name]['budget']['macs']:,g}" for name in pair)
+    effect = f"**{test['mean']:+.3f}**", tables.interval(test), f"**{test['decision']}**"
+    others = f"{test['median']:+.3f}", f"{test['pooled']:+.3f}"
+    rows.append([tables.between(pair), question, macs, *effect, *others])
   trained_on = config["data"].rpartition(":")[2]
   return (
     f"At x{config['scale']}, trained on {trained_on}, over {config['seeds']} seeds and the "
     f"{len(results['images']['test'])} photographs of {test_set}:\n\n{markdown_table(rows)}\n\n"
     f"MACs are per HR pixel. The mean of differences in dB decides; also given are their median "
     f"over photographs, and the difference with squared errors pooled before conversion to dB. "
-    f"{notes}.\n\n{verdict.time_sentence(data['timing'], ['lr', 'hr'])}\n\n{about(data)}"
+    f"{'; '.join(notes.values())}.\n\n{verdict.time_sentence(data['timing'], ['lr', 'hr'])}\n\n"
+    f"{about(data)}"
   )
 
 
 def _findings(kept: dict[str, Kept]) -> str:
   results = kept["confirmatory"]["results"]
-  bullets = [
-    _note_pair(results, kept),
-    _other_recipes(kept),
-    _skip(kept),
-    _best_opponent(results),
-    _superset(results, kept),
-    _parameters(results, kept),
-    _tanh(results, kept),
-  ]
-  return "\n".join(f"- {bullet}" for bullet in bullets)
+  findings = [_note_pair(results), _other_recipes(kept), _skip(kept), _best_opponent(results)]
+  findings += [find(results, kept) for find in (_superset, _parameters, _tanh)]
+  return bullets(findings)
 
 
 def _contrast(results: dict[str, Any], key: str | tuple[str, str]) -> dict[str, Any]:
@@ -96,13 +78,11 @@ def _effect(results: dict[str, Any], key: str | tuple[str, str], scores: str = "
 
 
 def _in_short(effect: dict[str, Any]) -> str:
-  decision = effect["decision"]
-  if decision == "too few photographs":
-    decision = "too few photographs to decide"
-  return f"{interval(effect)}: {decision}"
+  is_few = effect["decision"] == "too few photographs"
+  return f"{interval(effect)}: {effect['decision']}{' to decide' if is_few else ''}"
 
 
-def _note_pair(results: dict[str, Any], kept: dict[str, Kept]) -> str:
+def _note_pair(results: dict[str, Any]) -> str:
   pair = _contrast(results, ("lr", "hr"))
   sets = {results["tests"][0]: pair["test"], **pair["further_tests"]}
   listed = "; ".join(f"{name} {_in_short(effect)}" for name, effect in sets.items())
@@ -136,48 +116,37 @@ def _side_of_zero(effect: dict[str, Any]) -> str:
 
 def _skip(kept: dict[str, Kept]) -> str:
   """What the bicubic skip is worth to LR itself, on the seeds that both runs have."""
-  with_skip, without = (
-    kept[name]["results"] for name in ("confirmatory", "sensitivity_bicubic_skip=False")
-  )
-  ours, theirs = (
-    {member["seed"]: member["test"]["psnr"] for member in run["arms"]["lr"]["members"]}
-    for run in (with_skip, without)
-  )
-  seeds = sorted(ours.keys() & theirs.keys())
-  psnr = [np.array([scores[seed] for seed in seeds]) for scores in (ours, theirs)]
-  effect = vars(paired_effect(*psnr))
-  leads = _contrast(with_skip, ("lr", "hr"))["test"]["decision"] == "supported"
-  if effect["low"] > 0 and leads:
+  runs = [kept[name]["results"] for name in ("confirmatory", "sensitivity_bicubic_skip=False")]
+  arms = [run["arms"]["lr"] for run in runs]
+  lead, lead_without = (_contrast(run, ("lr", "hr"))["test"] for run in runs)
+  psnr = [{member["seed"]: member["test"]["psnr"] for member in arm["members"]} for arm in arms]
+  seeds = sorted(psnr[0].keys() & psnr[1].keys())
+  scores = (np.array([by_seed[seed] for seed in seeds]) for by_seed in psnr)
+  effect = vars(paired_effect(*scores))
+  sense = ""
+  if effect["low"] > 0 and lead["decision"] == "supported":
     sense = ", so LR's lead is reached *with* an explicit bicubic interpolation"
   elif effect["high"] < 0:
     sense = ", so LR does better without an explicit bicubic interpolation"
-  else:
-    sense = ""
-  rates = [run["arms"]["lr"]["learning_rate"] for run in (with_skip, without)]
-  lead = _contrast(without, ("lr", "hr"))["test"]
+  rate, rate_without = (arm["learning_rate"] for arm in arms)
   return (
     f"**The skip**, which adds bicubic interpolation to each network's output, is worth "
-    f"{interval(effect)} dB to LR itself, each at its best rate ({rates[0]:g} with, {rates[1]:g} "
-    f"without){sense}. Without it LR - HR is {_in_short(lead)}."
+    f"{interval(effect)} dB to LR itself, each at its best rate ({rate:g} with, {rate_without:g} "
+    f"without){sense}. Without it LR - HR is {_in_short(lead_without)}."
   )
 
 
 def _best_opponent(results: dict[str, Any]) -> str:
   best = _contrast(results, "best")
   test = best["test"]
-  name = best["contrast"][1]
-  macs = [results["arms"][arm]["budget"]["macs"] for arm in best["contrast"]]
-  estimates = {
-    "mean": test["mean"],
-    "median over photographs": test["median"],
-    "pooled errors": test["pooled"],
-  }
-  above = sum(value > SESOI for value in estimates.values())
-  listed = ", ".join(f"{estimate} {value:+.3f}" for estimate, value in estimates.items())
+  lr, hr = (results["arms"][name] for name in best["contrast"])
+  keys = {"mean": "mean", "median over photographs": "median", "pooled errors": "pooled"}
+  above = sum(test[key] > SESOI for key in keys.values())
+  listed = ", ".join(f"{estimate} {test[key]:+.3f}" for estimate, key in keys.items())
   return (
-    f"**HR is a family.** The best of it on validation photographs is "
-    f"{results['arms'][name]['note']}, at {macs[1] / macs[0]:.3f} times the MACs of LR: "
-    f"{tables.between(best['contrast'])} {_in_short(test)}. {above} of {len(estimates)} estimates "
+    f"**HR is a family.** The best of it on validation photographs is {hr['note']}, at "
+    f"{hr['budget']['macs'] / lr['budget']['macs']:.3f} times the MACs of LR: "
+    f"{tables.between(best['contrast'])} {_in_short(test)}. {above} of {len(keys)} estimates "
     f"{'is' if above == 1 else 'are'} above {SESOI} dB: {listed}."
   )
 
@@ -185,17 +154,13 @@ def _best_opponent(results: dict[str, Any]) -> str:
 def _superset(results: dict[str, Any], kept: dict[str, Kept]) -> str:
   """Contrasts of a network with itself, its phases tied."""
   pair = ("hr_untied", "hr_learned")
-  untied = _contrast(results, pair)["test"]
-  arms = [results["arms"][name] for name in pair]
-  equal = arms[0]["budget"]["macs"] == arms[1]["budget"]["macs"]
-  same = arms[0]["note"].replace(", phases untied", "") == arms[1]["note"]
-  cost = "at equal MACs" if equal else "at unequal MACs"
-  what = "the same network, its phases untied or tied" if same else "of two networks"
-  head = {
-    "supported": "More power",
-    "reversed": "Less power",
-    "equivalent": "No more power",
-  }.get(untied["decision"], "Perhaps more power")
+  untied, tied = (results["arms"][name] for name in pair)
+  is_equal = untied["budget"]["macs"] == tied["budget"]["macs"]
+  is_same = untied["note"].replace(", phases untied", "") == tied["note"]
+  cost = "at equal MACs" if is_equal else "at unequal MACs"
+  what = "the same network, its phases untied or tied" if is_same else "of two networks"
+  heads = {"supported": "More power", "reversed": "Less power", "equivalent": "No more power"}
+  head = heads.get(_contrast(results, pair)["test"]["decision"], "Perhaps more power")
   untie = kept["capacity"]["results"]["parts"]["untie"]["after"]
   gains = np.subtract(untie["lr"]["training"], untie["lr_tied"]["training"])
   half_width = ci_half_width_over_seeds(gains)
@@ -213,42 +178,34 @@ def _parameters(results: dict[str, Any], kept: dict[str, Kept]) -> str:
 
   def sentence(run: dict[str, Any], pair: tuple[str, str]) -> str:
     sizes = [run["arms"][name]["budget"]["parameters"] for name in pair]
-    return (
-      f"{_effect(run, pair)}{_side_of_zero(_contrast(run, pair)['test']).rstrip(',')}, at "
-      f"{sizes[0] / sizes[1]:.2f} times the parameters"
-    )
+    side = _side_of_zero(_contrast(run, pair)["test"]).rstrip(",")
+    return f"{_effect(run, pair)}{side}, at {sizes[0] / sizes[1]:.2f} times the parameters"
 
-  equal = [("lr_narrow", "hr"), ("lr", "hr_wide")]
-  decisions = {_contrast(wide, pair)["test"]["decision"] for pair in equal}
-  head = " and ".join(sorted(decisions))
+  equal, unequal = [("lr_narrow", "hr"), ("lr", "hr_wide")], [("lr_far", "hr"), ("hr_k4", "hr")]
+  head = " and ".join(sorted({_contrast(wide, pair)["test"]["decision"] for pair in equal}))
   listed = "; ".join(sentence(wide, pair) for pair in equal)
-  others = "; ".join(sentence(results, pair) for pair in (("lr_far", "hr"), ("hr_k4", "hr")))
-  fit = _in_short(_contrast(results, ("lr_far", "hr"))["training"])
-  link = "Likewise" if _follow_parameters(results) else "Parameters alone do not explain this:"
+  others = "; ".join(sentence(results, pair) for pair in unequal)
+  far, four = (_contrast(results, pair) for pair in unequal)
+  is_far_ahead = far["test"]["decision"] == "supported"
+  is_four_level = four["test"]["low"] <= 0 <= four["test"]["high"]
+  link = "Likewise" if is_far_ahead and is_four_level else "Parameters alone do not explain this:"
   return (
     f"**At about equal parameters, the note's two shapes are {head}**: {listed}. {link} {others}. "
-    f"(LR far - HR on training patches: {fit}.)"
+    f"(LR far - HR on training patches: {_in_short(far['training'])}.)"
   )
-
-
-def _follow_parameters(results: dict[str, Any]) -> bool:
-  """Whether scores follow the number of parameters in two further contrasts."""
-  far, four = (_contrast(results, pair)["test"] for pair in (("lr_far", "hr"), ("hr_k4", "hr")))
-  return far["decision"] == "supported" and four["low"] <= 0 <= four["high"]
 
 
 def _tanh(results: dict[str, Any], kept: dict[str, Kept]) -> str:
   """The contrasts with tanh, and how far its search got beside ReLU's."""
-  runs = [
-    (data["results"]["config"]["steps"], data["results"])
-    for name, data in kept.items()
-    if name.startswith("sensitivity") and data["results"]["config"]["activation"] == "tanh"
-  ]
+  sensitivity = [data["results"] for name, data in kept.items() if name.startswith("sensitivity")]
+  runs = [run for run in sensitivity if run["config"]["activation"] == "tanh"]
+  runs.sort(key=lambda run: run["config"]["steps"])
   listed = "; ".join(
-    f"{steps:,} steps: {_effect(run, ('lr', 'hr'))}, {_effect(run, ('lr', 'hr_k4'))}"
-    for steps, run in sorted(runs, key=lambda pair: pair[0])
+    f"{run['config']['steps']:,} steps: {_effect(run, ('lr', 'hr'))}, "
+    f"{_effect(run, ('lr', 'hr_k4'))}"
+    for run in runs
   )
-  _, shortest = min(runs, key=lambda pair: pair[0])
+  shortest = runs[0]
   reached = ", ".join(
     f"{verdict.titled(name)} {_search_psnr(shortest, name):.2f} dB "
     f"({_search_psnr(results, name):.2f} with ReLU)"

@@ -32,11 +32,8 @@ ROUNDED = ("arms", "bicubic", "further_tests")
 def keep(source: Path) -> Path:
   """Copies a finished run's results and figures, or a benchmark's JSON, into results/.
 
-  Returns:
-    the file there; a run's profile is kept in a file of its own beside it.
-
-  Raises:
-    InputError: no page shows a run of this kind.
+  Returns the file there; a run's profile is kept in a file of its own beside it. Raises an
+  InputError if no page shows a run of this kind.
   """
   KEPT.mkdir(exist_ok=True)
   if source.is_file():
@@ -51,16 +48,10 @@ def keep(source: Path) -> Path:
     _write("profile", {"profile": read_json(run_dir.profile), "device": timing["device"]})
   for figure, copy in COPIED.get(name, {}).items():
     shutil.copy(run_dir.figures / f"{figure}.png", FIGURES / f"{copy}.png")
-  rounded = {key: _rounded(results[key]) for key in ROUNDED if key in results}
-  return _write(
-    name,
-    {
-      "command": command(name, results),
-      "provenance": read_json(run_dir.config)["provenance"],
-      "timing": timing,
-      "results": {**results, **rounded},
-    },
-  )
+  data = {"command": command(name, results), "timing": timing}
+  data["provenance"] = read_json(run_dir.config)["provenance"]
+  data["results"] = {k: _rounded(v) if k in ROUNDED else v for k, v in results.items()}
+  return _write(name, data)
 
 
 def _write(name: str, data: dict[str, Any]) -> Path:
@@ -80,12 +71,15 @@ def _rounded(tree: Any) -> Any:
 
 def changed(results: dict[str, Any]) -> tuple[str, dict[str, Any]]:
   """The preset nearest to a comparison ("" for the defaults), and the settings that differ."""
-  differing: dict[str, dict[str, Any]] = {}
-  for preset, config in {"": Config(), **PRESETS}.items():
-    plain = to_dict(config)
-    differing[preset] = {k: v for k, v in results["config"].items() if v != plain.get(k)}
-  preset = min(differing, key=lambda preset: len(differing[preset]))
-  return preset, differing[preset]
+  presets = {"": Config(), **PRESETS}
+  differing = {preset: _differing(results, config) for preset, config in presets.items()}
+  return min(differing.items(), key=lambda pair: len(pair[1]))
+
+
+def _differing(results: dict[str, Any], config: Any) -> dict[str, Any]:
+  """The settings of a run that are not those of a config."""
+  plain = to_dict(config)
+  return {k: v for k, v in results["config"].items() if v != plain.get(k)}
 
 
 def name_of(results: dict[str, Any]) -> str | None:
@@ -114,9 +108,7 @@ def command(name: str, results: dict[str, Any]) -> str:
     data = as_flags({field: results["config"][field] for field in ("data", "test_data")})
     return f"{start} --manual_dir=SETS {data}"
   if results["experiment"] == "espcn":
-    plain = to_dict(espcn.Config())
-    flags = {k: v for k, v in results["config"].items() if v != plain.get(k)}
-    return f"{start} --manual_dir=SETS {as_flags(flags)}".strip()
+    return f"{start} --manual_dir=SETS {as_flags(_differing(results, espcn.Config()))}".strip()
   preset, flags = changed(results)
   return f"{start} --preset={preset} --manual_dir=SETS {as_flags(flags)}".strip()
 
@@ -135,8 +127,7 @@ def _decided(data: dict[str, Any]) -> dict[str, Any]:
   results = data.get("results", {})
   if "verdict" not in results:
     return data
-  fields: dict[str, Any] = {
-    k: tuple(v) if isinstance(v, list) else v for k, v in results["config"].items()
-  }
+  config = results["config"].items()
+  fields: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in config}
   now = verdict.decide(results, comparison(Config(**fields)))
   return {**data, "results": {**results, "verdict": now}, "verdict_then": results["verdict"]}

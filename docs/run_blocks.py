@@ -1,42 +1,36 @@
 """The blocks of single runs: the default run, its profile, the identities, published networks."""
 
-from typing import Any
-
+from docs.comparison_blocks import Kept, bullets, minutes
 from sr_jax.comparison import verdict
 from sr_jax.report import reproduction, tables
 from sr_jax.report.markdown import table as markdown_table
 from sr_jax.runtime import profiling
 
 
-def blocks(kept: dict[str, dict[str, Any]]) -> dict[str, str]:
+def blocks(kept: dict[str, Kept]) -> dict[str, str]:
   """The text of every block that one of these runs fills, by the name of its marks."""
-  texts: dict[str, str] = {}
-  for name, data in kept.items():
-    if name == "matched_flops":
-      texts[name] = matched_flops(data)
-    elif name == "profile":
-      rows = markdown_table(profiling.rows(data["profile"]))
-      texts[name] = f"{rows}\n\n({data['device']}.)"
-    elif name == "equivalence":
-      texts[name] = equivalence(data)
-    elif name.startswith("espcn"):
-      texts[name] = espcn(data)
-  return texts
+  write = {"matched_flops": matched_flops, "profile": profile, "equivalence": equivalence}
+  write |= {name: espcn for name in kept if name.startswith("espcn")}
+  return {name: write[name](data) for name, data in kept.items() if name in write}
 
 
-def matched_flops(data: dict[str, Any]) -> str:
+def profile(data: Kept) -> str:
+  """Where the time of the default run goes."""
+  return f"{markdown_table(profiling.rows(data['profile']))}\n\n({data['device']}.)"
+
+
+def matched_flops(data: Kept) -> str:
   """Scores, verdict and time of the default run."""
   results, timing = data["results"], data["timing"]
-  spoken = verdict.time_sentence(timing, results["verdict"]["contrast"])
-  listed = "\n".join(f"- {text}" for text in [*results["verdict"]["sentences"], spoken])
-  minutes = sum(timing["phase_seconds"].values()) / 60
+  time_sentence = verdict.time_sentence(timing, results["verdict"]["contrast"])
   return (
-    f"{markdown_table(tables.score_rows(results))}\n\n{listed}\n\n"
-    f"(Written by this command in {minutes:.1f} minutes on {timing['device']}.)"
+    f"{markdown_table(tables.score_rows(results))}\n\n"
+    f"{bullets([*results['verdict']['sentences'], time_sentence])}\n\n"
+    f"(Written by this command in {minutes(data):.1f} minutes on {timing['device']}.)"
   )
 
 
-def equivalence(data: dict[str, Any]) -> str:
+def equivalence(data: Kept) -> str:
   """The sentences of the note with their verdicts."""
   rows = [["the note says", "it is", "because"]]
   for finding in [*data["results"]["sentences"], data["timing"]["speed"]]:
@@ -44,7 +38,7 @@ def equivalence(data: dict[str, Any]) -> str:
   return markdown_table(rows)
 
 
-def espcn(data: dict[str, Any]) -> str:
+def espcn(data: Kept) -> str:
   """Published networks beside their papers."""
   results = data["results"]
   config, device = results["config"], data["timing"]["device"]

@@ -13,26 +13,14 @@ from typing import Any
 
 from benchmarks import chaos, coverage, growth, scaling, startup, train, upsampling
 from docs import comparison_blocks, findings, kept_results, run_blocks
-from sr_jax.report import effect_figures, figures
+from sr_jax.report.effect_figures import differences_by_image, forest
+from sr_jax.report.figures import arms, rates, save
 from sr_jax.runtime import command_line
 
 DOCS = Path(__file__).parent
 PAGES = (DOCS.parent / "README.md", *sorted(DOCS.glob("*.md")))
-BENCHMARKS = {
-  "chaos": chaos,
-  "coverage": coverage,
-  "growth": growth,
-  "scaling": scaling,
-  "startup": startup,
-  "train": train,
-  "upsampling": upsampling,
-}
-DRAWN = {
-  "forest": effect_figures.forest,
-  "arms": figures.arms,
-  "rates": figures.rates,
-  "differences_by_image": effect_figures.differences_by_image,
-}
+BENCHMARKS = (chaos, coverage, growth, scaling, startup, train, upsampling)
+DRAWN = (forest, arms, rates, differences_by_image)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,18 +34,14 @@ def blocks() -> dict[str, str]:
   """The text of every block, by the name of its marks, from what is kept."""
   kept = kept_results.everything()
   texts = findings.blocks(kept) | comparison_blocks.blocks(kept) | run_blocks.blocks(kept)
-  for name, benchmark in BENCHMARKS.items():
-    if name in kept:
-      texts |= benchmark.blocks(kept[name])
+  for benchmark in BENCHMARKS:
+    if data := kept.get(benchmark.__name__.rpartition(".")[2]):
+      texts |= benchmark.blocks(data)
   return texts
 
 
 def rewritten(texts: dict[Path, str]) -> dict[Path, str]:
-  """The pages with every block written again.
-
-  Raises:
-    ValueError: a block has no place, or a place no block.
-  """
+  """The pages with every block written again; a ValueError if a block and a place do not match."""
   texts, written = dict(texts), blocks()
   marked = {name for text in texts.values() for name in re.findall(r"<!-- end of (\w+) -->", text)}
   if missing := marked - written.keys():
@@ -76,9 +60,9 @@ def rewritten(texts: dict[Path, str]) -> dict[Path, str]:
 def draw() -> None:
   """Draws the figures that need kept results alone, no photographs."""
   results = kept_results.everything()["confirmatory"]["results"]
-  for name, function in DRAWN.items():
-    figure: Any = function(results)
-    figures.save(figure, kept_results.FIGURES / f"confirmatory_{name}.png")
+  for draw_figure in DRAWN:
+    figure: Any = draw_figure(results)
+    save(figure, kept_results.FIGURES / f"confirmatory_{draw_figure.__name__}.png")
 
 
 def main(arguments: Arguments) -> None:
