@@ -10,7 +10,7 @@ from sr_jax.capacity import report as capacity_report
 from sr_jax.comparison import verdict
 from sr_jax.comparison.statistics import MIN_IMAGES
 from sr_jax.config import as_flags
-from sr_jax.report import tables
+from sr_jax.report import tables, times
 from sr_jax.report.markdown import table as markdown_table
 
 Kept = dict[str, Any]
@@ -68,11 +68,11 @@ def _confirmatory(data: Kept) -> dict[str, str]:
     "confirmatory": f"{listed}\n\n```sh\n{data['command']}\n```\n\n{about(data)}",
     "confirmatory_arms": markdown_table(tables.score_rows(results)),
     "confirmatory_sets": markdown_table(tables.rows_by_set(results)),
-    "confirmatory_budget": markdown_table(tables.budget_rows(results, timing)),
+    "confirmatory_budget": markdown_table(tables.budget_rows(results["arms"], timing)),
     "confirmatory_contrasts": f"{contrasts}\n\n{tables.ABOUT_CONTRASTS}",
     "confirmatory_rates": markdown_table(tables.search_rows(results)),
     "confirmatory_status": markdown_table(tables.status_rows(results)),
-    "confirmatory_time": bullets(verdict.at_equal_time(results, timing)),
+    "confirmatory_time": bullets(times.at_equal_time(results, timing)),
   }
 
 

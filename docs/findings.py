@@ -13,7 +13,7 @@ from sr_jax.comparison import verdict
 from sr_jax.comparison.contrasts import contrast
 from sr_jax.comparison.statistics import SESOI, ci_half_width_over_seeds, paired_effect
 from sr_jax.config import as_flags
-from sr_jax.report import tables
+from sr_jax.report import tables, times
 from sr_jax.report.markdown import table as markdown_table
 
 SHOWN: dict[str | tuple[str, str], str] = {
@@ -50,7 +50,7 @@ def _verdict(data: Kept) -> str:
     f"{len(results['images']['test'])} photographs of {test_set}:\n\n{markdown_table(rows)}\n\n"
     f"MACs are per HR pixel. The mean of differences in dB decides; also given are their median "
     f"over photographs, and the difference with squared errors pooled before conversion to dB. "
-    f"{'; '.join(notes.values())}.\n\n{verdict.time_sentence(data['timing'], ['lr', 'hr'])}\n\n"
+    f"{'; '.join(notes.values())}.\n\n{times.time_sentence(data['timing'], ['lr', 'hr'])}\n\n"
     f"{about(data)}"
   )
 

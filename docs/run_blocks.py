@@ -1,8 +1,7 @@
 """The blocks of single runs: the default run, its profile, the identities, published networks."""
 
 from docs.comparison_blocks import Kept, bullets, minutes
-from sr_jax.comparison import verdict
-from sr_jax.report import reproduction, tables
+from sr_jax.report import reproduction, tables, times
 from sr_jax.report.markdown import table as markdown_table
 from sr_jax.runtime import profiling
 
@@ -22,7 +21,7 @@ def profile(data: Kept) -> str:
 def matched_flops(data: Kept) -> str:
   """Scores, verdict and time of the default run."""
   results, timing = data["results"], data["timing"]
-  time_sentence = verdict.time_sentence(timing, results["verdict"]["contrast"])
+  time_sentence = times.time_sentence(timing, results["verdict"]["contrast"])
   return (
     f"{markdown_table(tables.score_rows(results))}\n\n"
     f"{bullets([*results['verdict']['sentences'], time_sentence])}\n\n"

@@ -19,7 +19,7 @@ from sr_jax.evaluation import scoring
 from sr_jax.networks import budget
 from sr_jax.networks.budget import Arm
 from sr_jax.report import comparison as report
-from sr_jax.report import tables, tensorboard
+from sr_jax.report import tables, tensorboard, times
 from sr_jax.runtime import lock, preemption, processes
 from sr_jax.runtime.console import log, table
 from sr_jax.runtime.files import Unsaved, read_json, write_json
@@ -116,8 +116,8 @@ def start(
     stopwatch = Stopwatch(recipe.batch, recipe.patch, recipe.seeds, recipe.precision, mesh, store)
     choices = Choices(run_dir, given, stopwatch)
     arms = plan(choices)
-    log(table(budget.rows(arms)))
     described = {arm.name: {"note": arm.note, "budget": budget.as_json(arm.budget)} for arm in arms}
+    log(table(tables.budget_rows(described)))
     about = broadcast_from_primary(lambda: record(run_dir, about, {"arms": described}))
   if is_finished := broadcast_from_primary(lambda: run_dir.is_finished):
     log(f"\nThis run is finished; nothing is trained again. {run_dir}")
@@ -268,5 +268,5 @@ def _report(run: Run, results: dict[str, Any], timing: dict[str, Any]) -> None:
     log(table(tables.rows_by_set(results)) + "\n")
   for sentence in results["verdict"]["sentences"]:
     log(sentence)
-  log(verdict.time_sentence(timing, results["verdict"]["contrast"]))
+  log(times.time_sentence(timing, results["verdict"]["contrast"]))
   log(f"\nReport: {run.run_dir.report}, and report.md beside it")

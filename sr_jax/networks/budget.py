@@ -192,25 +192,3 @@ def as_json(cost: Budget) -> dict[str, float]:
   """A budget as JSON numbers."""
   numbers = dataclasses.asdict(cost).items()
   return {name: number if isinstance(number, int) else float(number) for name, number in numbers}
-
-
-def rows(arms: Sequence[Arm]) -> list[list[str]]:
-  """The budget table as text cells, the header first."""
-  header = ["arm", "network", "MACs / HR px", "executed", "bicubic", "parameters"]
-  table = [[*header, "activations / HR px", "receptive field", "shift"]]
-  for arm in arms:
-    cost = arm.budget
-    table.append(
-      [
-        arm.name,
-        arm.note,
-        f"{float(cost.macs):g}",
-        f"{float(cost.executed_macs):g}",
-        f"{cost.bicubic_macs}" if cost.bicubic_macs else "-",
-        f"{cost.parameters:,}",
-        f"{float(cost.activations):g}",
-        f"{cost.receptive_field} px",
-        f"{cost.shift:g} px",
-      ]
-    )
-  return table

@@ -13,7 +13,7 @@ from sr_jax.comparison import verdict
 from sr_jax.comparison.statistics import SESOI
 from sr_jax.comparison.verdict import titled
 from sr_jax.data.images import Photo
-from sr_jax.report import pages, tables
+from sr_jax.report import pages, tables, times
 from sr_jax.report.model import Answer, Bullets, Figure, Gallery, Json, Note, Section, Table
 from sr_jax.runtime.run_folder import RunFolder
 
@@ -83,7 +83,7 @@ def write(
     _contrasts(results, folder),
     _by_photograph(results, folder),
     _equal_cost(results, timing, folder),
-    Section("Budget", Table(tables.budget_rows(results, timing))),
+    Section("Budget", Table(tables.budget_rows(results["arms"], timing))),
     _learning(results, folder),
     Section(
       "One photograph",
@@ -213,7 +213,7 @@ def _equal_cost(results: Json, timing: Json, folder: Path) -> Section:
     "Equal FLOPs beside equal time",
     panels,
     Note(marks if panels else ""),
-    Bullets([verdict.time_sentence(timing, pair), *verdict.at_equal_time(results, timing)]),
+    Bullets([times.time_sentence(timing, pair), *times.at_equal_time(results, timing)]),
   )
 
 

@@ -11,8 +11,9 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from sr_jax.comparison.verdict import fastest, titled
+from sr_jax.comparison.verdict import titled
 from sr_jax.report.tables import alive, main_arms
+from sr_jax.report.times import fastest
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 MARKERS = "osD^vP"

@@ -6,7 +6,8 @@ import numpy as np
 
 from sr_jax.comparison.score import DEAD
 from sr_jax.comparison.statistics import SESOI
-from sr_jax.comparison.verdict import ALSO, fastest, titled
+from sr_jax.comparison.verdict import ALSO, titled
+from sr_jax.report.times import fastest
 
 Rows = list[list[str]]
 
@@ -142,18 +143,19 @@ def plus_minus(mean: float, half_width: float | None, digits: int) -> str:
   return f"{mean:.{digits}f}{margin}"
 
 
-def budget_rows(results: dict[str, Any], timing: dict[str, Any]) -> Rows:
-  """What every arm costs, from its shapes, and the measured time of its training step."""
-  seconds = fastest(timing)
+def budget_rows(arms: dict[str, Any], timing: dict[str, Any] | None = None) -> Rows:
+  """What every arm costs, from its shapes, and the time of its training step if it was measured."""
+  seconds = fastest(timing) if timing else {}
   rows = [["arm", "network", "MACs / HR px", "executed MACs / HR px", "of bicubic", "parameters"]]
-  rows[0] += ["activations / HR px", "receptive field (HR px)", "shift (HR px)", "step (ms)"]
-  for name, arm in results["arms"].items():
+  rows[0] += ["activations / HR px", "receptive field (HR px)", "shift (HR px)"]
+  rows[0] += ["step (ms)"] * bool(timing)
+  for name, arm in arms.items():
     cost = arm["budget"]
     macs = [f"{cost[key]:,g}" for key in ("macs", "executed_macs")]
     bicubic = f"{cost['bicubic_macs']:g}" if cost["bicubic_macs"] else "-"
     sizes = [f"{cost[key]:g}" for key in ("activations", "receptive_field", "shift")]
-    step = f"{1e3 * seconds[name]:.2f}" if name in seconds else "-"
-    costs = *macs, bicubic, f"{cost['parameters']:,}", *sizes, step
+    step = [f"{1e3 * seconds[name]:.2f}" if name in seconds else "-"] * bool(timing)
+    costs = *macs, bicubic, f"{cost['parameters']:,}", *sizes, *step
     rows.append([titled(name), arm["note"], *costs])
   return rows
 

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from sr_jax.comparison.verdict import fastest
 from sr_jax.config import InputError
 from sr_jax.networks.budget import Arm, budget
+from sr_jax.report.times import fastest
 from sr_jax.runtime.files import read_json
 from sr_jax.runtime.run_folder import RunFolder
 from sr_jax.sweep.points import Point, Sweep

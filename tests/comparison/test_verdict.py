@@ -5,7 +5,7 @@ import pytest
 
 from sr_jax.comparison import verdict
 from sr_jax.comparison.contrasts import Comparison, Contrast
-from sr_jax.report import tables
+from sr_jax.report import tables, times
 
 PAIR = Comparison(Contrast("lr", "hr", "the pair"))
 
@@ -151,7 +151,7 @@ def test_a_rate_on_the_edge_of_the_grid_is_said():
 
 
 def test_time_is_said_beside_the_macs_it_was_spent_on():
-  said = verdict.time_sentence(
+  said = times.time_sentence(
     {
       "device": "1 x cpu",
       "step_seconds": {"lr": 0.004, "hr (hr_space)": 0.009, "hr (lr_space)": 0.005, "x": 9.0},

@@ -11,7 +11,7 @@ from PIL import Image
 from sr_jax.comparison import verdict
 from sr_jax.comparison.contrasts import Comparison, Contrast
 from sr_jax.data.images import make_photo
-from sr_jax.report import comparison, tables
+from sr_jax.report import comparison, tables, times
 from sr_jax.runtime.run_folder import RunFolder
 
 VOID = {"meta", "img", "br", "hr", "link", "input"}
@@ -220,7 +220,7 @@ def test_many_arms(tmp_path):
   for contrast in results["verdict"]["contrasts"]:
     if contrast["kind"] in verdict.ALSO:
       assert verdict.also(contrast, results) in parsed.text
-  (sentence,) = verdict.at_equal_time(results, times_of(results))
+  (sentence,) = times.at_equal_time(results, times_of(results))
   assert sentence.startswith("At equal time, LR (arm 0) is 0.")
   assert sentence in parsed.text
   contrasts = tables.contrast_rows(results)
