@@ -148,7 +148,7 @@ def _revised(kept: dict[str, Kept]) -> str:
 
 def _effects(decided: dict[str, Any], test_set: str) -> dict[tuple[str, str], dict[str, Any]]:
   """All effects of a verdict, by contrast and set; `test_set` is the first."""
-  effects = {}
+  effects: dict[tuple[str, str], dict[str, Any]] = {}
   for each in (decided, *decided["contrasts"]):
     sets = {test_set: each["test"], **each["further_tests"], "training patches": each["training"]}
     effects |= {(tables.between(each["contrast"]), where): sets[where] for where in sets}

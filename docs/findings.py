@@ -35,7 +35,7 @@ def _verdict(data: Kept) -> str:
   test_set, config = results["tests"][0], results["config"]
   rows = [["contrast", "what it asks", "MACs", f"on {test_set} (dB)", "95 % interval", "decision"]]
   rows[0] += ["median", "pooled"]
-  notes = {}
+  notes: dict[str, str] = {}
   for key, question in SHOWN.items():
     each = _contrast(results, key)
     pair, test = each["contrast"], each["test"]
