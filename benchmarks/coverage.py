@@ -37,14 +37,11 @@ class Arguments(common.Arguments):
 
 
 class Components(NamedTuple):
-  """Spreads in dB of the differences of one contrast, and the shapes of two distributions.
+  """Spreads of the differences of one contrast, and the shapes of two distributions.
 
-  Attributes:
-    seed: standard deviation of the effect of a seed.
-    image: of the effect of a photograph.
-    error: of the rest.
-    images: the effects of the real photographs, with mean 0 and standard deviation 1.
-    errors: what is left of the real differences, likewise.
+  The spreads are standard deviations in dB of the effects of seeds and photographs, and of the
+  rest. The distributions, with mean 0 and standard deviation 1, are of the effects of the real
+  photographs, and of what is left of the real differences.
   """
 
   seed: float
@@ -66,12 +63,8 @@ def kept_contrasts() -> list[Float[np.ndarray, "s i"]]:
   return [psnr[first] - psnr[second] for first, second in pairs]
 
 
-def components(contrasts: Sequence[Float[np.ndarray, "s i"]]) -> list[Components]:
-  """The spreads of each contrast, from its mean squares."""
-  return [_components(differences) for differences in contrasts]
-
-
-def _components(differences: Float[np.ndarray, "s i"]) -> Components:
+def components(differences: Float[np.ndarray, "s i"]) -> Components:
+  """The spreads of a contrast, from its mean squares."""
   seeds, images = differences.shape
   mean = differences.mean()
   by_image = differences.mean(axis=0)
@@ -89,34 +82,20 @@ def _components(differences: Float[np.ndarray, "s i"]) -> Components:
 
 
 def simulate(
-  rng: np.random.Generator,
-  spreads: Sequence[Components],
-  count: int,
-  seeds: int,
-  images: int,
-  skewed: bool,
+  rng: np.random.Generator, spreads: Sequence[Components], shape: tuple[int, int, int], skewed: bool
 ) -> Float[np.ndarray, "n s i"]:
   """Draws tables of true mean zero, as many with the spreads of each contrast."""
-  parts = np.array_split(np.arange(count), len(spreads))
-  return np.concatenate(
-    [
-      _draw(rng, spread, len(part), seeds, images, skewed)
-      for spread, part in zip(spreads, parts, strict=True)
-    ]
-  )
-
-
-def _draw(
-  rng: np.random.Generator, spread: Components, count: int, seeds: int, images: int, skewed: bool
-) -> Float[np.ndarray, "n s i"]:
-  by_seed = rng.standard_normal((count, seeds, 1))
-  if skewed:
-    by_image = rng.choice(spread.images, (count, 1, images))
-    error = rng.choice(spread.errors, (count, seeds, images))
-  else:
-    by_image = rng.standard_normal((count, 1, images))
-    error = rng.standard_normal((count, seeds, images))
-  return spread.seed * by_seed + spread.image * by_image + spread.error * error
+  tables = []
+  count, seeds, images = shape
+  for spread, part in zip(spreads, np.array_split(np.arange(count), len(spreads)), strict=True):
+    by_seed = rng.standard_normal((len(part), seeds, 1))
+    shapes = (len(part), 1, images), (len(part), seeds, images)
+    if skewed:
+      by_image, error = map(rng.choice, (spread.images, spread.errors), shapes)
+    else:
+      by_image, error = map(rng.standard_normal, shapes)
+    tables.append(spread.seed * by_seed + spread.image * by_image + spread.error * error)
+  return np.concatenate(tables)
 
 
 def covered(tables: Float[np.ndarray, "n s i"]) -> float:
@@ -130,13 +109,12 @@ def measure(spreads: Sequence[Components], count: int, seeds: int, images: int) 
   rng = np.random.default_rng(0)
   max_tables = max(len(spreads), CELLS // (seeds * images))
   shares: dict[str, float] = {}
-  for skewed in (False, True):
-    name = "skewed" if skewed else "gaussian"
+  for name, skewed in (("gaussian", False), ("skewed", True)):
     sizes = [min(max_tables, count - begin) for begin in range(0, count, max_tables)]
-    parts = [size * covered(simulate(rng, spreads, size, seeds, images, skewed)) for size in sizes]
+    parts = [n * covered(simulate(rng, spreads, (n, seeds, images), skewed)) for n in sizes]
     shares[name] = sum(parts) / count
     if seeds * images <= SMALL:
-      tables = simulate(rng, spreads, RESAMPLED, seeds, images, skewed)
+      tables = simulate(rng, spreads, (RESAMPLED, seeds, images), skewed)
       intervals = [crossed_bootstrap(differences) for differences in tables]
       shares[f"bootstrap_{name}"] = float(np.mean([low <= 0 <= high for low, high in intervals]))
   return shares
@@ -160,11 +138,8 @@ def blocks(data: dict[str, Any]) -> common.Blocks:
 
 def main(arguments: Arguments) -> None:
   """Counts for every design."""
-  spreads, count = components(kept_contrasts()), arguments.tables
-  rows = [
-    {"seeds": seeds, "images": images, **measure(spreads, count, seeds, images)}
-    for seeds, images in DESIGNS
-  ]
+  spreads, count = list(map(components, kept_contrasts())), arguments.tables
+  rows = [{"seeds": s, "images": i, **measure(spreads, count, s, i)} for s, i in DESIGNS]
   data = arguments.write("coverage", tables=count, resampled=RESAMPLED, rows=rows)
   common.show(blocks, data)
 

@@ -91,8 +91,8 @@ def test_two_seeds_decide_nothing_that_the_seeds_alone_leave_open():
 @pytest.mark.parametrize(("seeds", "images"), [(3, 6), (4, 100), (8, 14), (8, 100)])
 @pytest.mark.parametrize("skewed", [False, True])
 def test_the_interval_covers_the_truth_in_95_percent_of_cases(seeds, images, skewed):
-  components = coverage.components(coverage.kept_contrasts())
-  tables = coverage.simulate(np.random.default_rng(0), components, 1000, seeds, images, skewed)
+  components = list(map(coverage.components, coverage.kept_contrasts()))
+  tables = coverage.simulate(np.random.default_rng(0), components, (1000, seeds, images), skewed)
   assert 0.925 <= coverage.covered(tables) <= 0.98
 
 
