@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -32,14 +33,8 @@ from sr_jax.training.checkpoints import load_arrays
 from sr_jax.training.metrics import read
 
 LAUNCH = Path(__file__).parents[1] / "launch.py"
-FLAGS = (
-  "--experiment=smoke",
-  "--features=8",
-  "--steps=90",
-  "--search_steps=30",
-  "--patch=8",
-  "--hr_execution=lr_space",  # each folder would measure which execution is faster
-)
+FLAGS = ("--experiment=smoke", "--features=8", "--steps=90", "--search_steps=30", "--patch=8")
+EXECUTION = "--hr_execution=lr_space"  # each folder would measure which execution is faster
 IN_A_SAVE = 0.4  # of the kills
 LIMIT = 10.0  # seconds that a stop may take
 FIRST_LINE = ", revision "  # is in it
@@ -69,15 +64,14 @@ def make_photographs(folder: Path) -> None:
 def command(workdir: Path, cache: Path, *more: str) -> list[str]:
   """The command that makes the run, or continues it; it saves after every dispatch."""
   flags = [f"--workdir={workdir}", f"--compile_cache={cache / 'xla'}", f"--data_dir={cache}"]
-  flags += [f"--data=folder:{cache / 'photographs'}"]
-  return [sys.executable, str(LAUNCH), *FLAGS, *flags, "--checkpoint_every_seconds=0.01", *more]
+  flags += [f"--data=folder:{cache / 'photographs'}", "--checkpoint_every_seconds=0.01", EXECUTION]
+  return [sys.executable, str(LAUNCH), *FLAGS, *flags, *more]
 
 
 def start(workdir: Path, cache: Path, *more: str) -> subprocess.Popen:
   """Starts the run."""
-  return subprocess.Popen(
-    command(workdir, cache, *more), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-  )
+  output: Any = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+  return subprocess.Popen(command(workdir, cache, *more), **output)
 
 
 def finish(process: subprocess.Popen) -> float:
@@ -98,9 +92,7 @@ def kill(process: subprocess.Popen, workdir: Path, number: int, after: float) ->
   return end(process, workdir, number)
 
 
-def kill_in_a_save(
-  process: subprocess.Popen, workdir: Path, number: int, saves: int
-) -> Kill | None:
+def kill_in_save(process: subprocess.Popen, workdir: Path, number: int, saves: int) -> Kill | None:
   """Kills a run in the save after `saves` others; None if it finishes before."""
   left_behind = half_saved(workdir)  # by earlier kills
   seen: set[tuple[str, int]] = set()
@@ -134,12 +126,8 @@ def end(process: subprocess.Popen, workdir: Path, number: int, what: str = "") -
     wrong.append(f"it ended with {process.returncode}: {out[-300:]}")
   if seconds > LIMIT:
     wrong.append(f"it took {seconds:.1f} s to stop")
-  return Kill(
-    signal=signal.Signals(number).name,
-    doing=what or doing(workdir),
-    seconds=f"{seconds:.2f}",
-    wrong="; ".join(wrong),
-  )
+  name, took = signal.Signals(number).name, f"{seconds:.2f}"
+  return Kill(signal=name, doing=what or doing(workdir), seconds=took, wrong="; ".join(wrong))
 
 
 def doing(workdir: Path) -> str:
@@ -158,15 +146,13 @@ def doing(workdir: Path) -> str:
 
 def compare(run_dir: Path, other: Path) -> list[str]:
   """Names the files in which two finished runs differ."""
-  ours, expected = RunFolder(run_dir), RunFolder(other)
-  pairs = (ours.results, expected.results), (ours.metrics, expected.metrics)
-  odd = [path.name for path, wanted in pairs if path.read_bytes() != wanted.read_bytes()]
+  ours, wanted = RunFolder(run_dir), RunFolder(other)
+  pairs = (ours.results, wanted.results), (ours.metrics, wanted.metrics)
+  odd = [path.name for path, copy in pairs if path.read_bytes() != copy.read_bytes()]
   for theirs in sorted(other.glob("checkpoints/*/*")):
     folder = theirs.relative_to(other)
-    (step, tree, _), (expected_step, expected_tree, _) = map(
-      load_arrays, (run_dir / folder, theirs)
-    )
-    same = jax.tree.leaves(jax.tree.map(np.array_equal, tree, expected_tree))
+    (step, tree, _), (expected_step, expected, _) = map(load_arrays, (run_dir / folder, theirs))
+    same = jax.tree.leaves(jax.tree.map(np.array_equal, tree, expected))
     if step != expected_step or not all(same):
       odd.append(str(folder))
   return odd
@@ -185,12 +171,8 @@ def storm(
 ) -> Iterator[Kill | list[str]]:
   """Kills runs at random; yields every kill and, for every finished run, what is different.
 
-  Args:
-    folder: for the runs.
-    reference: a finished run.
-    whole: seconds that it takes.
-    kills: how many; the first two are made in a save.
-    seed: of what is random.
+  They are compared with a finished run, the reference, which takes `whole` seconds. The first two
+  kills are made in a save.
   """
   rng = np.random.default_rng(seed)
   cache = reference.parents[1]
@@ -205,7 +187,7 @@ def storm(
         break
       number = rng.choice([signal.SIGKILL, signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
       if made < 2 or rng.random() < IN_A_SAVE:
-        killed = kill_in_a_save(process, workdir, int(number), int(rng.integers(12)))
+        killed = kill_in_save(process, workdir, int(number), int(rng.integers(12)))
       else:
         killed = kill(process, workdir, int(number), rng.uniform(0, whole))
       if killed is None:
@@ -219,11 +201,11 @@ def storm(
 def blocks(data: dict[str, Any]) -> common.Blocks:
   """The tally of the kills, for docs/RUN_FOLDER.md."""
   kills, finished = data["kills"], data["finished"]
-  signals = sorted({kill["signal"] for kill in kills})
+  counts = Counter((kill["doing"], kill["signal"]) for kill in kills)
+  signals = sorted({name for _, name in counts})
   rows = [["killed while", *signals]]
-  for what in sorted({kill["doing"] for kill in kills}):
-    sent = [kill["signal"] for kill in kills if kill["doing"] == what]
-    rows.append([what, *(str(sent.count(name)) for name in signals)])
+  for what in sorted({what for what, _ in counts}):
+    rows.append([what, *(str(counts[what, name]) for name in signals)])
   stops = [float(kill["seconds"]) for kill in kills if kill["signal"] != "SIGKILL"]
   text = (
     f"{markdown_table(rows)}\n\n{sum(not kill['wrong'] for kill in kills)} of {len(kills)} kills "
