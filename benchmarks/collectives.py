@@ -11,13 +11,10 @@ KINDS = {
 
 
 class Collective(NamedTuple):
-  """A collective of a compiled program.
+  """A collective of a compiled program, of a kind as XLA names it.
 
-  Attributes:
-    kind: as XLA names it.
-    devices: that exchange with each other; with 1, nothing leaves a device.
-    bytes: of the result on one device.
-    times: how often it runs, in a step or in a dispatch.
+  `devices` exchange with each other (with 1, nothing leaves a device); `bytes` are of the result on
+  one device; `times` is how often it runs, in a step or in a dispatch.
   """
 
   kind: str
@@ -34,7 +31,7 @@ def collectives(program: str, devices: int) -> tuple[list[Collective], list[Coll
 
   Args:
     program: optimised HLO for CPU, where no collective is asynchronous; `compiled.as_text()`.
-    devices: of the program.
+    devices: their number.
 
   Raises:
     ValueError: a loop within a step is of unknown length, there is not one loop over steps, or the
@@ -64,8 +61,7 @@ def collectives(program: str, devices: int) -> tuple[list[Collective], list[Coll
         into.append(Collective(kind, _group(line, devices), _bytes(parts[1]), times))
       inside, repeats = into, times
       if kind == "while":
-        length = re.search(r'"known_trip_count":\{"n":"(\d+)"', line)
-        if length:
+        if length := re.search(r'"known_trip_count":\{"n":"(\d+)"', line):
           repeats *= int(length[1])
         elif into is step:
           raise ValueError(f"a loop within a step is of unknown length: {line.strip()[:200]}")

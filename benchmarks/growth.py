@@ -82,33 +82,31 @@ def score(side: int) -> float:
 
 def blocks(data: dict[str, Any]) -> common.Blocks:
   """Cost against members, training images and image size, for docs/PERFORMANCE.md."""
-  rows = [["members", "ms a step", "ms a step and member", "MiB of state", "MiB of scratch"]]
+  members = [["members", "ms a step", "ms a step and member", "MiB of state", "MiB of scratch"]]
   for row in data["members"]:
-    count, seconds = row["members"], row["seconds"]
-    mebibytes = count * row["bytes_a_member"] / 2**20, row["scratch_bytes"] / 2**20
-    sizes = [f"{size:.1f}" for size in mebibytes]
-    rows.append([str(count), f"{1e3 * seconds:.1f}", f"{1e3 * seconds / count:.2f}", *sizes])
-  tables = [markdown_table(rows)]
-  rows = [["training images of 256x256", "ms a step", "MiB of images"]]
+    count, ms = row["members"], 1e3 * row["seconds"]
+    sizes = count * row["bytes_a_member"], row["scratch_bytes"]
+    mebibytes = (f"{size / 2**20:.1f}" for size in sizes)
+    members.append([str(count), f"{ms:.1f}", f"{ms / count:.2f}", *mebibytes])
+  images = [["training images of 256x256", "ms a step", "MiB of images"]]
   for row in data["images"]:
-    size = row["bytes_of_images"] / 2**20
-    rows.append([str(row["images"]), f"{1e3 * row['seconds']:.2f}", f"{size:.1f}"])
-  tables.append(markdown_table(rows))
-  rows = [["HR side of an image", "ms to score", "ms a megapixel"]]
+    size = f"{row['bytes_of_images'] / 2**20:.1f}"
+    images.append([str(row["images"]), f"{1e3 * row['seconds']:.2f}", size])
+  sides = [["HR side of an image", "ms to score", "ms a megapixel"]]
   for row in data["sides"]:
-    each = 1e3 * row["seconds"] / (row["side"] ** 2 / 1e6)
-    rows.append([str(row["side"]), f"{1e3 * row['seconds']:.1f}", f"{each:.0f}"])
-  tables.append(markdown_table(rows))
+    ms = 1e3 * row["seconds"]
+    sides.append([str(row["side"]), f"{ms:.1f}", f"{ms / (row['side'] ** 2 / 1e6):.0f}"])
+  tables = map(markdown_table, (members, images, sides))
   return {"growth": "\n\n".join([*tables, f"({data['device']}.)"])}
 
 
 def draw(data: dict[str, Any], file: Path) -> None:
   """Draws the three unit costs: a horizontal line is linear growth."""
-  members = [(row["members"], row["seconds"] / row["members"]) for row in data["members"]]
+  counts = [(row["members"], row["seconds"]) for row in data["members"]]
   images = [(row["images"], row["seconds"]) for row in data["images"]]
   megapixels = [(row["side"] ** 2 / 1e6, row["seconds"]) for row in data["sides"]]
   panels = {
-    ("members", "ms a step and member"): members,
+    ("members", "ms a step and member"): [(n, s / n) for n, s in counts],
     ("training images", "ms a step"): images,
     ("HR megapixels of an image", "ms a megapixel to score"): [(n, s / n) for n, s in megapixels],
   }

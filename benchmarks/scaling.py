@@ -8,6 +8,7 @@ the measure is the core time of all threads of the process. One device with the 
 sharing leaves it shows how much of the cost is due to small batches.
 """
 
+import functools
 import os
 import sys
 import time
@@ -67,15 +68,12 @@ def measure(rows: list[dict[str, Any]], calls: list[Callable[[int], None]]) -> N
   """Adds wall time and core time of a member step to each row."""
   spent: list[list[float]] = [[] for _ in calls]
 
-  def counting(call: Callable[[int], None], into: list[float]) -> Callable[[int], None]:
-    def counted(steps: int) -> None:
-      began = time.process_time()  # of all threads
-      call(steps)
-      into.append((time.process_time() - began) / steps)
+  def counted(i: int, steps: int) -> None:
+    began = time.process_time()  # of all threads
+    calls[i](steps)
+    spent[i].append((time.process_time() - began) / steps)
 
-    return counted
-
-  timed = {str(i): counting(*pair) for i, pair in enumerate(zip(calls, spent, strict=True))}
+  timed = {str(i): functools.partial(counted, i) for i in range(len(calls))}
   wall = seconds_a_step(timed, rounds=7)
   for i, row in enumerate(rows):
     row["wall_seconds"] = wall[str(i)] / row["members"]
@@ -86,31 +84,26 @@ def blocks(data: dict[str, Any]) -> common.Blocks:
   """Collectives and cost of every mesh, and of splitting batches, for docs/SCALING.md."""
   head = ["network", "mesh", "patches a device", "collectives (counted)", "bytes (counted)"]
   cells = [[*head, "core ms (measured)", "cost", "its small batches", "ms (measured)", "time"]]
-  whole = [row for row in data["rows"] if row["batch"] == data["batch"]]
-  core = {(row["network"], row["mesh"]): row["core_seconds"] for row in whole}
-  wall = {(row["network"], row["mesh"]): row["wall_seconds"] for row in whole}
-  small = {
-    (row["network"], row["batch"]): row["core_seconds"]
-    for row in data["rows"]
-    if row["mesh"] == "data:1"
-  }
+  batch = data["batch"]
+  rows = {(row["network"], row["mesh"], row["batch"]): row for row in data["rows"]}
   splits: dict[str, list[str]] = {}
-  for row in whole:
+  for row in data["rows"]:
+    if row["batch"] != batch:
+      continue
     name, axis, devices = row["network"], row["mesh"].split(":")[0], row["devices"]
-    here, alone = (name, row["mesh"]), (name, f"{axis}:1")
-    pieces = "-"
+    alone, pieces = rows[name, f"{axis}:1", batch], "-"
     if axis == "data" and devices > 1:
-      share = small[name, row["patches_a_device"]]
-      pieces = f"{devices * share / core[alone]:.2f}"
-      cost = core[here] / core[name, f"member:{devices}"]
+      share = rows[name, "data:1", row["patches_a_device"]]["core_seconds"]
+      pieces = f"{devices * share / alone['core_seconds']:.2f}"
+      cost = row["core_seconds"] / rows[name, f"member:{devices}", batch]["core_seconds"]
       splits.setdefault(name.upper(), []).append(f"{cost:.2f} on {devices}")
-    times = [
-      [f"{1e3 * seconds[here]:.1f}", f"{seconds[here] / seconds[alone]:.2f}"]
-      for seconds in (core, wall)
-    ]
+    core, wall = (
+      [f"{1e3 * row[key]:.1f}", f"{row[key] / alone[key]:.2f}"]
+      for key in ("core_seconds", "wall_seconds")
+    )
     kinds = " ".join([str(row["collectives"]), *row["kinds"]])
     counted = [str(row["patches_a_device"]), kinds, f"{row['bytes']:,}"]
-    cells.append([name.upper(), row["mesh"], *counted, *times[0], pieces, *times[1]])
+    cells.append([name.upper(), row["mesh"], *counted, *core, pieces, *wall])
   listed = "; ".join(f"{name} {', '.join(costs)}" for name, costs in splits.items())
   text = (
     f"{markdown_table(cells)}\n\n"
