@@ -7,7 +7,6 @@ channels last, and CUDA graphs on a GPU, which is what PyTorch has to offer for 
 
 import json
 import sys
-from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -15,45 +14,41 @@ from torch import nn
 from torch.nn import functional
 
 
-def build(about: dict[str, Any]) -> Callable:
-  """The network as a module list and the function that applies it."""
-  scale = about["scale"]
-  layers = nn.ModuleList()
-  for layer in about["layers"]:
-    low, high = layer["padding"]
-    # The layer's own padding is faster, but knows only equal sides.
-    own = low if low == high else 0
-    layers.append(nn.Conv2d(layer["inputs"], layer["outputs"], layer["kernel_size"], padding=own))
+class Network(nn.Module):
+  """The network that the first argument describes."""
 
-  class Network(nn.Module):
-    def __init__(self) -> None:
-      super().__init__()
-      self.layers = layers
+  def __init__(self, about: dict[str, Any]) -> None:
+    super().__init__()
+    self.about, self.layers = about, nn.ModuleList()
+    for layer in about["layers"]:
+      low, high = layer["padding"]
+      sizes = layer["inputs"], layer["outputs"], layer["kernel_size"]
+      # The layer's own padding is faster, but knows only equal sides.
+      self.layers.append(nn.Conv2d(*sizes, padding=low if low == high else 0))
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-      bicubic = None
-      if about["skip"] or about["bicubic_first"]:
-        bicubic = functional.interpolate(x, scale_factor=scale, mode="bicubic")
-      y = bicubic if about["bicubic_first"] else x
-      for i, (layer, shape) in enumerate(zip(self.layers, about["layers"], strict=True)):
-        low, high = shape["padding"]
-        y = layer(y if low == high else functional.pad(y, (low, high, low, high)))
-        if i + 1 < len(self.layers):
-          y = torch.tanh(y) if about["activation"] == "tanh" else torch.relu(y)
-      y = y if about["bicubic_first"] else functional.pixel_shuffle(y, scale)
-      return y if bicubic is None or not about["skip"] else y + bicubic
-
-  return Network
+  def forward(self, x: torch.Tensor) -> torch.Tensor:
+    """Upscales images."""
+    about, scale, bicubic = self.about, self.about["scale"], None
+    if about["skip"] or about["bicubic_first"]:
+      bicubic = functional.interpolate(x, scale_factor=scale, mode="bicubic")
+    y = bicubic if about["bicubic_first"] else x
+    for i, (layer, shape) in enumerate(zip(self.layers, about["layers"], strict=True)):
+      low, high = shape["padding"]
+      y = layer(y if low == high else functional.pad(y, (low, high, low, high)))
+      if i + 1 < len(self.layers):
+        y = torch.tanh(y) if about["activation"] == "tanh" else torch.relu(y)
+    y = y if about["bicubic_first"] else functional.pixel_shuffle(y, scale)
+    return y if bicubic is None or not about["skip"] else y + bicubic
 
 
 def main(about: dict[str, Any]) -> None:
   """Trains for every number of steps that standard input gives."""
   torch.set_num_threads(about["threads"])
-  device = about["device"]
-  precision = about["precision"]
+  device, precision = about["device"], about["precision"]
   torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = precision == "tf32"
   torch.backends.cudnn.benchmark = True
-  network = build(about)().to(device, memory_format=torch.channels_last)
+  network: Any = Network(about)
+  network = network.to(device, memory_format=torch.channels_last)
   side, scale = about["patch"], about["scale"]
   x = torch.rand(about["batch"], 1, side, side, device=device)
   x = x.to(memory_format=torch.channels_last)
@@ -67,6 +62,7 @@ def main(about: dict[str, Any]) -> None:
     loss.backward()
     optimizer.step()
 
+  run = step
   if device == "cuda":
     stream = torch.cuda.Stream()
     stream.wait_stream(torch.cuda.current_stream())
@@ -78,8 +74,6 @@ def main(about: dict[str, Any]) -> None:
     with torch.cuda.graph(graph):
       step()
     run = graph.replay
-  else:
-    run = step
   print("ready", flush=True)
   for line in sys.stdin:
     for _ in range(int(line)):

@@ -16,6 +16,7 @@ is chosen as in a run, TF32 and bfloat16 get rows, and PyTorch uses CUDA graphs,
 
 import dataclasses
 import importlib.util
+import itertools
 import json
 import os
 import subprocess
@@ -38,28 +39,13 @@ from sr_jax.operators.conv import Computation
 from sr_jax.report.markdown import table as markdown_table
 from sr_jax.runtime.command_line import run
 from sr_jax.runtime.console import log
-from sr_jax.training import autotune, population
+from sr_jax.training import autotune, population, sharding
 from sr_jax.training.choices import fastest
 from sr_jax.training.population import Population
-from sr_jax.training.sharding import (
-  cores,
-  make_mesh,
-  one_by_one,
-  shard_members,
-  upload,
-  use_all_cores,
-)
 from sr_jax.training.timing import call_of, seconds_a_step
 
 WORKER = Path(__file__).parent / "torch_step.py"
-NAMES = {  # of a case's fields, in the table
-  "name": "network",
-  "scale": "r",
-  "patch": "patch",
-  "batch": "batch",
-  "members": "members",
-  "precision": "precision",
-}
+FIELDS = ("name", "scale", "patch", "batch", "members", "precision")  # of a case, in the table
 
 
 @dataclasses.dataclass(frozen=True)
@@ -89,27 +75,25 @@ def cases(accelerator: bool) -> Iterator[Case]:
       "HR in LR space": HRNetwork(scale=scale, execution="lr_space"),
       "ESPCN": ESPCN(scale=scale, padding="same"),
     }
+    precisions = ("float32", "tf32", "bfloat16") if accelerator else ("float32",)
     for name, network in networks.items():
       for patch, batch in ((17, 16), (17, 64), (32, 16), (32, 64)):
         yield Case(name, network, patch, batch, 1)
       if scale == 2:
-        for members in (8, 24):
-          yield Case(name, network, 17, 16, members)
-          if accelerator:
-            for precision in ("tf32", "bfloat16"):
-              yield Case(name, network, 17, 16, members, precision)
+        for members, precision in itertools.product((8, 24), precisions):
+          yield Case(name, network, 17, 16, members, precision)
 
 
 def jax_call(case: Case, photos: list[Any]) -> tuple[Callable[[int], None], str]:
   """What trains a population for some steps, and the form of its convolutions."""
   network, patch, batch = case.network, case.patch, case.batch
-  mesh = make_mesh(case.members, batch)
-  members = shard_members(mesh, population.make_members(range(case.members), [1e-4]))
+  mesh = sharding.make_mesh(case.members, batch)
+  members = sharding.shard_members(mesh, population.make_members(range(case.members), [1e-4]))
   state = population.initialise(network, "arm", members, mesh)
-  store = upload(patches.make_store(photos, patch))
+  store = sharding.upload(patches.make_store(photos, patch))
   computation = Computation(precision=case.precision)
   timed = Population(network, state, members, mesh, computation)
-  if not one_by_one(mesh):
+  if not sharding.one_by_one(mesh):
     form = fastest(autotune.form_seconds(timed, store, batch, patch))
     timed = timed._replace(computation=computation._replace(form=form))
   return call_of(timed, store, batch, patch), timed.computation.form
@@ -122,27 +106,18 @@ class TorchRuns:
     workers = 1 if cuda else min(case.members, cores)
     self.turns = [len(range(i, case.members, workers)) for i in range(workers)]
     network: Any = case.network
-    layers = [
-      {key: getattr(layer, key) for key in ("inputs", "outputs", "kernel_size", "padding")}
-      for layer in network.layers
-    ]
+    shape = ("inputs", "outputs", "kernel_size", "padding")
     about = {
-      "scale": network.scale,
-      "layers": layers,
+      "layers": [{key: getattr(layer, key) for key in shape} for layer in network.layers],
       "skip": network.bicubic_skip,
-      "bicubic_first": network.bicubic_first,
-      "activation": network.activation,
-      "patch": case.patch,
-      "batch": case.batch,
+      **{key: getattr(network, key) for key in ("scale", "bicubic_first", "activation")},
+      **{key: getattr(case, key) for key in ("patch", "batch", "precision")},
       "threads": max(1, cores // workers),
       "device": "cuda" if cuda else "cpu",
-      "precision": case.precision,
     }
     command = [sys.executable, str(WORKER), json.dumps(about)]
-    self.processes = [
-      subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-      for _ in range(workers)
-    ]
+    pipes: Any = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    self.processes = [subprocess.Popen(command, **pipes) for _ in range(workers)]
     self._wait_for("ready")
 
   def __call__(self, steps: int) -> None:
@@ -185,35 +160,32 @@ def measure(case: Case, photos: list[Any], with_torch: bool, top: float) -> dict
   calls: dict[str, Callable[[int], None]] = {"jax": call}
   cuda = jax.default_backend() == "gpu"
   # PyTorch has no lifted HR network; the row compares with the one it computes in HR space.
-  runs = TorchRuns(case, cores(), cuda) if with_torch else None
+  runs = TorchRuns(case, sharding.cores(), cuda) if with_torch else None
   if runs:
     calls["torch"] = runs
   seconds = {name: value / case.members for name, value in seconds_a_step(calls).items()}
   if runs:
     runs.close()
-  declared = HRNetwork(scale=case.network.scale) if "HR" in case.name else case.network
-  hr_pixels = case.batch * (case.network.scale * case.patch) ** 2
-  flops = 6 * float(budget(declared).macs) * hr_pixels
-  return {
-    **{key: value for key, value in case._asdict().items() if key != "network"},
-    "scale": case.network.scale,
-    "form": form,
-    "member_step_seconds": seconds,
-    "share_of_peak": flops / seconds["jax"] / top,
-  }
+  scale = case.network.scale
+  declared = HRNetwork(scale=scale) if "HR" in case.name else case.network
+  flops = 6 * float(budget(declared).macs) * case.batch * (scale * case.patch) ** 2
+  row = {**case._asdict(), "scale": scale, "form": form, "member_step_seconds": seconds}
+  del row["network"]
+  return {**row, "share_of_peak": flops / seconds["jax"] / top}
 
 
 def cells_of(row: dict[str, Any]) -> list[str]:
   """One row of the table, as text."""
   ours, theirs = (row["member_step_seconds"].get(key) for key in ("jax", "torch"))
   against = [f"{1e3 * theirs:.3g}", f"**{theirs / ours:.2f}**"] if theirs else ["-", "-"]
-  shown = [str(row[key]) for key in NAMES]
-  return [*shown, f"{1e3 * ours:.3g}", *against, f"{row['share_of_peak']:.0%}"]
+  case = [str(row[field]) for field in FIELDS]
+  return [*case, f"{1e3 * ours:.3g}", *against, f"{row['share_of_peak']:.0%}"]
 
 
 def blocks(data: dict[str, Any]) -> common.Blocks:
   """The default recipe's shape for README.md, and all shapes for docs/PERFORMANCE.md."""
-  head = [*NAMES.values(), "ms a member step", "PyTorch, ms", "PyTorch : this", "share of peak"]
+  head = ["network", "r", *FIELDS[2:], "ms a member step", "PyTorch, ms", "PyTorch : this"]
+  head.append("share of peak")
   cells = [cells_of(row) for row in data["rows"]]
   default = [[row[0], *row[4:5], *row[6:]] for row in cells if row[1:4] == ["2", "17", "16"]]
   peaks = ", ".join(f"{name} {value / 1e9:.0f}" for name, value in data["peak_flops"].items())
@@ -229,9 +201,8 @@ def blocks(data: dict[str, Any]) -> common.Blocks:
 
 def main(arguments: Arguments) -> None:
   """Measures every case, and writes what there is after each."""
-  use_all_cores()
-  began = time.monotonic()
-  accelerator = jax.default_backend() != "cpu"
+  sharding.use_all_cores()
+  began, accelerator = time.monotonic(), jax.default_backend() != "cpu"
   with_torch = importlib.util.find_spec("torch") is not None
   peaks = {"float32": peak()}
   if accelerator:

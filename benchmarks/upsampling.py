@@ -8,13 +8,14 @@ ratios to the sub-pixel convolution, are printed. PyTorch's `Conv2d` with `Pixel
 `ConvTranspose2d` take part if it is installed; bfloat16 does on an accelerator.
 """
 
+import functools
 import importlib.util
+import itertools
 import sys
 from collections.abc import Callable
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 
 from benchmarks.common import Arguments, Blocks, show
 from sr_jax.operators.upsampling import sub_pixel_conv, transposed_conv, zero_insertion_conv
@@ -45,7 +46,7 @@ def compilations() -> list[dict[str, str]]:
   return [{}, EIGEN_CONVOLUTIONS] if jax.default_backend() == "cpu" else [{}]
 
 
-def jax_calls(scale: int, dtype: Any) -> dict[str, Callable[[], Any]]:
+def jax_calls(scale: int, dtype: str) -> dict[str, Callable[[], Any]]:
   """The three forms of one random layer, each in its faster compilation, ready to run."""
   keys = jax.random.split(jax.random.key(0))
   x = jax.random.normal(keys[0], (1, SIDE, SIDE, MAPS), dtype)
@@ -72,43 +73,35 @@ def torch_calls(scale: int) -> dict[str, Callable[[], Any]]:
   conv = torch.nn.Conv2d(MAPS, scale**2, KERNEL, padding=1)
   shuffled = torch.nn.Sequential(conv, torch.nn.PixelShuffle(scale))
   deconv = torch.nn.ConvTranspose2d(MAPS, 1, KERNEL * scale, stride=scale, padding=scale)
-  layers = {"sub-pixel (PyTorch)": shuffled, "transposed (PyTorch)": deconv}
+  layers: dict[str, Any] = {"sub-pixel (PyTorch)": shuffled, "transposed (PyTorch)": deconv}
+  layers = {name: layer.to(memory_format=torch.channels_last) for name, layer in layers.items()}
 
-  def call(layer: Any) -> Callable[[], Any]:
-    layer = layer.to(memory_format=torch.channels_last)
+  @torch.inference_mode()
+  def call(name: str) -> Any:
+    return layers[name](x)
 
-    def run() -> Any:
-      with torch.inference_mode():
-        return layer(x)
-
-    return run
-
-  return {name: call(layer) for name, layer in layers.items()}
+  return {name: functools.partial(call, name) for name in layers}
 
 
 def measure(calls: dict[str, Callable[[], Any]], rounds: int = ROUNDS) -> dict[str, float]:
   """Median seconds of each call, the calls taking turns."""
 
-  def repeated(call: Callable[[], Any]) -> Callable[[int], None]:
-    def run(times: int) -> None:
-      for _ in range(times):
-        call()
+  def repeat(call: Callable[[], Any], times: int) -> None:
+    for _ in range(times):
+      call()
 
-    return run
-
-  return seconds_a_step({name: repeated(call) for name, call in calls.items()}, 0.1, rounds)
+  repeated = {name: functools.partial(repeat, call) for name, call in calls.items()}
+  return seconds_a_step(repeated, 0.1, rounds)
 
 
 def blocks(data: dict[str, Any]) -> Blocks:
   """Time of each form over that of the sub-pixel convolution, for docs/IDENTITIES.md."""
   forms = list(dict.fromkeys(row["form"] for row in data["rows"]))
   rows = [["r", "dtype", *forms]]
-  for scale, dtype in dict.fromkeys((row["scale"], row["dtype"]) for row in data["rows"]):
-    seconds = {
-      row["form"]: row["seconds"]
-      for row in data["rows"]
-      if (row["scale"], row["dtype"]) == (scale, dtype)
-    }
+  layers: dict[tuple[int, str], dict[str, float]] = {}
+  for row in data["rows"]:
+    layers.setdefault((row["scale"], row["dtype"]), {})[row["form"]] = row["seconds"]
+  for (scale, dtype), seconds in layers.items():
     base = seconds["sub-pixel (JAX)"]
     ratios = [f"{seconds[form] / base:.1f}" if form in seconds else "-" for form in forms[1:]]
     rows.append([str(scale), dtype, f"{1e3 * base:.3g} ms = 1", *ratios])
@@ -117,16 +110,14 @@ def blocks(data: dict[str, Any]) -> Blocks:
 
 def main(arguments: Arguments) -> None:
   """Measures every form at every scale."""
-  dtypes = [jnp.float32] if jax.default_backend() == "cpu" else [jnp.float32, jnp.bfloat16]
-  with_torch = importlib.util.find_spec("torch") is not None and jax.default_backend() == "cpu"
-  rows = [
-    {"scale": scale, "dtype": jnp.dtype(dtype).name, "form": form, "seconds": seconds}
-    for scale in (2, 3, 4)
-    for dtype in dtypes
-    for form, seconds in measure(
-      jax_calls(scale, dtype) | (torch_calls(scale) if with_torch else {})
-    ).items()
-  ]
+  is_cpu = jax.default_backend() == "cpu"
+  dtypes = ["float32"] if is_cpu else ["float32", "bfloat16"]
+  with_torch = is_cpu and importlib.util.find_spec("torch") is not None
+  rows = []
+  for scale, dtype in itertools.product((2, 3, 4), dtypes):
+    calls = jax_calls(scale, dtype) | (torch_calls(scale) if with_torch else {})
+    about = {"scale": scale, "dtype": dtype}
+    rows += [{**about, "form": form, "seconds": s} for form, s in measure(calls).items()]
   show(blocks, arguments.write("upsampling", rows=rows))
 
 
