@@ -65,8 +65,7 @@ def main(arguments: Arguments) -> None:
   """Compares both networks and prints a row for each."""
   recipe = Recipe()
   photos = sources.load(recipe.data, recipe.scale, recipe.patch)
-  store = patches.make_store(photos.train, recipe.patch)
-  store = jax.tree.map(jnp.asarray, store)
+  store = jax.tree.map(jnp.asarray, patches.make_store(photos.train, recipe.patch))
   rows, seconds = [["network", "loop (ms)", "bare step (ms)", "throughput of the loop"]], {}
   for name, network in (("LR 32 maps 3x3", LRNetwork()), ("HR 8 maps 6x6", HRNetwork())):
     loop, bare = compare(network, recipe, store)

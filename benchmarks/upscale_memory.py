@@ -42,11 +42,7 @@ def make_run(run_dir: RunFolder) -> None:
 
 
 def measure(command: list[str]) -> tuple[float, float]:
-  """Gigabytes that a process held at most, and seconds that it took.
-
-  Raises:
-    RuntimeError: it failed.
-  """
+  """Most gigabytes that a process held, and seconds that it took; a RuntimeError if it failed."""
   began = time.perf_counter()
   with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
     _, status, usage = os.wait4(process.pid, 0)
