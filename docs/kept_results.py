@@ -48,9 +48,10 @@ def keep(source: Path) -> Path:
     _write("profile", {"profile": read_json(run_dir.profile), "device": timing["device"]})
   for figure, copy in COPIED.get(name, {}).items():
     shutil.copy(run_dir.figures / f"{figure}.png", FIGURES / f"{copy}.png")
-  data = {"command": command(name, results), "timing": timing}
-  data["provenance"] = read_json(run_dir.config)["provenance"]
-  data["results"] = {k: _rounded(v) if k in ROUNDED else v for k, v in results.items()}
+  start = command(name, results)
+  provenance = read_json(run_dir.config)["provenance"]
+  rounded = {k: _rounded(v) if k in ROUNDED else v for k, v in results.items()}
+  data = {"command": start, "provenance": provenance, "timing": timing, "results": rounded}
   return _write(name, data)
 
 

@@ -132,7 +132,7 @@ def contrast_rows(results: dict[str, Any]) -> Rows:
 
 
 def interval(effect: dict[str, Any], source: str = "") -> str:
-  """An effect's interval in dB, of seeds alone with the source "seed_"; "-" where it has none."""
+  """An effect's interval in dB (or its "seed_" or "bootstrap_" interval); "-" where it has none."""
   low, high = effect[f"{source}low"], effect[f"{source}high"]
   return "-" if low is None else f"{low:+.3f} to {high:+.3f}"
 

@@ -42,7 +42,7 @@ class Row(NamedTuple):
 
 
 def write(folder: Path, experiment: str, rows: Sequence[Row], flags: Sequence[str]) -> None:
-  """Writes both files, each whole, and the figure of the page; an OSError says why it cannot."""
+  """Writes both files, each whole, and the figure; an OSError if the folder cannot be written."""
   picture = folder / "forest.png"
   if (figure := forest(rows)) is not None:
     fresh = folder / "forest.new.png"
