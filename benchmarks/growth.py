@@ -55,7 +55,7 @@ def train(count: int, photos: list[Any]) -> dict[str, float]:
   store = replicate(mesh, patches.make_store(photos, PATCH))
   state = population.initialise(NETWORK, "arm", members, mesh)
   train_steps: Any = population.make_train_steps(NETWORK, BATCH, PATCH, mesh)
-  arguments = state, members, store, 0, 1, 9, population.no_losses(state)
+  arguments = state, members, store, 0, 1, 9, population.zero_losses(state)
   scratch = train_steps.lower(*arguments).compile().memory_analysis()
   call = training_call(train_steps, state, members, store)
   return {

@@ -44,7 +44,7 @@ def prepare(
   state = population.initialise(arm.network, arm.name, members, mesh)
   resident = sharding.replicate(mesh, store)
   train_steps: Any = population.make_train_steps(arm.network, batch, RECIPE.patch, mesh)
-  losses = population.no_losses(state)
+  losses = population.zero_losses(state)
   program = train_steps.lower(state, members, resident, 0, 1, 9, losses).compile()
   step, dispatch = collectives(program.as_text(), mesh.size)
   crossing = [each for each in step if each.devices > 1]

@@ -12,7 +12,7 @@ with an interval over seeds and photographs; the fit of training patches is comp
 
 The same question asked with controls, of the field's sets in the folder SETS: the other HR shapes
 at these MACs, LR with its phases tied, HR with its phases untied, and matches in parameters, in
-receptive field and in time (about two hours on two cores):
+receptive field and in time:
 
   python launch.py --experiment=matched_flops --preset=confirmatory --manual_dir=SETS
 """
@@ -29,7 +29,7 @@ from sr_jax.comparison.recipe import Recipe
 from sr_jax.config import Execution, InputError, setting
 from sr_jax.data.finding import find
 from sr_jax.networks.budget import Arm, budget, note_pair
-from sr_jax.networks.pair import EXECUTIONS, HRNetwork, LRNetwork, has_two_executions
+from sr_jax.networks.pair import EXECUTIONS, UPSAMPLINGS, HRNetwork, LRNetwork, has_two_executions
 from sr_jax.runner import compare
 from sr_jax.runtime.files import read_json
 from sr_jax.runtime.run_folder import RunFolder
@@ -94,9 +94,7 @@ class Config(Recipe):
   hr_features: int = setting(
     0, "maps of the HR network, n_H, with kernel k n / (r n_H); 0: the note's n / r^2", at_least=0
   )
-  upsampling: str = setting(
-    "bicubic", "what the HR network begins with", choices=("bicubic", "transposed_conv")
-  )
+  upsampling: str = setting("bicubic", "what the HR network begins with", choices=UPSAMPLINGS)
   hr_execution: str = setting(
     "auto",
     "where HR networks are computed; auto: where each trains faster, as measured before the run; "
@@ -282,6 +280,8 @@ def comparison(config: Config) -> Comparison:
   """The contrasts of a run; without the note's pair, its first two arms are the verdict."""
   own = Contrast(config.arms[0], config.arms[1], "the first two arms")
   primary = PRIMARY if {"lr", "hr"} <= set(config.arms) else own
+  if primary.first != "lr":  # the family costs what LR costs, and LR tied is a subset of LR
+    return Comparison(primary, mechanisms=MECHANISMS)
   return Comparison(primary, FAMILY, "lr_tied", MECHANISMS)
 
 

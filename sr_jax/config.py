@@ -1,4 +1,4 @@
-"""What a run is made of: frozen dataclasses of plain data, checked, hashed, JSON in and out.
+"""What a run is made of: frozen dataclasses of plain data, checked, hashed, written as JSON and flags.
 
 `Config` classes (one per experiment file) hold what changes results and are hashed into the run
 folder's name. `Execution` holds what does not.

@@ -1,4 +1,7 @@
-"""Compares arms: budget, data, search, training, scores, verdict, report. It computes nothing."""
+"""Compares arms: budget, data, search, training, scores, verdict, report.
+
+This orchestrates; what is computed is in the packages that it calls.
+"""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -59,7 +62,7 @@ def compare(
     the wall time of each phase in seconds; nothing if the run was finished before.
 
   Raises:
-    InputError: the config, the images or the folder are wrong; raised before anything compiles.
+    InputError: the config, the images or the folder are wrong; raised before any arm is trained.
     Interrupted: a signal asked to stop; the same command continues.
     NotSavedError: something could not be written; the same command continues.
   """
@@ -88,7 +91,7 @@ def compare(
 def start(
   experiment: str, plan: Plan, recipe: Recipe, execution: Execution, run_dir: RunFolder
 ) -> Run:
-  """Opens a run: photographs, folder, arms. Nothing is trained.
+  """Opens a run: photographs, folder, arms. No arm is trained, though candidates may be timed.
 
   Arguments and errors are those of `compare`.
   """

@@ -14,7 +14,13 @@ from sr_jax.evaluation import scoring
 from sr_jax.networks import HRNetwork, LRNetwork
 from sr_jax.training import population
 from sr_jax.training.population import Loss, Members
-from sr_jax.training.sharding import each_member, make_mesh, members_of, replicate, shard_members
+from sr_jax.training.sharding import (
+  each_member,
+  make_mesh,
+  replicate,
+  shard_members,
+  without_padding,
+)
 
 PATCHES_PER_IMAGE = 32  # on which training PSNR is measured, as in a comparison
 
@@ -43,7 +49,7 @@ def train(
     state = population.start_from(network, params, mesh)
   train_steps = population.make_train_steps(network, data.batch, data.patch, mesh)
   state = population.train(train_steps, state, members, replicate(mesh, data.store), steps)
-  return jax.tree.map(np.asarray, members_of(state.params, count))
+  return jax.tree.map(np.asarray, without_padding(state.params, count))
 
 
 def train_on_loss(

@@ -11,9 +11,9 @@ from sr_jax.data import patches
 from sr_jax.evaluation import scoring
 from sr_jax.networks.budget import Arm
 from sr_jax.training.population import Population
-from sr_jax.training.sharding import local_copy, on_mesh
+from sr_jax.training.sharding import local_view, on_mesh
 
-DEAD = 0.01  # dB over bicubic interpolation, which a network that has learned is above
+LEARNED_MARGIN = 0.01  # dB over bicubic interpolation, which a network that has learned is above
 PATCHES_PER_IMAGE = 32  # on which training PSNR is measured
 
 
@@ -76,7 +76,7 @@ def status(
   """
   if None in (*test, *training, *elsewhere):
     return "diverged"
-  if np.mean(np.array(training, float)) < np.mean(bicubic["training"]["psnr"]) + DEAD:
+  if np.mean(np.array(training, float)) < np.mean(bicubic["training"]["psnr"]) + LEARNED_MARGIN:
     return "did not learn"
   is_below = np.mean(np.array(test, float)) < np.mean(bicubic["test"]["psnr"])
   return "below bicubic" if is_below else "ok"
@@ -87,7 +87,7 @@ def score_bicubic(run: Run, margin: int) -> dict[str, Any]:
   recipe, photos = run.recipe, run.photos
   crops = patches.fixed_crops(photos.train, recipe.patch, PATCHES_PER_IMAGE)
   fit = scoring.training_psnr_of_bicubic(
-    local_copy(run.store), crops, recipe.patch, recipe.scale, margin
+    local_view(run.store), crops, recipe.patch, recipe.scale, margin
   )
   return {
     "test": scoring.score_bicubic(photos.test, recipe.scale),

@@ -1,5 +1,6 @@
 """The search for each arm's learning rate: brief trainings, scored on validation photographs."""
 
+import itertools
 from collections.abc import Sequence
 from typing import Any
 
@@ -48,9 +49,8 @@ def search_rates(run: Run) -> tuple[dict[str, Search], tuple[float, ...]]:
 
 def _search(arm: Arm, stage: str, rates: Sequence[float], run: Run) -> Search:
   """The validation PSNR of an arm at every seed and rate."""
-  seeds = range(run.recipe.search_seeds)
-  pairs = [(seed, rate) for seed in seeds for rate in rates]
-  members = population.make_members(seeds, rates)
+  members = population.make_members(range(run.recipe.search_seeds), rates)
+  pairs = list(itertools.product(range(run.recipe.search_seeds), rates))  # in the same order
   trained = train_population(arm, stage, run.recipe.search_steps, members, run)
   scores = validate(arm, trained.state, len(pairs), run)
   return [

@@ -15,7 +15,7 @@ import numpy as np
 from jaxtyping import Float
 from scipy.special import stdtr, stdtrit
 
-# dB, the smallest effect size of interest: nobody sees a smaller one, and everybody reports it.
+# dB, the smallest effect size of interest: smaller ones are invisible, yet commonly reported.
 SESOI = 0.05
 LEVEL = 0.95
 MIN_IMAGES = 6  # of fewer, as skewed as real ones are, an interval covers less than it says

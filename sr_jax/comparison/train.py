@@ -17,15 +17,17 @@ from sr_jax.runtime.provenance import provenance
 from sr_jax.training import autotune, population
 from sr_jax.training.checkpoints import Checkpoints
 from sr_jax.training.choices import fastest
-from sr_jax.training.loop import Saver, Training, train
+from sr_jax.training.loop import train
+from sr_jax.training.losses import Training
 from sr_jax.training.population import Members, Population, State
 from sr_jax.training.restore import FINAL
+from sr_jax.training.saver import Saver
 from sr_jax.training.sharding import (
   make_mesh,
-  members_of,
   on_mesh,
   one_by_one,
   shard_members,
+  without_padding,
 )
 
 VALIDATIONS = 5  # over the final training, for the learning curve
@@ -112,4 +114,4 @@ def eval_params(state: State, count: int) -> tuple[Any, Mesh]:
   """Parameters of `count` members, and their mesh, on which members alone share the devices."""
   mesh = make_mesh(count, batch=1)
   params = processes.to_host(state.params) if processes.is_multiprocess() else state.params
-  return shard_members(mesh, members_of(params, count)), mesh
+  return shard_members(mesh, without_padding(params, count)), mesh

@@ -70,7 +70,7 @@ def other_estimates(results: Results) -> list[str]:
 
 
 def also(contrast: dict[str, Any], results: Results) -> str:
-  """The sentence on the best opponent, or on the subset."""
+  """The sentence on the effect against the best opponent or the tied subset."""
   first, second = contrast["contrast"]
   note = results["arms"][second]["note"]
   opponent = f"{titled(second)}, {ALSO[contrast['kind']]} ({note})"

@@ -103,7 +103,7 @@ def _zero_macs(layers: Sequence[Layer]) -> Fraction:
 
 
 def _padding(network: Network, grid: str) -> tuple[int, int]:
-  """Zeros before and after an axis of all convolutions on a grid, added."""
+  """Total zero padding before and after an axis, of all convolutions on a grid."""
   pairs = [layer.padding for layer in network.layers if layer.grid == grid and layer.stride == 1]
   return sum(low for low, _ in pairs), sum(high for _, high in pairs)
 

@@ -15,8 +15,8 @@ from sr_jax.operators.lifting import lift_conv, lift_untied_conv
 ACTIVATIONS = {"relu": (nn.relu, 2.0), "tanh": (nn.tanh, 1.0)}
 PRELU_SLOPE = 0.25  # at the start: He et al. (2015)
 
-# Networks subtract it from luminance, as the first and last biases could. But so zero padding is
-# mid-gray, and members whose ReLUs all die, else frequent at useful learning rates, become rare.
+# Networks subtract it from luminance. The first and last biases could learn that, but so zero
+# padding is mid-gray, and members whose ReLUs all die at useful learning rates become rare.
 MID_GRAY = 0.5
 
 

@@ -12,6 +12,7 @@ from sr_jax.operators.resize import bicubic_phases, upscale_bicubic
 from sr_jax.operators.shuffle import depth_to_space
 
 EXECUTIONS = ("hr_space", "lr_space")  # of an `HRNetwork`
+UPSAMPLINGS = ("bicubic", "transposed_conv")
 LAST_GAIN = {True: 0.01, False: 1.0}  # by bicubic_skip: corrections of bicubic start near zero
 
 
@@ -112,6 +113,8 @@ class HRNetwork(nn.Module):
     first, *hidden, last = self.layers
     if self.execution not in EXECUTIONS:
       raise ValueError(f"execution must be hr_space or lr_space, not {self.execution!r}")
+    if self.upsampling not in UPSAMPLINGS:
+      raise ValueError(f"upsampling must be {' or '.join(UPSAMPLINGS)}, not {self.upsampling!r}")
     if self.untied and self.execution == "hr_space":
       raise ValueError("an untied network must be executed in lr_space")
     lifted = self.execution == "lr_space"

@@ -1,6 +1,6 @@
 """Pure functions on arrays, with any number d of spatial axes unless a function says otherwise.
 
-Conventions of this room, and the letters that its docstrings use:
+Conventions of this package, and the letters that its docstrings use:
 
 - `scale` is the whole factor r >= 1 between high (HR) and low resolution (LR), on every axis.
 - Arrays are channels-last: maps `(batch, *space, channels)`, kernels `(*kernel, in, out)`.

@@ -45,7 +45,7 @@ class Computation(NamedTuple):
 
 
 DEFAULT = Computation()
-_ambient = contextvars.ContextVar("_ambient", default=DEFAULT)  # it is immutable
+_ambient = contextvars.ContextVar("_ambient", default=DEFAULT)  # which is immutable
 
 
 @contextlib.contextmanager

@@ -71,7 +71,7 @@ def _phases(kernel: Array, scale: int, embed: Padding) -> Array:
 def lr_to_deconv(
   lr_kernel: Float[AnyArray, "*lr_kernel i ro"], scale: int, lr_padding: Sequence, crop: Sequence
 ) -> tuple[Float[Array, "*kernel i o"], Padding]:
-  """Turns any LR convolution with its shuffle into the kernel and padding of the equal T.
+  """Turns any LR convolution with its shuffle into the kernel and padding of a deconvolution.
 
   The note's (9, 32, 3, 3) -> (1, 32, 9, 9). The arguments are what `deconv_to_lr` returns: W, its
   padding (L, R), of at least -1, and a crop in [0, r). K = r k and
@@ -138,7 +138,7 @@ def check_kernel(
 
 
 def check_deconv(kernel: AnyArray, scale: int, padding: Sequence) -> Padding:
-  """As `check_kernel`, and checks that no crop of T exceeds the kernel."""
+  """As `check_kernel`, and checks that no crop of the deconvolution exceeds the kernel."""
   pairs = check_kernel("kernel", kernel, scale, "padding", padding)
   if any(max(pair) > size for size, pair in zip(kernel.shape[:-2], pairs, strict=True)):
     raise ValueError(

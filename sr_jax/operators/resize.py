@@ -90,7 +90,7 @@ BICUBIC_REACH = 2  # LR pixels on each side that upscaling uses: 5 taps, of whic
 
 @functools.lru_cache(maxsize=8)
 def upscale_taps(scale: int) -> Float[np.ndarray, "5 r"]:
-  """Weights of LR pixel s + t - 2 in HR pixel scale * s + phase, indexed [t, phase]."""
+  """The bicubic weights [t, phase] of LR pixel s + t - 2 in HR pixel scale * s + phase."""
   position = (np.arange(scale) + 0.5) / scale - 0.5
   return cubic(position[None, :] - np.arange(-BICUBIC_REACH, BICUBIC_REACH + 1)[:, None])
 
@@ -98,8 +98,8 @@ def upscale_taps(scale: int) -> Float[np.ndarray, "5 r"]:
 def bicubic_phases(x: Float[Array, "b h w 1"], scale: int) -> Float[Array, "b h w rr"]:
   """The `scale**2` phases of the image upscaled by a whole factor, as LR maps.
 
-  A fixed 5x5 convolution, equal before the shuffle to `imresize(x, scale)` with the mirrored
-  border, up to x's own precision. Costs 25 multiply-accumulates a HR pixel. Each side of x must
+  A fixed 5x5 convolution: after `depth_to_space` it equals `imresize(x, scale)`, mirrored border
+  included, up to x's own precision. Costs 25 multiply-accumulates a HR pixel. Each side of x must
   have at least 2 pixels.
   """
   taps = upscale_taps(scale)

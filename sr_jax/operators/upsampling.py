@@ -1,4 +1,4 @@
-"""Three implementations of one layer, of the note's Section 1 (Fig. 1 to 7).
+"""Three implementations of one layer, of the note's Sections 1 and 2 (Fig. 1 to 7).
 
 All three compute T(g; r, p0, p1) of an x with 1 to 3 spatial axes, from the same arguments; they
 differ in their multiplications. Per output value and channel pair, zero insertion takes K^d

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from sr_jax.comparison.score import DEAD
+from sr_jax.comparison.score import LEARNED_MARGIN
 from sr_jax.comparison.statistics import SESOI
 from sr_jax.comparison.verdict import ALSO, titled
 from sr_jax.report.times import fastest
@@ -180,7 +180,7 @@ def search_rows(results: dict[str, Any]) -> Rows:
       phrases = [f"{np.mean(finite):.3f}"] if finite else []
       if len(finite) < len(runs):
         phrases.append(f"{len(runs) - len(finite)} of {len(runs)} diverged")
-      if unlearned := sum(psnr < bicubic + DEAD for psnr in finite):
+      if unlearned := sum(psnr < bicubic + LEARNED_MARGIN for psnr in finite):
         phrases.append(f"{unlearned} of {len(runs)} did not learn")
       row.append(", ".join(phrases))
     rows.append(row)

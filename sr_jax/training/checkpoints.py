@@ -27,7 +27,7 @@ from sr_jax.runtime.lock import is_still
 from sr_jax.training import checkpoint_files
 from sr_jax.training.checkpoint_files import DIGESTS, PARTS, DamagedError
 from sr_jax.training.population import Members, State
-from sr_jax.training.sharding import members_of, shard_members
+from sr_jax.training.sharding import shard_members, without_padding
 
 KEPT = 2
 ORBAX_SECONDS = 120  # that processes wait for one another in a save, if the first one fails in it
@@ -65,7 +65,7 @@ class Checkpoints:
     """
     self.wait()
     if self._latest != step:
-      arrays = members_of(processes.to_host(_tree(state, members)), self._count)
+      arrays = without_padding(processes.to_host(_tree(state, members)), self._count)
       processes.broadcast_from_primary(self._check_folder)
       processes.all_gather(lambda: self._begin(step, arrays, metadata))
       self._writing = step
@@ -130,7 +130,7 @@ class Checkpoints:
       InputError: the checkpoint is damaged, of another network or population, or was made by
         another version of sr_jax.
     """
-    target = members_of(processes.to_host(_tree(like, members)), self._count)
+    target = without_padding(processes.to_host(_tree(like, members)), self._count)
     while saved := processes.broadcast_from_primary(lambda: steps(self._folder)):
       *before, newest = saved
       tree, metadata, damage = self._read_together(target, newest)

@@ -15,7 +15,7 @@ from sr_jax.training.losses import LINE, Losses, Training
 from sr_jax.training.metrics import MetricsLog
 from sr_jax.training.population import Population, State
 from sr_jax.training.saver import Saver
-from sr_jax.training.sharding import put_integers
+from sr_jax.training.sharding import replicate_integers
 
 TRACED_DISPATCH = 3  # the first ones compile
 
@@ -33,8 +33,8 @@ def train(
 ) -> State:
   """Trains a fresh population and returns its state after the last step.
 
-  The host stays one dispatch ahead: it reads a dispatch's losses while the next one runs. Several
-  processes read them when that one has ended.
+  The host stays one dispatch ahead: it reads a dispatch's losses while the next one runs. With
+  several processes, they are read when the next one has ended.
 
   The latest checkpoint of `saver` is continued; where that is damaged, `on_corrupt` says whether to
   "stop" or to go on from the "previous" one. `validate` gives a number per member, logged as
@@ -52,13 +52,13 @@ def train(
   sizer = DispatchSizer()
   votes = processes.AllReduceMax(lambda: (preemption.requested(), saver.due(), sizer.step_seconds))
 
-  def save(last: bool = False) -> None:
+  def save(wait: bool = False) -> None:
     losses.read(sizer.end)
-    saver.save(step, state, fresh.members, losses.begun_line(), last)
+    saver.save(step, state, fresh.members, losses.begun_line(), wait)
 
   def validate_once() -> None:
     if step in training.validate_at and step not in validated:
-      save(last=True)  # since validation may take long, and a signal does not wait for it
+      save(wait=True)  # since validation may take long, and a signal does not wait for it
       with preemption.at_once() if not processes.is_multiprocess() else contextlib.nullcontext():
         metrics.append(step=step, **name, validation_psnr=validate(state))
 
@@ -73,7 +73,7 @@ def train(
           sizer.begin(stop - step)
           with _tracing(trace if sizer.dispatches == TRACED_DISPATCH else None) as wait_for:
             wait_for(state)
-            span = put_integers(fresh.mesh, step, stop, training.steps)
+            span = replicate_integers(fresh.mesh, step, stop, training.steps)
             with jax.transfer_guard("disallow"):  # the devices wait for nothing else from the host
               state, total = train_steps(state, fresh.members, store, *span, losses.total)
             wait_for(total)
@@ -90,7 +90,7 @@ def train(
           preemption.request(int(signal))
       except preemption.Interrupted:
         pass  # in a validation: what was trained is saved all the same
-      save(last=True)
+      save(wait=True)
   finally:
     progress.close()
     preemption.must_save(False)

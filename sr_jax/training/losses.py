@@ -12,8 +12,8 @@ from sr_jax.runtime import processes
 from sr_jax.runtime.console import TrainingProgress
 from sr_jax.training.dispatch import steps_per_dispatch
 from sr_jax.training.metrics import MetricsLog
-from sr_jax.training.population import State, no_losses
-from sr_jax.training.sharding import members_of, shard_members
+from sr_jax.training.population import State, zero_losses
+from sr_jax.training.sharding import shard_members, without_padding
 
 LINE = "line"  # in a checkpoint's metadata: the line of metrics in the middle of which it was saved
 
@@ -55,7 +55,7 @@ class Losses:
   ) -> None:
     self._training, self._metrics, self._progress = training, metrics, progress
     self._unread: deque[tuple[int, int, jax.Array]] = deque()
-    self._nothing = self.total = no_losses(state)
+    self._nothing = self.total = zero_losses(state)
     self._step = self._line_start = step
     if line:
       self._line_start = step - line["steps"]
@@ -99,7 +99,7 @@ class Losses:
     """What a checkpoint has to keep of a line that has been begun: JSON data, empty if none is."""
     if self._step == self._line_start:
       return {}
-    losses = members_of(processes.to_host(self.total), self._training.members).tolist()
+    losses = without_padding(processes.to_host(self.total), self._training.members).tolist()
     finite = [loss if math.isfinite(loss) else None for loss in losses]
     return {LINE: {"steps": self._step - self._line_start, "losses": finite}}
 

@@ -5,6 +5,7 @@ shared between members but the images.
 """
 
 import functools
+import itertools
 import zlib
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
@@ -24,9 +25,9 @@ from sr_jax.training.sharding import DATA, MEMBER, each_member, one_by_one, shar
 
 Loss = Callable[[Any, Any, Array, Any], Array]
 
-CLIP = 0.05  # only cuts early spikes, after which all ReLUs of a layer may be dead for good
+CLIP = 0.05  # cuts early spikes alone, which could otherwise kill all ReLUs of a layer for good
 WARMUP = 0.1  # of all steps
-# These count in shares of all steps: optax has to know the length of a schedule to compile it.
+# Functions of the share of training that is done: optax needs a static length, ours is traced.
 WARMUP_SCHEDULE = optax.linear_schedule(0.0, 1.0, WARMUP)
 DECAY_SCHEDULE = optax.cosine_decay_schedule(1.0, 1.0)
 BLOCK = 20  # steps, see `_repeat`
@@ -60,8 +61,7 @@ class Population(NamedTuple):
 
 def make_members(seeds: Sequence[int], learning_rates: Sequence[float]) -> Members:
   """Every seed with every learning rate, seeds varying slowest."""
-  pairs = [(seed, rate) for seed in seeds for rate in learning_rates]
-  seed, rate = zip(*pairs, strict=True)
+  seed, rate = zip(*itertools.product(seeds, learning_rates), strict=True)
   return Members(np.array(seed, np.int32), np.array(rate, np.float32))
 
 
@@ -116,7 +116,7 @@ def _fresh(network: Network, params: Any) -> State:
   return State(params, make_optimizer(network, 0.0).init(params))
 
 
-def no_losses(state: State) -> Array:
+def zero_losses(state: State) -> Array:
   """The sum of losses that a line of metrics begins with: zero for every member of a population."""
   leaf = jax.tree.leaves(state)[0]
   return shard_members(leaf.sharding.mesh, np.zeros(len(leaf), np.float32))
@@ -126,7 +126,7 @@ def no_losses(state: State) -> Array:
 def make_train_steps(
   network: Network, batch: int, patch: int, mesh: Mesh, computation: Computation = DEFAULT
 ) -> Callable:
-  """`train_steps_on` the squared error over patches of photographs; the data is their `Store`.
+  """Makes the jitted training loop on patches of photographs; the data is their `Store`.
 
   The devices along the mesh's data axis share a batch; `patch` is a side in LR pixels.
   """
@@ -211,7 +211,7 @@ def train(train_steps: Callable, state: State, members: Any, data: Any, steps: i
 def _repeat(body: Callable, start: Array, stop: Array, carry: Any, on_cpu: bool) -> Any:
   """`fori_loop`, on accelerators in blocks whose length the compiler knows.
 
-  Without it their host has to ask after every step whether there is another one.
+  With a length that it does not know, the host has to check after every step.
   """
   if on_cpu:
     return jax.lax.fori_loop(start, stop, body, carry)

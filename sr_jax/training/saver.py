@@ -29,7 +29,7 @@ class Saver:
     return time.monotonic() - self._saved_at >= self._every
 
   def save(
-    self, step: int, state: State, members: Members, line: dict[str, Any], last: bool = False
+    self, step: int, state: State, members: Members, line: dict[str, Any], wait: bool = False
   ) -> None:
     """Saves a checkpoint in the background, or waits until it is written if it is the last.
 
@@ -39,9 +39,9 @@ class Saver:
       self.checkpoints.wait()  # for the one before, whose failure is not this one's
     with self._unsaved.noting(self._what):
       self.checkpoints.save(step, state, members, {**self._about, **line})
-      if last:
+      if wait:
         self.checkpoints.wait()
         self._unsaved.saved(self._what)
     self._saved_at = time.monotonic()  # only now: where it fails, it may have taken long
-    if last:
+    if wait:
       preemption.must_save(False)

@@ -109,7 +109,7 @@ def replicate(mesh: Mesh, tree: Any) -> Any:
   return _put(tree, NamedSharding(mesh, P()))
 
 
-def put_integers(mesh: Mesh, *values: int) -> tuple[jax.Array, ...]:
+def replicate_integers(mesh: Mesh, *values: int) -> tuple[jax.Array, ...]:
   """Integers on every device of the mesh."""
   return tuple(replicate(mesh, [np.int32(value) for value in values]))
 
@@ -132,7 +132,7 @@ def on_mesh(mesh: Mesh, uploaded: Any) -> Any:
   return jax.tree.map(view, uploaded)
 
 
-def local_copy(uploaded: Any) -> Any:
+def local_view(uploaded: Any) -> Any:
   """Arrays from `upload` on a single device of this process; nothing is copied."""
   return jax.tree.map(lambda array: array.addressable_data(0), uploaded)
 
@@ -152,7 +152,7 @@ def _put(tree: Any, sharding: NamedSharding) -> Any:
 def shard_members(mesh: Mesh, tree: Any) -> Any:
   """Spreads the leading (member) axis of arrays over the mesh.
 
-  Where it does not divide, the last member is repeated; `members_of` takes these away again.
+  Where it does not divide, the last member is repeated; `without_padding` takes these away again.
   """
   along = mesh.shape[MEMBER]
 
@@ -163,7 +163,7 @@ def shard_members(mesh: Mesh, tree: Any) -> Any:
   return _put(jax.tree.map(pad, tree), NamedSharding(mesh, P(MEMBER)))
 
 
-def members_of(tree: Any, count: int) -> Any:
+def without_padding(tree: Any, count: int) -> Any:
   """The first `count` members of arrays, without those that `shard_members` added."""
   return jax.tree.map(lambda array: array if len(array) == count else array[:count], tree)
 

@@ -11,8 +11,8 @@ import numpy as np
 from sr_jax.data.patches import Store
 from sr_jax.networks.pair import EXECUTIONS, HRNetwork, has_two_executions
 from sr_jax.runtime.processes import broadcast_from_primary
-from sr_jax.training.population import Members, Population, State, make_train_steps, no_losses
-from sr_jax.training.sharding import on_mesh, put_integers
+from sr_jax.training.population import Members, Population, State, make_train_steps, zero_losses
+from sr_jax.training.sharding import on_mesh, replicate_integers
 
 SCHEDULE = 10_000  # steps: rates are in warm-up while something is timed
 SECONDS = 0.1  # of every network and round: enough for a report
@@ -37,11 +37,11 @@ def training_call(
 ) -> Callable[[int], None]:
   """A function that trains a copy of a population for some steps and waits for it."""
   held = [jax.tree.map(jnp.copy, state)]
-  losses = no_losses(state)  # an argument, as in training, to time the same program
+  losses = zero_losses(state)  # an argument, as in training, to time the same program
   mesh = losses.sharding.mesh  # type: ignore[attr-defined]
 
   def call(steps: int) -> None:
-    span = put_integers(mesh, 0, steps, SCHEDULE)
+    span = replicate_integers(mesh, 0, steps, SCHEDULE)
     held[0], total = train_steps(held[0], members, store, *span, losses)
     jax.block_until_ready(total)
 

@@ -182,3 +182,9 @@ def test_the_confirmatory_run_asks_every_question_it_announces():
 def test_without_the_pair_the_first_two_arms_are_the_verdict():
   asked = comparison(Config(arms=("hr_k3", "lr", "hr_k4"))).primary
   assert (asked.first, asked.second) == ("hr_k3", "lr")
+
+
+def test_the_family_and_the_subset_of_lr_meet_no_other_arm():
+  others = comparison(Config(arms=("hr_k4", "hr_k3", "lr_tied")))
+  assert (others.opponents, others.subset) == ((), None)
+  assert comparison(Config(arms=("lr", "hr_k3"))).opponents == FAMILY

@@ -25,7 +25,7 @@ def test_starting_and_training_compile_one_program_each():
   state = population.initialise(network, "lr", members, mesh)
   assert clock.programs == 1
   train_steps = population.make_train_steps(network, BATCH, PATCH, mesh)
-  nothing = losses = population.no_losses(state)  # of a line's first dispatch and a later one
+  nothing = losses = population.zero_losses(state)  # of a line's first dispatch and a later one
   for start, stop, steps in [(0, 3, 9), (3, 5, 9), (0, 1, 100)]:
     state, losses = train_steps(state, members, store, start, stop, steps, losses)
   state, _ = train_steps(state, members, store, 1, 2, 100, nothing)

@@ -56,7 +56,7 @@ def train(
   state = sharding.shard_members(mesh, initial(network, members) if state is None else state)
   members = sharding.shard_members(mesh, members)
   step = population.make_train_steps(network, BATCH, PATCH, mesh, computation)
-  loss = population.no_losses(state)
+  loss = population.zero_losses(state)
   with optimised():
     for start, stop in stretches:
       state, loss = step(state, members, sharding.replicate(mesh, store), start, stop, STEPS, loss)

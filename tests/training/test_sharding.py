@@ -62,7 +62,7 @@ def test_members_that_do_not_divide_are_padded_and_taken_back():
   padded = sharding.shard_members(mesh, tree)
   assert [len(x) for x in jax.tree.leaves(padded)] == [8, 8]
   np.testing.assert_array_equal(padded["a"], [0, 1, 2, 3, 4, 4, 4, 4])
-  jax.tree.map(np.testing.assert_array_equal, sharding.members_of(padded, 5), tree)
+  jax.tree.map(np.testing.assert_array_equal, sharding.without_padding(padded, 5), tree)
 
 
 # Five members of each network, trained on eight devices in every layout.
@@ -92,7 +92,7 @@ for network in (LRNetwork(features=4, depth=0), HRNetwork(features=2, depth=0)):
     jax.config.update("jax_disable_most_optimizations", False)
     steps = population.make_train_steps(network, 8, 6, mesh)
     state, loss = steps(state, members, sharding.replicate(mesh, store), 0, 20, 20)
-    params = sharding.members_of(jax.tree.map(np.asarray, state.params), 5)
+    params = sharding.without_padding(jax.tree.map(np.asarray, state.params), 5)
     reference = reference or params
     off = jax.tree.map(lambda a, b: float(abs(a - b).max()), params, reference)
     found[f"{type(network).__name__} {asked}"] = max(jax.tree.leaves(off))
