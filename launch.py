@@ -173,9 +173,9 @@ def _start_jax(execution: Execution) -> None:
   import jax  # noqa: PLC0415
 
   from sr_jax.runtime import processes  # noqa: PLC0415
+  from sr_jax.runtime.devices import use_all_cores  # noqa: PLC0415
   from sr_jax.runtime.provenance import PACKAGES, provenance  # noqa: PLC0415
   from sr_jax.training.checkpoints import silence_orbax  # noqa: PLC0415
-  from sr_jax.training.sharding import use_all_cores  # noqa: PLC0415
 
   use_all_cores()
   processes.start(execution.distributed, execution.heartbeat_seconds)

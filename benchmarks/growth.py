@@ -25,8 +25,9 @@ from sr_jax.networks import LRNetwork
 from sr_jax.report import figures
 from sr_jax.report.markdown import table as markdown_table
 from sr_jax.runtime.command_line import run
+from sr_jax.runtime.devices import use_all_cores
 from sr_jax.training import population
-from sr_jax.training.sharding import make_mesh, replicate, shard_members, use_all_cores
+from sr_jax.training.sharding import make_mesh, replicate, shard_members
 from sr_jax.training.timing import seconds_a_step, training_call
 
 MEMBERS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64)

@@ -24,6 +24,7 @@ from experiments import matched_flops
 from sr_jax.data import patches, sources
 from sr_jax.networks.budget import Arm
 from sr_jax.report.markdown import table as markdown_table
+from sr_jax.runtime import devices
 from sr_jax.runtime.command_line import run
 from sr_jax.training import population, sharding
 from sr_jax.training.timing import seconds_a_step, training_call
@@ -131,7 +132,7 @@ def main(arguments: common.Arguments) -> None:
   measure(rows, [call for _, call in prepared])
   data = arguments.write(
     "scaling",
-    cores=sharding.cores(),
+    cores=devices.cores(),
     load_before=load,
     minutes=(time.monotonic() - began) / 60,
     batch=RECIPE.batch,

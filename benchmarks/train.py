@@ -37,6 +37,7 @@ from sr_jax.networks.budget import budget
 from sr_jax.networks.published import ESPCN
 from sr_jax.operators.conv import Computation
 from sr_jax.report.markdown import table as markdown_table
+from sr_jax.runtime import devices
 from sr_jax.runtime.command_line import run
 from sr_jax.runtime.console import log
 from sr_jax.training import autotune, population, sharding
@@ -160,7 +161,7 @@ def measure(case: Case, photos: list[Any], with_torch: bool, top: float) -> dict
   calls: dict[str, Callable[[int], None]] = {"jax": call}
   cuda = jax.default_backend() == "gpu"
   # PyTorch has no lifted HR network; the row compares with the one it computes in HR space.
-  runs = TorchRuns(case, sharding.cores(), cuda) if with_torch else None
+  runs = TorchRuns(case, devices.cores(), cuda) if with_torch else None
   if runs:
     calls["torch"] = runs
   seconds = {name: value / case.members for name, value in seconds_a_step(calls).items()}
@@ -201,7 +202,7 @@ def blocks(data: dict[str, Any]) -> common.Blocks:
 
 def main(arguments: Arguments) -> None:
   """Measures every case, and writes what there is after each."""
-  sharding.use_all_cores()
+  devices.use_all_cores()
   began, accelerator = time.monotonic(), jax.default_backend() != "cpu"
   with_torch = importlib.util.find_spec("torch") is not None
   peaks = {"float32": peak()}

@@ -1,4 +1,4 @@
-"""What a run is made of: frozen dataclasses of plain data, checked, hashed, written as JSON and flags.
+"""What a run is made of: frozen dataclasses, checked, hashed, written as JSON and as flags.
 
 `Config` classes (one per experiment file) hold what changes results and are hashed into the run
 folder's name. `Execution` holds what does not.

@@ -23,7 +23,7 @@ from sr_jax.networks import budget
 from sr_jax.networks.budget import Arm
 from sr_jax.report import comparison as report
 from sr_jax.report import tables, tensorboard, times
-from sr_jax.runtime import lock, preemption, processes
+from sr_jax.runtime import devices, lock, preemption, processes
 from sr_jax.runtime.console import log, table
 from sr_jax.runtime.files import Unsaved, read_json, write_json
 from sr_jax.runtime.processes import broadcast_from_primary
@@ -49,14 +49,9 @@ def compare(
 ) -> dict[str, float]:
   """Runs a comparison from where it stands to its report.
 
-  Args:
-    experiment: name of the experiment, kept in the run's folder.
-    plan: gives two or more arms once it can measure what their shapes do not say: which execution
-      of a network is faster here, and which widths match in time.
-    comparison: which of them are compared with which.
-    recipe: how they are trained and on what.
-    execution: where and how.
-    run_dir: the run's folder.
+  `plan` gives two or more arms once it can measure what their shapes do not say: which execution of
+  a network is faster here, and which widths match in time. `comparison` says which of them are
+  compared with which. The experiment's name is kept in the run's folder.
 
   Returns:
     the wall time of each phase in seconds; nothing if the run was finished before.
@@ -103,7 +98,7 @@ def start(
     )
     photos = sources.select(photos, recipe.distinct, recipe.data_fraction, recipe.validation_images)
     images = patches.make_store(photos.train, recipe.patch)
-    memory = patches.device_memory(jax.local_devices()[0])
+    memory = devices.device_memory(jax.local_devices()[0])
     processes.all_gather(lambda: patches.check_memory(images, memory))
     store = upload(images)
     about, changes = broadcast_from_primary(

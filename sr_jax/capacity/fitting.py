@@ -13,6 +13,7 @@ from sr_jax.data.patches import Store
 from sr_jax.evaluation import scoring
 from sr_jax.networks import HRNetwork, LRNetwork
 from sr_jax.training import population
+from sr_jax.training.dispatch import train_unlogged
 from sr_jax.training.population import Loss, Members
 from sr_jax.training.sharding import (
   each_member,
@@ -48,7 +49,7 @@ def train(
   else:
     state = population.start_from(network, params, mesh)
   train_steps = population.make_train_steps(network, data.batch, data.patch, mesh)
-  state = population.train(train_steps, state, members, replicate(mesh, data.store), steps)
+  state = train_unlogged(train_steps, state, members, replicate(mesh, data.store), steps)
   return jax.tree.map(np.asarray, without_padding(state.params, count))
 
 
@@ -70,7 +71,7 @@ def train_on_loss(
   state = population.start_from(network, jax.tree.map(np.asarray, init(members.seed)), mesh)
   members, data = shard_members(mesh, members), replicate(mesh, data)
   train_steps = population.train_steps_on(loss, network, mesh)
-  state = population.train(train_steps, state, members, data, steps)
+  state = train_unlogged(train_steps, state, members, data, steps)
 
   def loss_of(trained: tuple[Any, Any], data: Any) -> Any:
     return loss(*trained, jnp.int32(steps), data)

@@ -18,25 +18,17 @@ from sr_jax.training.metrics import MetricsLog
 
 @dataclasses.dataclass(frozen=True)
 class Run:
-  """What all arms of a run share.
-
-  Attributes:
-    run_dir: the run's folder, which is open and locked.
-    about: the contents of its config.json.
-    store: the training photographs, on every device.
-    unsaved: what could not be written so far.
-    is_finished: whether the run had its results when it was opened.
-  """
+  """What all arms of a run share."""
 
   recipe: Recipe
   execution: Execution
-  run_dir: RunFolder
-  about: dict[str, Any]
+  run_dir: RunFolder  # open and locked
+  about: dict[str, Any]  # the contents of its config.json
   arms: Sequence[Arm]
   photos: Photos
-  store: Store
+  store: Store  # the training photographs, on every device
   metrics: MetricsLog
-  unsaved: Unsaved
+  unsaved: Unsaved  # what could not be written so far
   choices: Choices
   clock: PhaseClock
-  is_finished: bool
+  is_finished: bool  # before it was opened

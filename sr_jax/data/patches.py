@@ -4,7 +4,6 @@ One flat array holds all images end to end, HR as uint8 and LR as float32, so th
 size share one program. Every position at which a patch fits is equally likely.
 """
 
-import os
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -81,16 +80,6 @@ def _concatenate(images: Sequence[np.ndarray]) -> np.ndarray:
   begin = -memory.ctypes.data % ALIGNMENT
   flat = memory[begin : begin + size].view(images[0].dtype)
   return np.concatenate([image.ravel() for image in images], out=flat)
-
-
-def device_memory(device: jax.Device) -> int:
-  """The memory of a device in bytes; of a CPU device, the machine's."""
-  return (device.memory_stats() or {}).get("bytes_limit") or machine_memory()
-
-
-def machine_memory() -> int:
-  """The memory of this machine in bytes."""
-  return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
 def check_memory(store: Store, memory: int) -> None:

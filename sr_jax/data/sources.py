@@ -17,10 +17,10 @@ from sr_jax.data import luminance_cache
 from sr_jax.data.finding import HELD_OUT, SPLITS, ImageSets, find, same_photographs
 from sr_jax.data.images import Photo, make_photo
 from sr_jax.data.luminance_cache import Item, map_in_threads
-from sr_jax.data.patches import machine_memory
 from sr_jax.data.recognition import describe_copies, find_copies, recognise
 from sr_jax.runtime import processes
 from sr_jax.runtime.console import log
+from sr_jax.runtime.devices import machine_memory
 
 Job = tuple[str, Item]  # the name of a set, and an image of it
 EXCHANGED = 4  # photographs of a process at a time: their pixels pass through a chip's memory

@@ -2,10 +2,16 @@
 
 import time
 from collections import deque
+from collections.abc import Callable
+from typing import Any
 
 import jax
 
+from sr_jax.runtime import preemption
+from sr_jax.training.population import State
+
 MAX_SECONDS = 1.0  # of a dispatch: a signal waits for its end
+UNLOGGED = 100  # steps of a dispatch in `train_unlogged`
 
 
 def steps_per_dispatch() -> int:
@@ -58,3 +64,19 @@ class DispatchSizer:
     """Sets the steps of the next dispatch, if it is known what a step takes."""
     if step_seconds:
       self.steps = min(max(int(MAX_SECONDS / step_seconds), 1), steps_per_dispatch())
+
+
+def train_unlogged(
+  train_steps: Callable, state: State, members: Any, data: Any, steps: int
+) -> State:
+  """Trains a whole schedule without a log or checkpoints, as `training.loop` does with both.
+
+  Raises:
+    Interrupted: a signal asked to stop; it is obeyed every `UNLOGGED` steps.
+  """
+  for start in range(0, steps, UNLOGGED):
+    preemption.raise_if_requested()
+    stop = min(steps, start + UNLOGGED)
+    state, losses = train_steps(state, members, data, start, stop, steps)
+    jax.block_until_ready(losses)
+  return state

@@ -20,7 +20,6 @@ from jaxtyping import Array, Float32, Int32, PRNGKeyArray
 from sr_jax.data.patches import Crops, HostOrDevice, Store, cut, draw
 from sr_jax.networks import Network, squared_error
 from sr_jax.operators.conv import DEFAULT, Computation, computing
-from sr_jax.runtime import preemption
 from sr_jax.training.sharding import DATA, MEMBER, each_member, one_by_one, shard_members
 
 Loss = Callable[[Any, Any, Array, Any], Array]
@@ -31,7 +30,6 @@ WARMUP = 0.1  # of all steps
 WARMUP_SCHEDULE = optax.linear_schedule(0.0, 1.0, WARMUP)
 DECAY_SCHEDULE = optax.cosine_decay_schedule(1.0, 1.0)
 BLOCK = 20  # steps, see `_repeat`
-DISPATCH = 100  # steps, see `train`
 INITIALISATION, BATCHES = 0, 1  # the two uses of a seed
 
 
@@ -192,20 +190,6 @@ def train_steps_on(loss: Loss, network: Network, mesh: Mesh) -> Callable:
     return each_member(train_member, mesh)((state, members, losses), data, start, stop, steps)
 
   return jax.jit(train_steps, donate_argnums=0)
-
-
-def train(train_steps: Callable, state: State, members: Any, data: Any, steps: int) -> State:
-  """Trains a whole schedule without a log or checkpoints, as `training.loop` does with both.
-
-  Raises:
-    Interrupted: a signal asked to stop; it is obeyed every `DISPATCH` steps.
-  """
-  for start in range(0, steps, DISPATCH):
-    preemption.raise_if_requested()
-    stop = min(steps, start + DISPATCH)
-    state, losses = train_steps(state, members, data, start, stop, steps)
-    jax.block_until_ready(losses)
-  return state
 
 
 def _repeat(body: Callable, start: Array, stop: Array, carry: Any, on_cpu: bool) -> Any:

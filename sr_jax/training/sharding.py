@@ -3,7 +3,6 @@
 A single device is the 1 x 1 case of the same program.
 """
 
-import os
 import re
 from collections.abc import Callable
 from typing import Any
@@ -84,24 +83,6 @@ def _given(shape: str, batch: int) -> tuple[int, int]:
       f"--mesh={shape} takes {wanted} of {count} devices; several processes share all"
     )
   return sizes[MEMBER], sizes[DATA]
-
-
-def use_all_cores() -> None:
-  """Makes every CPU core a device of its own; to be called before JAX is used.
-
-  One small convolution hardly gains from a second core; two members, or two halves of a batch, do.
-  What the user has set (JAX_NUM_CPU_DEVICES, XLA_FLAGS) stays.
-  """
-  is_forced = "xla_force_host_platform_device_count" in os.environ.get("XLA_FLAGS", "")
-  unset = jax.config.jax_num_cpu_devices < 1  # type: ignore[attr-defined]
-  if unset and not is_forced:
-    jax.config.update("jax_num_cpu_devices", cores())
-
-
-def cores() -> int:
-  """CPU cores that this process may use: it may be confined to fewer than there are, on Linux."""
-  confined = getattr(os, "sched_getaffinity", None)
-  return len(confined(0)) if confined else os.cpu_count() or 1
 
 
 def replicate(mesh: Mesh, tree: Any) -> Any:

@@ -6,6 +6,7 @@ import pytest
 from sr_jax.config import InputError
 from sr_jax.data import patches
 from sr_jax.data.images import make_photo
+from sr_jax.runtime import devices
 from sr_jax.training import sharding
 
 PATCH, SCALE = 5, 2
@@ -73,7 +74,7 @@ def test_images_that_do_not_fit_are_refused_with_the_size_needed():
   with pytest.raises(InputError, match=r"need 0.00 GiB and the device has 0.00"):
     patches.check_memory(STORE, needed)
   patches.check_memory(STORE, 2 * needed)
-  assert patches.device_memory(jax.devices()[0]) > 2**28
+  assert devices.device_memory(jax.devices()[0]) > 2**28
 
 
 def test_the_devices_of_a_cpu_share_one_copy_of_the_images():

@@ -95,7 +95,7 @@ import numpy as np
 from sr_jax.runtime import processes
 from sr_jax.config import InputError
 from sr_jax.training import sharding
-sharding.use_all_cores()
+devices.use_all_cores()
 processes.start("auto", 10)
 i = processes.index()
 assert (processes.count(), processes.is_primary()) == (2, i == 0)
@@ -258,7 +258,7 @@ WAITING = """
 import time
 from sr_jax.runtime import processes
 from sr_jax.training import sharding
-sharding.use_all_cores()
+devices.use_all_cores()
 processes.start("on", 10)
 processes.all_gather(lambda: None)
 print("together", flush=True)
