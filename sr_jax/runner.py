@@ -124,7 +124,8 @@ def start(
     counts = ", ".join(f"{len(photographs)} {name}" for name, photographs in sets.items())
     log("\n".join(["", f"{counts} photographs", *photos.notes, f"Run folder: {run_dir}\n"]))
   unsaved = Unsaved()
-  metrics = MetricsLog(run_dir.metrics, unsaved)
+  with unsaved.ending():
+    metrics = MetricsLog(run_dir.metrics, unsaved)
   shared = (about, arms, photos, store, metrics, unsaved, choices, clock, is_finished)
   return Run(recipe, execution, run_dir, *shared)
 

@@ -34,7 +34,8 @@ class MetricsLog:
   """
 
   def __init__(self, path: Path, unsaved: Unsaved) -> None:
-    self.lines = read(path) if processes.is_primary() else []
+    self.lines: list[dict[str, Any]] = []
+    processes.broadcast_from_primary(lambda: self.lines.extend(read(path)))
     self._path, self._unsaved = path, unsaved
     self._next = len(self.lines)  # place of the next line
     self._torn = False
