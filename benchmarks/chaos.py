@@ -33,8 +33,10 @@ from sr_jax.training.checkpoints import load_arrays
 from sr_jax.training.metrics import read
 
 LAUNCH = Path(__file__).parents[1] / "launch.py"
-FLAGS = ("--experiment=smoke", "--features=8", "--steps=90", "--search_steps=30", "--patch=8")
-EXECUTION = "--hr_execution=lr_space"  # each folder would measure which execution is faster
+STEPS = 60
+FLAGS = ("--experiment=smoke", "--features=4", "--depth=0", "--batch=4", "--patch=8")
+FLAGS += (f"--steps={STEPS}", "--search_steps=20")
+EXECUTION = "--hr_execution=hr_space"  # each folder would measure which execution is faster
 IN_A_SAVE = 0.4  # of the kills
 LIMIT = 10.0  # seconds that a stop may take
 FIRST_LINE = ", revision "  # is in it
@@ -138,7 +140,7 @@ def doing(workdir: Path) -> str:
   if runs[0].timing.exists():
     return "reporting"
   lines = read(runs[0].metrics)
-  done = {(line["arm"], line["stage"]) for line in lines if line["step"] == 90}
+  done = {(line["arm"], line["stage"]) for line in lines if line["step"] == STEPS}
   if len(done) == 2:
     return "evaluating"
   return f"training ({lines[-1]['stage']})" if lines else "compiling"

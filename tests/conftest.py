@@ -11,8 +11,8 @@ from typing import NamedTuple
 
 import jax
 import pytest
-from PIL import Image
 
+from benchmarks import chaos
 from sr_jax.networks import ESPCN, LRNetwork, describe
 from sr_jax.runtime import lock
 from sr_jax.training import population, sharding
@@ -26,7 +26,6 @@ jax.config.update("jax_disable_most_optimizations", True)
 os.environ["JAX_DISABLE_MOST_OPTIMIZATIONS"] = "1"  # of the processes that a test starts
 
 ROOT = Path(__file__).parents[1]
-SAMPLE_PHOTOS = ROOT / "sr_jax" / "data" / "sample_photos"
 SHARED = Path(__file__).parents[2] / "shared" / "data"
 
 
@@ -87,10 +86,7 @@ class SmallRun(NamedTuple):
 def small_run(tmp_path_factory):
   """A small finished run: LR of 8 maps and HR of 2, one hidden layer each, two seeds."""
   folder = tmp_path_factory.mktemp("run")
-  for i, path in enumerate(sorted(SAMPLE_PHOTOS.glob("*.webp"))[:9]):
-    split = folder / "data" / ("train", "validation", "test")[i % 3]
-    split.mkdir(parents=True, exist_ok=True)
-    Image.open(path).crop((100, 100, 160, 160)).save(split / f"{path.stem}.png")
+  chaos.make_photographs(folder / "data")
   flags = {
     "experiment": "smoke",
     "features": "8",
@@ -178,6 +174,7 @@ class Tiny:
       "--learning_rate=1e-3",
       "--batch=4",
       "--patch=8",
+      "--hr_execution=hr_space",
       f"--data=folder:{folder / 'data'}",
       "--compile_cache=",  # the session's
       f"--data_dir={folder / 'decoded'}",
@@ -193,10 +190,7 @@ class Tiny:
 def tiny_folder(tmp_path_factory):
   """Small photographs that all tiny runs share."""
   folder = tmp_path_factory.mktemp("tiny")
-  for i, path in enumerate(sorted(SAMPLE_PHOTOS.glob("*.webp"))[:6]):
-    split = folder / "data" / ("train", "validation", "test")[i % 3]
-    split.mkdir(parents=True, exist_ok=True)
-    Image.open(path).crop((100, 100, 130, 130)).save(split / f"{path.stem}.png")
+  chaos.make_photographs(folder / "data")
   return folder
 
 
