@@ -315,6 +315,27 @@ def test_a_preempted_job_saves_and_is_begun_again(tmp_path):
 
 
 @pytest.mark.slow
+def test_a_sweep_killed_once_is_finished_by_the_same_command(tiny):
+  process = tiny.start("--steps=4,5,6")
+  deadline = time.monotonic() + 200
+  while not list(tiny.workdir.glob("smoke-*/results.json")) and time.monotonic() < deadline:
+    assert process.poll() is None
+    time.sleep(0.01)
+  process.kill()
+  process.communicate()
+  first = {path: path.stat().st_mtime_ns for path in tiny.workdir.glob("smoke-*/results.json")}
+  assert 1 <= len(first) < 3
+  out, err = (again := tiny.start("--steps=4,5,6")).communicate(timeout=200)
+  assert again.returncode == 0, out + err
+  assert out.count("nothing is trained again") == len(first)
+  assert {path: path.stat().st_mtime_ns for path in first} == first
+  (file,) = tiny.workdir.glob("sweep-*/sweep.csv")
+  rows = list(csv.DictReader(file.read_text().splitlines()))
+  assert [(row["steps"], row["state"]) for row in rows] == [(n, "done") for n in "456"]
+  assert all(row["mean"] for row in rows)
+
+
+@pytest.mark.slow
 def test_two_points_run_on_this_machine(tiny):
   flags = ("--steps=4,5", "--launcher=local", "--max_parallel=2", "--tensorboard")
   out, err = (process := tiny.start(*flags)).communicate(timeout=200)
@@ -346,24 +367,3 @@ def test_what_stops_the_launcher_stops_its_jobs(tiny):
   while os.path.exists(f"/proc/{worker}/exe") and time.monotonic() < deadline:
     time.sleep(0.05)
   assert not os.path.exists(f"/proc/{worker}/exe")
-
-
-@pytest.mark.slow
-def test_a_sweep_killed_once_is_finished_by_the_same_command(tiny):
-  process = tiny.start("--steps=4,5,6,7")
-  deadline = time.monotonic() + 200
-  while not list(tiny.workdir.glob("smoke-*/results.json")) and time.monotonic() < deadline:
-    assert process.poll() is None
-    time.sleep(0.01)
-  process.kill()
-  process.communicate()
-  first = {path: path.stat().st_mtime_ns for path in tiny.workdir.glob("smoke-*/results.json")}
-  assert 1 <= len(first) < 4
-  out, err = (again := tiny.start("--steps=4,5,6,7")).communicate(timeout=200)
-  assert again.returncode == 0, out + err
-  assert out.count("nothing is trained again") == len(first)
-  assert {path: path.stat().st_mtime_ns for path in first} == first
-  (file,) = tiny.workdir.glob("sweep-*/sweep.csv")
-  rows = list(csv.DictReader(file.read_text().splitlines()))
-  assert [(row["steps"], row["state"]) for row in rows] == [(n, "done") for n in "4567"]
-  assert all(row["mean"] for row in rows)
