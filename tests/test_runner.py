@@ -12,6 +12,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from benchmarks import chaos
+from sr_jax.data.finding import SAMPLE_PHOTOS
 from sr_jax.inspect_checkpoint.__main__ import main as inspect
 
 ROOT = Path(__file__).parents[1]
@@ -19,9 +21,10 @@ pytestmark = pytest.mark.slow
 
 FLAGS = [
   "--experiment=smoke",
-  "--features=8",
-  "--steps=90",
-  "--search_steps=30",
+  "--features=4",
+  "--depth=0",
+  "--steps=30",
+  "--search_steps=10",
   "--batch=4",
   "--patch=8",
   "--checkpoint_every_seconds=0.01",
@@ -33,11 +36,7 @@ FLAGS = [
 def data(tmp_path_factory):
   """Three small photographs for each split, cut from the sample photographs."""
   folder = tmp_path_factory.mktemp("shared") / "data"
-  photos = sorted((ROOT / "sr_jax" / "data" / "sample_photos").glob("*.webp"))
-  for i, path in enumerate(photos[:9]):
-    split = folder / ("train", "validation", "test")[i % 3]
-    split.mkdir(parents=True, exist_ok=True)
-    Image.open(path).crop((100, 100, 160, 160)).save(split / f"{path.stem}.png")
+  chaos.make_photographs(folder)
   return folder
 
 
@@ -84,7 +83,7 @@ def test_a_run_explains_itself(finished, data):
     "timing.json",
   }
   about = json.loads((run_dir / "config.json").read_text())
-  assert about["config"]["features"] == 8
+  assert about["config"]["features"] == 4
   assert {"revision", "jax", "flax", "device"} <= about["provenance"].keys()
   report = (run_dir / "report.md").read_text()
   assert f"```\npython launch.py --experiment=smoke --scale=2 --data=folder:{data}" in report
@@ -140,9 +139,8 @@ def test_a_finished_run_with_other_images_is_refused(finished, data, tmp_path):
 
 
 def test_a_folder_of_photographs_trains_and_every_test_set_is_reported(data, tmp_path):
-  photos = sorted((ROOT / "sr_jax" / "data" / "sample_photos").glob("*.webp"))
-  for i, path in enumerate(photos):
-    folder = tmp_path / ("mine" if i < 10 else "One" if i < 15 else "Two")
+  for i, path in enumerate(sorted(SAMPLE_PHOTOS.glob("*.webp"))[:11]):
+    folder = tmp_path / ("mine" if i < 5 else "One" if i < 8 else "Two")
     folder.mkdir(exist_ok=True)
     Image.open(path).crop((100, 100, 160, 160)).save(folder / f"{path.stem}.jpg")
   flags = [
@@ -151,23 +149,23 @@ def test_a_folder_of_photographs_trains_and_every_test_set_is_reported(data, tmp
     f"--test_data=folder:{tmp_path / 'One'},folder:{tmp_path / 'Two'}",
   ]
   out = finish(start(tmp_path / "runs", tmp_path / "mine", *flags))
-  assert "8 train, 2 validation, 5 One, 5 Two photographs" in out
+  assert "3 train, 2 validation, 3 One, 3 Two photographs" in out
   (run_dir,) = (tmp_path / "runs").iterdir()
   results = json.loads((run_dir / "results.json").read_text())
   assert (results["tests"], list(results["further_tests"])) == (["One", "Two"], ["Two"])
-  assert len(results["images"]["test"]) == 5
+  assert len(results["images"]["test"]) == 3
   two = results["further_tests"]["Two"]
-  assert len(two["images"]) == len(two["bicubic"]["psnr"]) == 5
+  assert len(two["images"]) == len(two["bicubic"]["psnr"]) == 3
   for arm in ("lr", "hr"):
-    assert [len(member["psnr"]) for member in two["arms"][arm]] == [5, 5]
+    assert [len(member["psnr"]) for member in two["arms"][arm]] == [3, 3]
   said = results["verdict"]["sentences"]
   assert said[0].startswith("On One, LR ")
   assert said[2].startswith("On Two, LR ")
-  assert "| Two (5) PSNR (dB) |" in (run_dir / "report.md").read_text()
+  assert "| Two (3) PSNR (dB) |" in (run_dir / "report.md").read_text()
 
 
 def test_divergence_is_told_and_leaves_a_whole_report(data, tmp_path):
-  flags = ["--steps=5", "--search_steps=5", "--learning_rate=1e25,1e30", "--depth=0"]
+  flags = ["--steps=5", "--search_steps=5", "--learning_rate=1e25,1e30"]
   out = finish(start(tmp_path, data, *flags))
   (run_dir,) = tmp_path.iterdir()
   results = json.loads((run_dir / "results.json").read_text())
@@ -181,7 +179,7 @@ def test_divergence_is_told_and_leaves_a_whole_report(data, tmp_path):
 
 
 def test_a_run_keeps_what_it_chose_and_says_how_to_make_its_bits_again(data, tmp_path):
-  flags = ["--hr_execution=auto", "--steps=20", "--learning_rate=1e-3"]
+  flags = ["--hr_execution=auto", "--steps=5", "--learning_rate=1e-3"]
   out = finish(start(tmp_path / "first", data, *flags))
   assert "by the time of a training step (hr_space" in out
   (run_dir,) = (tmp_path / "first").iterdir()
@@ -218,8 +216,8 @@ def test_a_run_keeps_what_it_chose_and_says_how_to_make_its_bits_again(data, tmp
 
 def test_a_sweep_runs_the_product_and_only_what_is_missing(finished, data):
   run_dir, _ = finished
-  out = finish(start(run_dir.parent, data, "--depth=1,0"))
-  assert out.count("nothing is trained again") == 1  # depth 1 is the run above
+  out = finish(start(run_dir.parent, data, "--steps=30,5"))
+  assert out.count("nothing is trained again") == 1  # 30 steps are the run above
   table = out.rstrip().splitlines()[-2:]
-  assert [row.split()[0] for row in table] == ["1", "0"]
+  assert [row.split()[0] for row in table] == ["30", "5"]
   assert len(list(run_dir.parent.glob("smoke-*"))) == 2
