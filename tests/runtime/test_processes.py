@@ -92,7 +92,7 @@ def free_port():
 PRIMITIVES = """
 import sys
 import numpy as np
-from sr_jax.runtime import processes
+from sr_jax.runtime import devices, processes
 from sr_jax.config import InputError
 from sr_jax.training import sharding
 devices.use_all_cores()
@@ -256,7 +256,7 @@ def test_a_killed_one_ends_the_other_and_the_run_goes_on(alone, tmp_path):
 
 WAITING = """
 import time
-from sr_jax.runtime import processes
+from sr_jax.runtime import devices, processes
 from sr_jax.training import sharding
 devices.use_all_cores()
 processes.start("on", 10)
