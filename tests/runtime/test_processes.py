@@ -207,7 +207,8 @@ def test_one_of_several_that_finds_no_others_starts_nothing(tmp_path):
 
 
 HEARTBEAT = 10
-FLAGS = ["--batch=4", "--depth=0", f"--heartbeat_seconds={HEARTBEAT}"]  # too few to be split
+# The session compiles; a batch of 4 is too few to be split.
+FLAGS = ["--learning_rate=1e-3", "--compile_cache=", f"--heartbeat_seconds={HEARTBEAT}"]
 
 
 def command(workdir, cache, *more):
