@@ -1,3 +1,4 @@
+import functools
 import json
 
 import jax
@@ -32,25 +33,35 @@ def test_bad_values_are_refused():
 
 
 @pytest.mark.slow
-def test_every_part_is_measured_once_and_reported(tmp_path, monkeypatch):
+def test_every_part_is_measured_once_and_reported(tmp_path, tiny_folder, monkeypatch):
   small = networks(4, depth=0)
-  for name in ("hr", "hr_learned"):  # as many programs to compile as there are networks
-    small[name] = small["lr_tied"]
+  # As many programs to compile as there are networks, and pairs of teacher and student.
+  small |= {"hr": small["lr_tied"], "hr_learned": small["lr"]}
   monkeypatch.setattr(capacity, "networks", lambda features, **more: small)
+  for module, name in ((jacobian, "rank_of"), (noise, "memorise"), (noise, "imitate")):
+    monkeypatch.setattr(module, name, functools.cache(getattr(module, name)))
   monkeypatch.setattr(capacity, "BATCH", 4)
-  monkeypatch.setattr(capacity, "TEACHERS", ("lr", "hr"))
+  monkeypatch.setattr(capacity, "PATCH", 5)
+  monkeypatch.setattr(capacity, "TEACHERS", ("lr", "hr_learned"))
   monkeypatch.setattr(fitting, "PATCHES_PER_IMAGE", 2)
   monkeypatch.setattr(noise, "COUNTS", (1, 2))
   monkeypatch.setattr(noise, "TEACHER_SIDE", 4)
   monkeypatch.setattr(noise, "BATCH", 2)
   monkeypatch.setattr(jacobian, "IMAGES", 1)
-  config = Config(seeds=2, learning_rate=(4e-3, 8e-3), lengths=(3, 6), steps=4, noise_steps=5)
+  config = Config(
+    data=f"folder:{tiny_folder / 'data'}",
+    seeds=2,
+    learning_rate=(4e-3, 8e-3),
+    lengths=(3, 6),
+    steps=4,
+    noise_steps=5,
+  )
   run_dir = RunFolder(tmp_path / "run")
   capacity.main(config, Execution(), run_dir)
   results = json.loads(run_dir.results.read_text())
   assert list(results["parts"]) == list(capacity.PARTS)
   assert all(len(values) == 2 for values in results["parts"]["fit"]["lr"].values())
-  assert results["parts"]["imitate"]["lr"].keys() == {"lr", "hr"}
+  assert results["parts"]["imitate"]["lr"].keys() == {"lr", "hr_learned"}
   untie = results["parts"]["untie"]
   np.testing.assert_allclose(untie["lifted_training"], untie["before"]["training"], atol=1e-3)
   parameters = {name: fits["parameters"] for name, fits in results["parts"]["memorise"].items()}
