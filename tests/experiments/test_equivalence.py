@@ -1,3 +1,4 @@
+import functools
 import json
 import shutil
 from pathlib import Path
@@ -10,8 +11,9 @@ import launch
 from experiments import equivalence
 from sr_jax.config import InputError, digest
 from sr_jax.identities import claims
+from sr_jax.networks import HRNetwork, LRNetwork
 from sr_jax.runtime.run_folder import RunFolder
-from sr_jax.training import population
+from sr_jax.training import population, timing
 from sr_jax.training.checkpoints import Checkpoints
 
 pytestmark = pytest.mark.slow
@@ -24,7 +26,14 @@ def run_dir(tmp_path_factory):
   with pytest.MonkeyPatch.context() as patch:  # what is timed matters to no test
     patch.setattr(equivalence, "BATCH", 2)
     patch.setattr(equivalence, "PATCH", 5)
-    patch.setattr(claims, "LARGEST", 6)
+    patch.setattr(equivalence, "_sample_photos", functools.cache(equivalence._sample_photos))
+    patch.setattr(timing, "SECONDS", 1e-3)
+    patch.setattr(claims, "LARGEST", 5)
+    patch.setattr(claims, "LAYERS", [(1, 2, 3, 0), (2, 3, 4, 1), (3, 2, 2, 0)])
+    patch.setattr(claims, "OTHER_SIZES", [(1, 2, 3, 0), (1, 3, 4, 0), (1, 4, 5, 0)])
+    # Like the note's pair, of fewer maps, and deep enough to have other receptive fields.
+    patch.setattr(claims, "LR_PAIR", LRNetwork(features=8, depth=1))
+    patch.setattr(claims, "HR_PAIR", HRNetwork(features=2, depth=1))
     assert launch.main(["launch.py", *flags, "--compile_cache="]) == 0
   (run_dir,) = workdir.iterdir()
   return run_dir
@@ -52,9 +61,9 @@ def test_every_sentence_has_its_verdict(run_dir):
   results = json.loads((run_dir / "results.json").read_text())
   verdicts = [finding["verdict"] for finding in results["sentences"]]
   assert verdicts == ["right", "right when", "right", "right", "right when", "loose"]
-  timing = json.loads((run_dir / "timing.json").read_text())
-  assert set(timing["step_seconds"]) == {"lr", "hr (hr_space)", "hr (lr_space)"}
-  assert timing["speed"]["verdict"] in ("right", "wrong")
+  timed = json.loads((run_dir / "timing.json").read_text())
+  assert set(timed["step_seconds"]) == {"lr", "hr (hr_space)", "hr (lr_space)"}
+  assert timed["speed"]["verdict"] in ("right", "wrong")
 
 
 def test_the_report_shows_every_picture(run_dir):
