@@ -9,6 +9,10 @@ import sys
 from pathlib import Path
 from typing import NamedTuple
 
+# Threads of linear algebra wait busily for one another, and workers are as many as cores. (Of no
+# use to a process that has NumPy already, as that of -n 0.)
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
 import jax
 import pytest
 
