@@ -120,10 +120,9 @@ def _run(sweep: "Sweep", points: Sequence["Point"], alone: bool) -> int:
       return run_points(sweep, points, lambda point: _run_point(sweep, point, clock))
     _run_point(sweep, points[0], clock)
     processes.all_gather(lambda: None)  # none leaves while another is at work
-  except (*processes.USER_ERRORS, preemption.Interrupted):
-    raise
   except BaseException as error:
-    processes.abort(error)
+    if not (processes.is_for_user(error) or isinstance(error, preemption.Interrupted)):
+      processes.abort(error)
     raise
   finally:
     watchdog.stop()

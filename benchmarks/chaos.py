@@ -34,8 +34,8 @@ from sr_jax.training.metrics import read
 
 LAUNCH = Path(__file__).parents[1] / "launch.py"
 STEPS = 60
-FLAGS = ("--experiment=smoke", "--features=4", "--depth=0", "--batch=4", "--patch=8")
-FLAGS += (f"--steps={STEPS}", "--search_steps=20")
+NETWORKS = ("--experiment=smoke", "--features=4", "--depth=0")
+FLAGS = (*NETWORKS, "--batch=4", "--patch=8", f"--steps={STEPS}", "--search_steps=20")
 EXECUTION = "--hr_execution=hr_space"  # each folder would measure which execution is faster
 IN_A_SAVE = 0.4  # of the kills
 LIMIT = 10.0  # seconds that a stop may take

@@ -222,13 +222,14 @@ def headline(run_dir: RunFolder) -> dict[str, str]:
 
 
 def main(config: Config, execution: Execution, run_dir: RunFolder) -> dict[str, float]:
-  """Makes every measurement that the run has not made yet; returns the seconds of each."""
+  """Makes every measurement that the run has not made yet; returns the seconds of those."""
   photos = sources.load(config.data, SCALE, PATCH, "held_out", config.test_data, execution)
   photos = dataclasses.replace(photos, train=[*photos.train, *photos.validation])  # none chooses
   about, changes = open_run(run_dir, "capacity", config, {"pixels": photos.fingerprint()})
   for change in changes:
     log(f"WARNING: since this run was begun, {change}; its bits may differ")
   log(f"Run folder: {run_dir}\n")
+  kept = [part for part in config.parts if run_dir.part(part).exists()]
   parts = {part: _measure(part, config, photos, run_dir) for part in config.parts}
   results = {
     "experiment": "capacity",
@@ -238,13 +239,16 @@ def main(config: Config, execution: Execution, run_dir: RunFolder) -> dict[str, 
   }
   seconds = {part: measured["seconds"] for part, measured in parts.items()}
   timing = {"device": describe_devices(), "phase_seconds": seconds}
-  write_json(run_dir.timing, timing)
-  write_json(run_dir.results, results)
+  if run_dir.is_finished:
+    timing = read_json(run_dir.timing)
+  else:
+    write_json(run_dir.timing, timing)
+    write_json(run_dir.results, results)
   capacity_report.write(run_dir, results, timing, about)
   for part, rows in capacity_report.tables(results).items():
     log(f"\n{table(rows)}\n\n{capacity_report.sentence(part, results)}")
   log(f"\nReport: {run_dir.report}, and report.md beside it")
-  return seconds
+  return {part: value for part, value in seconds.items() if part not in kept}
 
 
 def _measure(part: str, config: Config, photos: Photos, run_dir: RunFolder) -> dict[str, Any]:

@@ -46,7 +46,7 @@ from sr_jax.data.finding import find
 from sr_jax.networks import ESPCN, FSRCNN, SRCNN, Network
 from sr_jax.networks.budget import Arm
 from sr_jax.report import reproduction
-from sr_jax.runner import save, start, train_and_score
+from sr_jax.runner import save, show_on_tensorboard, start, train_and_score
 from sr_jax.runtime.console import log, table
 from sr_jax.runtime.files import read_json
 from sr_jax.runtime.processes import broadcast_from_primary
@@ -130,8 +130,7 @@ def main(config: Config, execution: Execution, run_dir: RunFolder) -> dict[str, 
   """Trains and scores the networks; returns the seconds of each phase."""
   run = start("espcn", lambda _: arms(config), config, execution, run_dir)
   if run.is_finished:
-    files = run_dir.results, run_dir.timing
-    broadcast_from_primary(lambda: _report(run, *map(read_json, files)))
+    broadcast_from_primary(lambda: _report_again(run))
     return {}
   results, _ = train_and_score(run)
   results["paper"] = _paper(results)
@@ -157,6 +156,13 @@ def _paper(results: dict[str, Any]) -> dict[str, dict[str, float]]:
   }
 
 
+def _report_again(run: Run) -> None:
+  """Reports a run that was finished before."""
+  results = read_json(run.run_dir.results)
+  show_on_tensorboard(run, results)
+  _report(run, results, read_json(run.run_dir.timing))
+
+
 def _report(run: Run, results: dict[str, Any], timing: dict[str, Any]) -> None:
   """Writes the report, and prints the table and the comparison with the paper."""
   reproduction.write(run.run_dir, results, timing, run.about)
@@ -164,3 +170,4 @@ def _report(run: Run, results: dict[str, Any], timing: dict[str, Any]) -> None:
   for sentence in reproduction.sentences(results):
     log(sentence)
   log(f"\nReport: {run.run_dir.report}, and report.md beside it")
+  run.unsaved.check()

@@ -37,6 +37,7 @@ from sr_jax.training.sharding import make_mesh, one_by_one, upload
 from sr_jax.training.timing import in_both_executions, step_seconds
 
 Plan = Callable[[Choices], Sequence[Arm]]
+EVENTS = "events for TensorBoard"
 
 
 def compare(
@@ -100,13 +101,13 @@ def start(
     images = patches.make_store(photos.train, recipe.patch)
     memory = devices.device_memory(jax.local_devices()[0])
     processes.all_gather(lambda: patches.check_memory(images, memory))
-    store = upload(images)
     about, changes = broadcast_from_primary(
       lambda: open_run(run_dir, experiment, recipe, {"pixels": photos.fingerprint()})
     )
     for change in changes:
       log(f"WARNING: since this run was begun, {change}; its bits may differ")
     processes.all_gather(lambda: await_config(run_dir))
+    store = upload(images)
   with clock.phase("choose by time"):
     given = recipe.given_choices()
     if one_by_one(mesh) and (forms := [name for name in given if "/" in name]):
@@ -207,8 +208,9 @@ def save(run: Run, results: dict[str, Any], timing: dict[str, Any]) -> None:
 def show_on_tensorboard(run: Run, results: dict[str, Any] | None = None) -> None:
   """Writes for TensorBoard what was measured so far, with --tensorboard."""
   if run.execution.tensorboard and processes.is_primary():
-    with run.unsaved.noting("events for TensorBoard"):
+    with run.unsaved.noting(EVENTS):
       tensorboard.write(run.run_dir, run.about, run.metrics.lines, results)
+      run.unsaved.saved(EVENTS)  # also what failed before: all is written every time
 
 
 def _time_steps(trained: dict[str, Population], run: Run) -> dict[str, dict[str, float]]:
@@ -260,7 +262,7 @@ def _report_again(run: Run) -> None:
 
 
 def _report(run: Run, results: dict[str, Any], timing: dict[str, Any]) -> None:
-  """Writes the report, and prints the scores and the verdict."""
+  """Writes the report, and prints the scores and the verdict; NotSavedError if events are not."""
   report.write(run.run_dir, results, timing, run.about, run.metrics.lines)
   log("\n" + table(tables.score_rows(results)) + "\n")
   if results["further_tests"]:
@@ -269,3 +271,4 @@ def _report(run: Run, results: dict[str, Any], timing: dict[str, Any]) -> None:
     log(sentence)
   log(times.time_sentence(timing, results["verdict"]["contrast"]))
   log(f"\nReport: {run.run_dir.report}, and report.md beside it")
+  run.unsaved.check()

@@ -76,10 +76,9 @@ def train_population(arm: Arm, stage: str, steps: int, members: Members, run: Ru
       run.execution.on_corrupt,
       run.run_dir.trace(arm.name) if is_traced else None,
     )
-  except processes.USER_ERRORS:
-    raise
   except Exception as error:
-    processes.abort(error)  # rather than wait for the others, to close the checkpoints with them
+    if not processes.is_for_user(error):
+      processes.abort(error)  # rather than wait for the others, to close the checkpoints with them
     raise
   finally:
     checkpoints.close()

@@ -114,7 +114,9 @@ def _write(item: Item, folder: Path, luminance: UInt8[np.ndarray, "h w"]) -> Non
   new = path.with_name(f"{path.name}.{uuid.uuid4().hex}.new")
   try:
     path.parent.mkdir(parents=True, exist_ok=True)
-    new.write_bytes(json.dumps(header).encode() + b"\n" + luminance.tobytes())
+    with new.open("wb") as file:
+      file.write(json.dumps(header).encode() + b"\n")
+      file.write(luminance.data)  # without a copy
     new.replace(path)
   except OSError as error:
     with contextlib.suppress(OSError):

@@ -21,7 +21,7 @@ def shave(image: Num[np.ndarray, "h w *c"], border: int) -> Num[np.ndarray, "h2 
 
 def mse(image: Pixels, truth: Pixels, border: int = 0) -> float:
   """Mean squared error in squared gray levels, summed exactly, without `border` pixels a side."""
-  error = shave(image.astype(np.int64) - truth.astype(np.int64), border)
+  error = shave(image, border).astype(np.int64) - shave(truth, border).astype(np.int64)
   return int((error * error).sum()) / error.size
 
 

@@ -21,16 +21,16 @@ def describe_arm(run: Run, trained: Trained) -> Iterator[str]:
   arm, stage, member = trained.arm, trained.stage, trained.member
   network = trained.metadata["network"]
   fields = ", ".join(f"{name}={value!r}" for name, value in network.items() if name != "kind")
-  with run.reading("config.json"):
+  with run.reading(run.folder.config):
     about = run.arms[arm]
     yield header(run)
     cost = ", ".join(f"{name.replace('_', ' ')} {n:g}" for name, n in about["budget"].items())
     yield f"{arm}: {about['note']}\nnetwork: {network['kind']}({fields})\nper HR pixel: {cost}"
   kept = ", ".join(map(str, run.stages(arm)[stage]))
   yield f"{stage}: step {trained.step} of {trained.metadata['steps']}; checkpoints kept: {kept}"
-  with run.reading("metrics.jsonl"):
+  with run.reading(run.folder.metrics):
     logged = _last_metrics(run, trained)
-  with run.reading("results.json"):
+  with run.reading(run.folder.results):
     yield table(_member_rows(run, trained, logged))
   rate = f"{trained.learning_rates[member]:g}"
   yield f"Member {member}: seed {trained.seed}, rate {rate}\n" + table(_parameter_rows(trained))

@@ -22,7 +22,7 @@ def compare_runs(a: Run, b: Run) -> Iterator[str]:
   Raises an InputError if a file of either run is damaged.
   """
   yield f"A: {a.folder}\nB: {b.folder}"
-  with a.reading("config.json"), b.reading("config.json"):
+  with a.reading(a.folder.config), b.reading(b.folder.config):
     for title, key in (("Configuration", "config"), ("Provenance", "provenance")):
       yield _fields(title, a.about[key], b.about[key])
     yield _fields("Experiment and photographs", _identity(a), _identity(b))
@@ -31,7 +31,7 @@ def compare_runs(a: Run, b: Run) -> Iterator[str]:
     names = " and ".join(name for name, run in (("A", a), ("B", b)) if run.results is None)
     yield f"Scores: {names} not finished."
   elif common := [arm for arm in a.arms if arm in b.arms]:
-    with a.reading("results.json"), b.reading("results.json"):
+    with a.reading(a.folder.results), b.reading(b.folder.results):
       yield from _scores(a.results, b.results, common)
   yield from _parameters(a, b)
 

@@ -14,7 +14,7 @@ def describe_run(run: Run) -> Iterator[str]:
 
   Raises an InputError if a file of the run is damaged.
   """
-  with run.reading("config.json"):
+  with run.reading(run.folder.config):
     yield header(run)
     if run.arms:
       rows = [
@@ -27,7 +27,7 @@ def describe_run(run: Run) -> Iterator[str]:
   if run.results is None:
     yield "Not finished: there is no results.json yet."
   elif run.arms:
-    with run.reading("results.json"):
+    with run.reading(run.folder.results):
       yield table(tables.score_rows(run.results))
       yield table(tables.rows_by_set(run.results))
 

@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from sr_jax.config import InputError
@@ -34,7 +35,7 @@ class Run:
     return {name: steps for name, steps in stages.items() if steps}
 
   @contextlib.contextmanager
-  def reading(self, name: str) -> Iterator[None]:
+  def reading(self, path: Path) -> Iterator[None]:
     """Turns the error of a missing or wrong entry into an InputError that names the file."""
     try:
       yield
@@ -42,7 +43,7 @@ class Run:
       raise
     except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
       raise InputError(
-        f"{self.folder.path / name} is damaged or of another version of sr_jax "
+        f"{path} is damaged or of another version of sr_jax "
         f"({type(error).__name__}: {error}); restore it"
       ) from error
 

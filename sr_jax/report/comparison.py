@@ -1,7 +1,4 @@
-"""The report of a comparison, from a run's data and figures alone.
-
-It can be written again when this code has improved, without training again.
-"""
+"""The report of a comparison: its figures, and the sections of its two pages."""
 
 import itertools
 from collections.abc import Sequence

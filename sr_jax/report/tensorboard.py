@@ -4,6 +4,7 @@ There is one folder an arm, so that TensorBoard draws the arms in one chart. The
 anew whenever the run has something new; TensorBoard forgets what it has read of older ones.
 """
 
+import contextlib
 import shutil
 import statistics
 import time
@@ -45,8 +46,12 @@ def write(run_dir: RunFolder, about: Json, lines: Sequence[Json], results: Json 
   for arm in dict.fromkeys(line["arm"] for line in lines):
     _write_events(fresh / arm, _curves(line for line in lines if line["arm"] == arm), began)
   _write_events(fresh, _whole_run(run_dir, about["config"], results or {}), began)
-  shutil.rmtree(run_dir.tensorboard, ignore_errors=True)
+  old = fresh.with_name("tensorboard.old")
+  shutil.rmtree(old, ignore_errors=True)
+  if run_dir.tensorboard.exists():  # a TensorBoard may hold its files open: they are moved first
+    run_dir.tensorboard.rename(old)
   fresh.rename(run_dir.tensorboard)
+  shutil.rmtree(old, ignore_errors=True)
 
 
 def write_finished(run_dir: RunFolder) -> None:
@@ -97,8 +102,8 @@ def _write_events(folder: Path, summaries: Iterable[tuple[int, Any]], began: flo
   folder.mkdir(parents=True, exist_ok=True)
   # The names of newer files come later, so that TensorBoard goes on to them.
   writer = EventsWriter(str(folder / "events"), f".{time.time_ns()}")
-  # Steps of older files are forgotten.
-  writer.write_event(Event(step=0, session_log=SessionLog(status=SessionLog.START)))
-  for step, summary in summaries:
-    writer.write_event(Event(wall_time=began, step=step, summary=summary))
-  writer.close()
+  with contextlib.closing(writer):
+    # Steps of older files are forgotten.
+    writer.write_event(Event(step=0, session_log=SessionLog(status=SessionLog.START)))
+    for step, summary in summaries:
+      writer.write_event(Event(wall_time=began, step=step, summary=summary))

@@ -7,6 +7,7 @@ that belong to no flag, such as file names.
 
 import argparse
 import dataclasses
+import difflib
 import sys
 import typing
 from collections.abc import Callable, Sequence
@@ -56,7 +57,11 @@ def run(
 
 class _Parser(argparse.ArgumentParser):
   def error(self, message: str) -> NoReturn:
-    raise InputError(f"{message}; --help lists the flags")
+    _, _, word = message.partition("unrecognized arguments: --")
+    known = [option.lstrip("-") for option in self._option_string_actions]
+    near = difflib.get_close_matches(word.partition("=")[0], known, 1)
+    guess = f"did you mean --{near[0]}? " if word and near else ""
+    raise InputError(f"{message}; {guess}--help lists the flags")
 
 
 def parse(arguments: type[Arguments], given: Sequence[str], about: str) -> Arguments | None:

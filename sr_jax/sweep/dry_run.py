@@ -89,8 +89,9 @@ def nearest(runs: Sequence[FinishedRun], work: float) -> FinishedRun | None:
 
 def _finished_runs(sweep: Sweep) -> list[FinishedRun]:
   """The finished runs of this experiment in the same workdir."""
-  paths = Path(sweep.execution.workdir).expanduser().glob(f"{sweep.experiment}-*/results.json")
-  return list(filter(None, (_read(RunFolder(path.parent), sweep) for path in sorted(paths))))
+  paths = Path(sweep.execution.workdir).expanduser().glob(f"{sweep.experiment}-*")
+  folders = [folder for folder in map(RunFolder, sorted(paths)) if folder.is_finished]
+  return list(filter(None, (_read(folder, sweep) for folder in folders)))
 
 
 def _read(run_dir: RunFolder, sweep: Sweep) -> FinishedRun | None:

@@ -36,7 +36,7 @@ class MetricsLog:
   def __init__(self, path: Path, unsaved: Unsaved) -> None:
     self.lines: list[dict[str, Any]] = []
     processes.broadcast_from_primary(lambda: self.lines.extend(read(path)))
-    self._path, self._unsaved = path, unsaved
+    self._path, self._unsaved, self._name = path, unsaved, f"lines of {path.name}"
     self._next = len(self.lines)  # place of the next line
     self._torn = False
 
@@ -46,7 +46,7 @@ class MetricsLog:
       return
     self.lines.insert(self._next, line)
     self._next += 1
-    with self._unsaved.noting(f"lines of {self._path.name}"):
+    with self._unsaved.noting(self._name):
       lock.check(self._path.parent)
       if self._next < len(self.lines):
         replace_text(self._path, self._text())
@@ -76,6 +76,7 @@ class MetricsLog:
     is_current = self._path.exists() and self._path.read_text(errors="replace") == text
     if not self._path.exists() or not (waits or is_current):
       replace_text(self._path, text)
+      self._unsaved.saved(self._name)  # what could not be appended before is in it
     return left
 
   def _text(self) -> str:

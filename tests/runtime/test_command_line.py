@@ -90,3 +90,8 @@ def test_the_exit_code_is_what_the_command_ended_with(capsys):
   assert run("--target=x", main=fail(KeyboardInterrupt())) == 130
   with pytest.raises(ZeroDivisionError):  # a bug shows its traceback
     run("--target=x", main=fail(ZeroDivisionError()))
+
+
+def test_a_mistyped_flag_is_told_which_one_may_be_meant():
+  with pytest.raises(InputError, match=r"unrecognized arguments.*did you mean --target"):
+    command_line.parse(Arguments, ["--tagret=x"], "")

@@ -132,3 +132,10 @@ def test_the_configuration_that_makes_the_bits_again():
 def test_choices_that_are_not_understood_are_refused(entry):
   with pytest.raises(InputError, match=f"--measured={entry}"):
     choices.parse([entry, "x:1"], {"hr": ("hr_space", "lr_space"), "wide": choices.WIDTHS})
+
+
+def test_on_cpu_no_form_is_measured(stopwatch, monkeypatch):
+  monkeypatch.setattr(choices.autotune, "form_seconds", lambda *_: pytest.fail("measured"))
+  monkeypatch.setattr(choices, "step_seconds", lambda timed, *_: dict.fromkeys(timed, 1.0))
+  _, forms = stopwatch.seconds({"a": LRNetwork(features=1, depth=0)})
+  assert forms == {"a": "canonical"}
