@@ -41,14 +41,13 @@ def write(run_dir: RunFolder, about: Json, lines: Sequence[Json], results: Json 
   """
   # Metrics hold no times, so that a rerun has the same: all events are of when the run was begun.
   began = time.mktime(time.strptime(about["began"][:19], "%Y-%m-%dT%H:%M:%S"))
-  fresh = run_dir.tensorboard.with_name("tensorboard.new")
-  shutil.rmtree(fresh, ignore_errors=True)
+  for leftover in run_dir.path.glob("tensorboard.*"):
+    shutil.rmtree(leftover, ignore_errors=True)
+  fresh, old = (run_dir.path / f"tensorboard.{name}" for name in ("new", time.time_ns()))
   for arm in dict.fromkeys(line["arm"] for line in lines):
     _write_events(fresh / arm, _curves(line for line in lines if line["arm"] == arm), began)
   _write_events(fresh, _whole_run(run_dir, about["config"], results or {}), began)
-  old = fresh.with_name("tensorboard.old")
-  shutil.rmtree(old, ignore_errors=True)
-  if run_dir.tensorboard.exists():  # a TensorBoard may hold its files open: they are moved first
+  if run_dir.tensorboard.exists():  # TensorBoard may hold files open, which NFS does not remove
     run_dir.tensorboard.rename(old)
   fresh.rename(run_dir.tensorboard)
   shutil.rmtree(old, ignore_errors=True)

@@ -141,3 +141,10 @@ def test_finished_points_of_a_sweep_are_written_too(tmp_path, monkeypatch):
   assert [(run_dir.path, *data) for run_dir, *data in written] == [
     (run_dir.path, ABOUT, [], {}) for run_dir in run_dirs
   ]
+
+
+def test_files_that_cannot_be_removed_are_moved_aside(tmp_path, monkeypatch):
+  monkeypatch.setattr(tensorboard.shutil, "rmtree", lambda *_, **__: None)  # as of open ones on NFS
+  for count in (1, 2, 3):
+    tensorboard.write(RunFolder(tmp_path), ABOUT, LINES[:count], None)
+  assert ("final/training_psnr/mean", 20) in scalars(tmp_path / "tensorboard" / "lr")
