@@ -109,7 +109,7 @@ def effect(differences: Float[np.ndarray, "s i"]) -> Effect:
     seed_high=mean + seed_half_width,
     bootstrap_low=bootstrap_low,
     bootstrap_high=bootstrap_high,
-    decision=decide(mean - half_width, mean + half_width, images),
+    decision=decision_of(mean - half_width, mean + half_width, images),
   )
 
 
@@ -208,7 +208,7 @@ def _resampling_weights(seeds: int, images: int) -> tuple[np.ndarray, np.ndarray
   return weights[0], weights[1]
 
 
-def decide(low: float, high: float, images: int) -> Decision:
+def decision_of(low: float, high: float, images: int) -> Decision:
   """What an interval says: beyond SESOI on either side, within it on both, or neither.
 
   Of fewer than `MIN_IMAGES` photographs it says nothing.

@@ -10,7 +10,7 @@ from sr_jax.comparison.statistics import (
   SESOI,
   ci_half_width,
   crossed_bootstrap,
-  decide,
+  decision_of,
   effect,
   holm,
   paired_effect,
@@ -175,8 +175,8 @@ def test_the_bootstrap_resamples_both_ways():
   ],
 )
 def test_the_decision_rule(low, high, decision):
-  assert decide(low, high, images=6) == decision
-  assert decide(low, high, images=5) == "too few photographs"
+  assert decision_of(low, high, images=6) == decision
+  assert decision_of(low, high, images=5) == "too few photographs"
 
 
 @pytest.mark.parametrize(
