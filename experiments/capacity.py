@@ -41,6 +41,7 @@ from sr_jax.runtime.files import read_json, write_json
 from sr_jax.runtime.provenance import describe_devices
 from sr_jax.runtime.run_folder import RunFolder, open_run
 from sr_jax.training import population
+from sr_jax.training.sharding import upload
 
 PARTS = ("jacobian", "linear", "fit", "memorise", "imitate", "untie")
 LINEAR = (("lr", 3), ("lr", 5), ("hr", 5), ("hr", 6))
@@ -198,7 +199,8 @@ def _best(params: Any, psnr: list[float], seeds: int) -> Any:
 
 
 def _photographs(photos: Photos) -> Photographs:
-  return Photographs(photos.train, patches.make_store(photos.train, PATCH), BATCH, PATCH)
+  store = upload(patches.make_store(photos.train, PATCH))
+  return Photographs(photos.train, store, BATCH, PATCH)
 
 
 MEASURE: dict[str, Callable[[Config, Photos], dict[str, Any]]] = {

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from sr_jax.comparison.score import PATCHES_PER_IMAGE
 from sr_jax.data import patches
 from sr_jax.data.images import Photo
 from sr_jax.data.patches import Store
@@ -18,12 +19,11 @@ from sr_jax.training.population import Loss, Members
 from sr_jax.training.sharding import (
   each_member,
   make_mesh,
+  on_mesh,
   replicate,
   shard_members,
   without_padding,
 )
-
-PATCHES_PER_IMAGE = 32  # on which training PSNR is measured, as in a comparison
 
 Shape = LRNetwork | HRNetwork
 
@@ -32,7 +32,7 @@ class Photographs(NamedTuple):
   """What to train on: the images, and the batches cut from them."""
 
   train: Sequence[Photo]
-  store: Store  # of the same
+  store: Store  # of the same, from `sharding.upload`
   batch: int  # patches
   patch: int  # side in LR pixels
 
@@ -49,7 +49,7 @@ def train(
   else:
     state = population.start_from(network, params, mesh)
   train_steps = population.make_train_steps(network, data.batch, data.patch, mesh)
-  state = train_unlogged(train_steps, state, members, replicate(mesh, data.store), steps)
+  state = train_unlogged(train_steps, state, members, on_mesh(mesh, data.store), steps)
   return jax.tree.map(np.asarray, without_padding(state.params, count))
 
 
@@ -85,7 +85,7 @@ def training_psnr(network: Shape, params: Any, data: Photographs) -> list[float]
   count = len(jax.tree.leaves(params)[0])
   mesh = make_mesh(count, batch=1)
   crops = patches.fixed_crops(data.train, data.patch, PATCHES_PER_IMAGE)
-  arrays = shard_members(mesh, params), replicate(mesh, data.store)
+  arrays = shard_members(mesh, params), on_mesh(mesh, data.store)
   by_member = scoring.training_psnr(network, *arrays, crops, data.patch, mesh, network.margin)
   return [_mean(psnr) for psnr in by_member[:count]]
 

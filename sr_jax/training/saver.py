@@ -31,7 +31,7 @@ class Saver:
   def save(
     self, step: int, state: State, members: Members, line: dict[str, Any], wait: bool = False
   ) -> None:
-    """Saves a checkpoint in the background, or waits until it is written if it is the last.
+    """Saves a checkpoint in the background; with `wait`, returns when it is written.
 
     The line is from `Losses.begun_line`.
     """
