@@ -1,0 +1,1 @@
+"""A convolution for CPU that this machine's own compiler makes from C++."""
