@@ -8,6 +8,7 @@ one that was left alone; SIGTERM and SIGINT must end it within 10 seconds, with 
 
 import contextlib
 import dataclasses
+import functools
 import signal
 import subprocess
 import sys
@@ -27,6 +28,7 @@ from sr_jax.config import setting
 from sr_jax.data.finding import SAMPLE_PHOTOS
 from sr_jax.report.markdown import table as markdown_table
 from sr_jax.runtime.command_line import run
+from sr_jax.operators.native import library
 from sr_jax.runtime.console import log
 from sr_jax.runtime.run_folder import RunFolder
 from sr_jax.training.checkpoints import load_arrays
@@ -67,7 +69,18 @@ def command(workdir: Path, cache: Path, *more: str) -> list[str]:
   """The command that makes the run, or continues it; it saves after every dispatch."""
   flags = [f"--workdir={workdir}", f"--compile_cache={cache / 'xla'}", f"--data_dir={cache}"]
   flags += [f"--data=folder:{cache / 'photographs'}", "--checkpoint_every_seconds=0.01", EXECUTION]
+  flags += [f"--convolution={convolution()}"]
   return [sys.executable, str(LAUNCH), *FLAGS, *flags, *more]
+
+
+@functools.cache
+def convolution() -> str:
+  """The native convolution, or XLA's where there is none; each folder would measure it, too."""
+  try:
+    library.load()
+  except library.UnavailableError:
+    return "xla"
+  return "native"
 
 
 def start(workdir: Path, cache: Path, *more: str) -> subprocess.Popen:

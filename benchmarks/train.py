@@ -92,11 +92,11 @@ def jax_call(case: Case, photos: list[Any]) -> tuple[Callable[[int], None], str]
   members = sharding.shard_members(mesh, population.make_members(range(case.members), [1e-4]))
   state = population.initialise(network, "arm", members, mesh)
   store = sharding.upload(patches.make_store(photos, patch))
-  computation = Computation(precision=case.precision)
-  timed = Population(network, state, members, mesh, computation)
-  if not sharding.one_by_one(mesh):
-    form = fastest(autotune.form_seconds(timed, store, batch, patch))
-    timed = timed._replace(computation=computation._replace(form=form))
+  forms = autotune.forms_of("auto", case.precision, mesh)
+  timed = Population(network, state, members, mesh, Computation(forms[0], case.precision))
+  if len(forms) > 1:
+    form = fastest(autotune.form_seconds(timed, store, batch, patch, forms))
+    timed = timed._replace(computation=Computation(form, case.precision))
   return call_of(timed, store, batch, patch), timed.computation.form
 
 

@@ -30,10 +30,11 @@ from sr_jax.runtime.processes import broadcast_from_primary
 from sr_jax.runtime.profiling import PhaseClock
 from sr_jax.runtime.provenance import describe_devices
 from sr_jax.runtime.run_folder import RunFolder, await_config, open_run, record
+from sr_jax.training import autotune
 from sr_jax.training.choices import Choices, Stopwatch
 from sr_jax.training.metrics import MetricsLog
 from sr_jax.training.population import Population
-from sr_jax.training.sharding import make_mesh, one_by_one, upload
+from sr_jax.training.sharding import make_mesh, upload
 from sr_jax.training.timing import in_both_executions, step_seconds
 
 Plan = Callable[[Choices], Sequence[Arm]]
@@ -110,10 +111,9 @@ def start(
     store = upload(images)
   with clock.phase("choose by time"):
     given = recipe.given_choices()
-    if one_by_one(mesh) and (forms := [name for name in given if "/" in name]):
-      raise InputError(f"--measured={forms[0]}:{given[forms[0]]}: on CPU no form is chosen")
-    stopwatch = Stopwatch(recipe.batch, recipe.patch, recipe.seeds, recipe.precision, mesh, store)
-    choices = Choices(run_dir, given, stopwatch)
+    forms = autotune.forms_of(recipe.convolution, recipe.precision, mesh)
+    shape = recipe.batch, recipe.patch, recipe.seeds
+    choices = Choices(run_dir, given, Stopwatch(*shape, recipe.precision, mesh, store, forms))
     arms = plan(choices)
     described = {arm.name: {"note": arm.note, "budget": budget.as_json(arm.budget)} for arm in arms}
     log(table(tables.budget_rows(described)))

@@ -179,6 +179,7 @@ class Tiny:
       "--batch=4",
       "--patch=8",
       "--hr_execution=hr_space",
+      "--convolution=xla",
       f"--data=folder:{folder / 'data'}",
       "--compile_cache=",  # the session's
       f"--data_dir={folder / 'decoded'}",

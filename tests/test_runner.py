@@ -29,6 +29,7 @@ FLAGS = [
   "--patch=8",
   "--checkpoint_every_seconds=0.01",
   "--hr_execution=hr_space",  # bits are compared between folders, each of which would measure
+  "--convolution=xla",
 ]
 
 

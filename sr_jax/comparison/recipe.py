@@ -40,6 +40,12 @@ class Recipe:
   precision: str = setting(
     "float32", "of products in training; scores are always float32", choices=PRECISIONS
   )
+  convolution: str = setting(
+    "auto",
+    "on CPU XLA's or the native one, which this machine's compiler makes; auto: for each network "
+    "the faster, as measured before the run",
+    choices=autotune.CONVOLUTIONS,
+  )
   measured: tuple[str, ...] = setting(
     (MEASURE,),
     "what is chosen by measuring time; auto: it is measured; or as it was, to make a run's bits "
@@ -61,11 +67,12 @@ class Recipe:
     return ()
 
   def choices(self) -> dict[str, tuple[str, ...]]:
-    """What is chosen by measuring, by name: on accelerators the form of each population."""
+    """What is chosen by measuring, by name: the form of each population's convolutions."""
     sizes = dict.fromkeys(
       (self.seeds, self.search_seeds * len(self.learning_rate), self.search_seeds)
     )
-    return {f"{arm}/{size}": autotune.BATCHED_FORMS for arm in self.arm_names() for size in sizes}
+    forms = (*autotune.CPU_FORMS.values(), *autotune.BATCHED_FORMS)
+    return {f"{arm}/{size}": forms for arm in self.arm_names() for size in sizes}
 
   def given_choices(self) -> dict[str, str]:
     """The choices that `measured` gives.

@@ -16,7 +16,7 @@ from sr_jax.runtime import processes
 from sr_jax.runtime.provenance import provenance
 from sr_jax.training import autotune, population
 from sr_jax.training.checkpoints import Checkpoints
-from sr_jax.training.choices import fastest
+from sr_jax.training.choices import MEASURE, fastest
 from sr_jax.training.loop import train
 from sr_jax.training.losses import Training
 from sr_jax.training.population import Members, Population, State
@@ -25,7 +25,6 @@ from sr_jax.training.saver import Saver
 from sr_jax.training.sharding import (
   make_mesh,
   on_mesh,
-  one_by_one,
   shard_members,
   without_padding,
 )
@@ -87,13 +86,14 @@ def train_population(arm: Arm, stage: str, steps: int, members: Members, run: Ru
 
 def _computation(arm: str, count: int, fresh: Population, run: Run) -> Computation:
   """How a population's convolutions are computed: measured where there is a choice."""
-  if one_by_one(fresh.mesh):
-    return fresh.computation
-  form = run.choices.choose(
-    f"{arm}/{count}",
-    lambda: autotune.form_seconds(fresh, run.store, run.recipe.batch, run.recipe.patch),
-    fastest,
-  )
+  forms, recipe = run.choices.forms, run.recipe
+  form = forms[0]
+  if len(forms) > 1 or recipe.convolution == MEASURE:
+    form = run.choices.choose(
+      f"{arm}/{count}",
+      lambda: autotune.form_seconds(fresh, run.store, recipe.batch, recipe.patch, forms),
+      fastest,
+    )
   return fresh.computation._replace(form=form)
 
 

@@ -79,13 +79,15 @@ class Layer:
 class Conv(nn.Module):
   """The convolution that a `Layer` describes, with its bias and, if it has slopes, its PReLU.
 
-  The kernel is drawn normal with variance `gain / fan_in`. With `lift` > 1 an HR layer is executed
+  The kernel is drawn normal with variance `gain / fan_in`; `activation` is one of `ACTIVATIONS`, or
+  empty. With `lift` > 1 an HR layer is executed
   as the equal LR convolution on maps of `lift**2` phases each (operators/lifting.py). With `valid`
   it is not padded: it gives only the outputs whose window lies within the image.
   """
 
   layer: Layer
   gain: float
+  activation: str = ""
   lift: int = 1
   valid: bool = False
 
@@ -100,8 +102,13 @@ class Conv(nn.Module):
     padding: Padding = ((0, 0), (0, 0)) if self.valid else (layer.padding, layer.padding)
     if self.lift > 1 and layer.grid == "hr":
       kernel, padding = layer.lift(kernel, self.lift)
-    bias = jnp.tile(bias, kernel.shape[-1] // layer.biases).reshape(1, 1, 1, -1)
-    y = conv(x, kernel, padding) + bias
+    bias = jnp.tile(bias, kernel.shape[-1] // layer.biases)
+    if self.activation == "relu":  # which the native convolution has built in
+      return conv(x, kernel, padding, bias=bias, relu=True)
+    y = conv(x, kernel, padding, bias=bias)
+    if self.activation:
+      activation, _ = ACTIVATIONS[self.activation]
+      return activation(y)
     if not layer.slopes:
       return y
     slope = self.param("slope", nn.initializers.constant(PRELU_SLOPE), (layer.slopes,))

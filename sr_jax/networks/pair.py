@@ -46,11 +46,11 @@ class LRNetwork(nn.Module):
   @nn.compact
   def __call__(self, x: Float[Array, "b h w 1"]) -> Float[Array, "b rh rw 1"]:
     """Upscales LR luminance `x`."""
-    activation, gain = ACTIVATIONS[self.activation]
+    _, gain = ACTIVATIONS[self.activation]
     *body, last = self.layers
     y = x = x - MID_GRAY
     for layer in body:
-      y = activation(Conv(layer, gain, name=layer.name)(y))
+      y = Conv(layer, gain, self.activation, name=layer.name)(y)
     y = Conv(last, LAST_GAIN[self.bicubic_skip], name=last.name)(y)
     y = depth_to_space(y, self.scale) + MID_GRAY
     return y + upscale_bicubic(x, self.scale) if self.bicubic_skip else y
@@ -109,7 +109,7 @@ class HRNetwork(nn.Module):
   @nn.compact
   def __call__(self, x: Float[Array, "b h w 1"]) -> Float[Array, "b rh rw 1"]:
     """Upscales LR luminance `x`."""
-    activation, gain = ACTIVATIONS[self.activation]
+    _, gain = ACTIVATIONS[self.activation]
     first, *hidden, last = self.layers
     if self.execution not in EXECUTIONS:
       raise ValueError(f"execution must be hr_space or lr_space, not {self.execution!r}")
@@ -125,11 +125,11 @@ class HRNetwork(nn.Module):
 
     x = x - MID_GRAY
     bicubic = to_hr(bicubic_phases(x, self.scale))
-    y = Conv(first, gain, lift, name=first.name)(bicubic if self.bicubic_first else x)
-    y = activation(y if self.bicubic_first else to_hr(y))
+    front = Conv(first, gain, self.activation, lift, name=first.name)
+    y = front(bicubic) if self.bicubic_first else to_hr(front(x))
     for layer in hidden:
-      y = activation(Conv(layer, gain, lift, name=layer.name)(y))
-    y = Conv(last, LAST_GAIN[self.bicubic_skip], lift, name=last.name)(y) + MID_GRAY
+      y = Conv(layer, gain, self.activation, lift, name=layer.name)(y)
+    y = Conv(last, LAST_GAIN[self.bicubic_skip], lift=lift, name=last.name)(y) + MID_GRAY
     if self.bicubic_skip:
       y = y + bicubic
     return depth_to_space(y, self.scale) if lifted else y
@@ -170,13 +170,13 @@ class LiftedNetwork(nn.Module):
   @nn.compact
   def __call__(self, x: Float[Array, "b h w 1"]) -> Float[Array, "b rh rw 1"]:
     """Upscales LR luminance `x`."""
-    activation, gain = ACTIVATIONS[self.original.activation]
+    _, gain = ACTIVATIONS[self.original.activation]
     *body, last = self.layers
     x = x - MID_GRAY
     bicubic = bicubic_phases(x, self.scale)
     y = bicubic if self.bicubic_first else x
     for layer in body:
-      y = activation(Conv(layer, gain, name=layer.name)(y))
+      y = Conv(layer, gain, self.original.activation, name=layer.name)(y)
     y = Conv(last, LAST_GAIN[self.bicubic_skip], name=last.name)(y) + MID_GRAY
     return depth_to_space(y + bicubic if self.bicubic_skip else y, self.scale)
 

@@ -60,12 +60,12 @@ class ESPCN(nn.Module):
   @nn.compact
   def __call__(self, x: Float[Array, "b h w 1"]) -> Float[Array, "b rh rw 1"]:
     """Upscales LR luminance `x`, less `margin`."""
-    activation, gain = ACTIVATIONS[self.activation]
+    _, gain = ACTIVATIONS[self.activation]
     valid = _is_valid(self.padding)
     *body, last = self.layers
     y = CONTRAST * (x - MID_GRAY)
     for layer in body:
-      y = activation(Conv(layer, gain, valid=valid, name=layer.name)(y))
+      y = Conv(layer, gain, self.activation, valid=valid, name=layer.name)(y)
     y = Conv(last, LAST_GAIN, valid=valid, name=last.name)(y)
     return depth_to_space(y, self.scale) + MID_GRAY
 
@@ -108,7 +108,7 @@ class SRCNN(nn.Module):
     if valid:  # 6 HR pixels fewer than the margin: the two kernels take those off
       y = crop_border(y, self.margin * self.scale - 6)
     for layer in body:
-      y = nn.relu(Conv(layer, 2.0, valid=valid, name=layer.name)(y))
+      y = Conv(layer, 2.0, "relu", valid=valid, name=layer.name)(y)
     return Conv(last, LAST_GAIN, valid=valid, name=last.name)(y) + MID_GRAY
 
 

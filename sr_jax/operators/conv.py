@@ -2,8 +2,9 @@
 
 XLA's CPU backend rewrites convolutions to its canonical layout in the entry computation only (jax
 issue 12868): the two convolutions that autodiff derives run about 20 times slower inside `scan`,
-`while_loop` or `lax.map`. The form "canonical" writes both in that layout from the start. The other
-two forms are for accelerators, where members are batched and the faster form is measured.
+`while_loop` or `lax.map`. The form "canonical" writes both in that layout from the start; "native"
+does without XLA's convolution. The other two forms are for accelerators, where members are batched.
+The faster form is measured.
 """
 
 import contextlib
@@ -18,6 +19,8 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float
 
+from sr_jax.operators.native_conv import native_conv
+
 Padding = tuple[tuple[int, int], ...]
 Layout = tuple[str, str, str]  # of x, kernel and y, without the names of the spatial axes
 CANONICAL = ("N{}C", "{}IO", "N{}C")
@@ -25,7 +28,7 @@ CANONICAL = ("N{}C", "{}IO", "N{}C")
 # XLA:CPU's weight gradient of a batch of 64 patches of 32x32 takes twice as long as that of its
 # sixteenths one after the other; its matrix products do best with about this many terms.
 TERMS = 4700
-FORMS = ("canonical", "plain", "matrix_product")
+FORMS = ("canonical", "native", "plain", "matrix_product")
 PRECISIONS = ("float32", "tf32", "bfloat16")
 
 
@@ -33,9 +36,10 @@ class Computation(NamedTuple):
   """How convolutions are computed, which changes their results by rounding alone.
 
   Attributes:
-    form: "canonical" (gradients written out, for CPU), "plain" (XLA's own gradients; with bfloat16
-      written out, too, so that results are not rounded), or "matrix_product" (of all windows with
-      the kernel; under `vmap` a batched product, where the other two are grouped convolutions).
+    form: "canonical" (gradients written out, for CPU), "native" (in C++, for CPU and float32; else
+      canonical), "plain" (XLA's own gradients; with bfloat16 written out, too, so that results are
+      not rounded), or "matrix_product" (of all windows with the kernel; under `vmap` a batched
+      product, where canonical and plain are grouped convolutions).
     precision: of products: "float32", "tf32" (on devices that have it), or "bfloat16", which rounds
       operands alone; sums and results are always float32.
   """
@@ -69,12 +73,16 @@ def conv(
   kernel: Float[Array, "*kernel i o"],
   padding: Sequence,
   computation: Computation | None = None,
+  *,
+  bias: Float[Array, " p"] | None = None,
+  relu: bool = False,
 ) -> Float[Array, "b *out o"]:
   """Correlates x with a kernel, stride 1, on 1 to 3 spatial axes, in full float32 by default.
 
-  y[b, m, o] = sum over (a, i) of kernel[a, i, o] x[b, m + a - low, i], zero outside x. `computing`
-  sets how, and `computation` overrides it. Differentiable in reverse mode, any number of times; in
-  forward mode (`jax.jvp`) only as "plain".
+  y[b, m, o] = sum over (a, i) of kernel[a, i, o] x[b, m + a - low, i], zero outside x, plus the
+  bias, and no less than zero with `relu`. `computing` sets how, and `computation` overrides it.
+  Differentiable in reverse mode, any number of times; in forward mode (`jax.jvp`) as "plain" and
+  "native", which on CPU falls back to XLA there.
   """
   if x.ndim != kernel.ndim or len(padding) != x.ndim - 2:
     raise ValueError(
@@ -91,10 +99,23 @@ def conv(
   computation = computation or _ambient.get()
   if computation.form not in FORMS or computation.precision not in PRECISIONS:
     raise ValueError(f"conv: {computation} is none of {FORMS} in {PRECISIONS}")
+  if bias is not None and bias.shape != kernel.shape[-1:]:
+    raise ValueError(
+      f"conv: kernel {kernel.shape} needs a bias {kernel.shape[-1:]}, not {bias.shape}"
+    )
   pairs = tuple((int(low), int(high)) for low, high in padding)
+  if computation.form == "native":
+    dtypes = {array.dtype for array in (x, kernel, bias) if array is not None}
+    if dtypes == {jnp.dtype("float32")} and computation.precision != "bfloat16":
+      return native_conv(x, kernel, pairs, bias, relu)
+    computation = computation._replace(form="canonical")
   if computation.form == "plain" and computation.precision != "bfloat16":
-    return _correlate(x, kernel, pairs, computation)
-  return _conv(x, kernel, pairs, computation)
+    y = _correlate(x, kernel, pairs, computation)
+  else:
+    y = _conv(x, kernel, pairs, computation)
+  if bias is not None:
+    y = y + bias.reshape((1,) * (y.ndim - 1) + (-1,))
+  return jax.nn.relu(y) if relu else y
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(2, 3))

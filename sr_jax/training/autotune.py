@@ -1,22 +1,69 @@
-"""Which form of convolution trains a population fastest on the accelerator at hand.
+"""Which form of convolution trains a population fastest on the devices at hand.
 
-Under `vmap` the members' convolutions become grouped ones, or one batched matrix product: which is
-faster depends on shapes and device, so that it is measured. On CPU, where members are taken one by
-one, the canonical form has won at every shape that was measured.
+On CPU, where members are taken one by one, it is XLA's convolution or the native one. On an
+accelerator, under `vmap`, the members' convolutions become grouped ones, or one batched matrix
+product. Which is faster depends on shapes and device, so that it is measured.
 """
 
-import jax
+from collections.abc import Sequence
 
+import jax
+from jax.sharding import Mesh
+
+from sr_jax.config import InputError
 from sr_jax.data.patches import Store
-from sr_jax.runtime.processes import is_multiprocess
+from sr_jax.operators import native_conv
+from sr_jax.operators.native.library import UnavailableError
+from sr_jax.runtime.console import log
+from sr_jax.runtime.processes import all_gather, is_multiprocess
 from sr_jax.training.population import Population
+from sr_jax.training.sharding import one_by_one
 from sr_jax.training.timing import call_of, seconds_a_step
 
+CPU_FORMS = {"xla": "canonical", "native": "native"}  # by the name of the convolution
+CONVOLUTIONS = ("auto", *CPU_FORMS)
 BATCHED_FORMS = ("plain", "matrix_product")
 SECONDS = 0.3  # of measuring each form
 
 
-def form_seconds(population: Population, store: Store, batch: int, patch: int) -> dict[str, float]:
+def forms_of(convolution: str, precision: str, mesh: Mesh) -> tuple[str, ...]:
+  """The forms of convolution that populations on a mesh may have, of `CONVOLUTIONS`.
+
+  Compiles the native one if this is its first use. Where one process cannot, none takes it.
+
+  Raises:
+    InputError: the native convolution is demanded, and not available here.
+  """
+  if not one_by_one(mesh):
+    if convolution == "native":
+      raise InputError("--convolution=native is a convolution for CPUs; leave it at auto here")
+    return BATCHED_FORMS
+  if convolution != "xla" and (reason := _why_not_native(precision)):
+    if convolution == "native":
+      raise InputError(f"--convolution=native is not available here: {reason}")
+    log(f"XLA's convolution is used; the native one is not available here: {reason}")
+    convolution = "xla"
+  return tuple(CPU_FORMS.values()) if convolution == "auto" else (CPU_FORMS[convolution],)
+
+
+def _why_not_native(precision: str) -> str:
+  """Why this process or another one cannot use the native convolution; empty where all can."""
+  if precision == "bfloat16":
+    return "it computes in float32, not in --precision=bfloat16"
+
+  def reason() -> str:
+    try:
+      native_conv.register()
+    except UnavailableError as error:
+      return str(error)
+    return ""
+
+  return next(filter(None, all_gather(reason)), "")
+
+
+def form_seconds(
+  population: Population, store: Store, batch: int, patch: int, forms: Sequence[str]
+) -> dict[str, float]:
   """Seconds of a training step by form of convolution, of those that the device can run.
 
   Args:
@@ -24,12 +71,13 @@ def form_seconds(population: Population, store: Store, batch: int, patch: int) -
     store: the training images, from `sharding.upload`.
     batch: patches in a batch.
     patch: side of a patch in LR pixels.
+    forms: to measure.
 
   Raises:
     JaxRuntimeError: no form can be run.
   """
   seconds: dict[str, float] = {}
-  for form in BATCHED_FORMS:
+  for form in forms:
     computation = population.computation._replace(form=form)
     call = call_of(population._replace(computation=computation), store, batch, patch)
     try:

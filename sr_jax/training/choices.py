@@ -15,7 +15,7 @@ from sr_jax.config import InputError
 from sr_jax.data.patches import Store
 from sr_jax.networks import Network
 from sr_jax.networks.pair import EXECUTIONS
-from sr_jax.operators.conv import Computation
+from sr_jax.operators.conv import FORMS, Computation
 from sr_jax.runtime.console import log
 from sr_jax.runtime.files import read_json, write_json
 from sr_jax.runtime.processes import broadcast_from_primary
@@ -23,7 +23,7 @@ from sr_jax.runtime.provenance import describe_devices
 from sr_jax.runtime.run_folder import RunFolder
 from sr_jax.training import autotune, population
 from sr_jax.training.population import Population
-from sr_jax.training.sharding import one_by_one, shard_members
+from sr_jax.training.sharding import shard_members
 from sr_jax.training.timing import step_seconds
 
 MEASURE = "auto"
@@ -60,7 +60,8 @@ class Stopwatch(NamedTuple):
   """Times the very programs that a run trains with.
 
   A batch has `batch` patches of `patch` LR pixels a side from `store`, the run's training images
-  from `sharding.upload`; the timed population has `members` members on the devices of `mesh`.
+  from `sharding.upload`; the timed population has `members` members on the devices of `mesh`, and
+  convolutions of one of the `forms`, from `autotune.forms_of`.
   """
 
   batch: int
@@ -69,6 +70,7 @@ class Stopwatch(NamedTuple):
   precision: str
   mesh: Mesh
   store: Store
+  forms: tuple[str, ...]
 
   def seconds(
     self, networks: Mapping[str, Network], form: str | None = None
@@ -81,12 +83,12 @@ class Stopwatch(NamedTuple):
     timed = {}
     for name, network in networks.items():
       state = population.initialise(network, name, members, self.mesh)
-      computation = Computation(precision=self.precision)
+      computation = Computation(form or self.forms[0], self.precision)
       fresh = Population(network, state, members, self.mesh, computation)
-      if not one_by_one(self.mesh):
-        best = form or fastest(autotune.form_seconds(fresh, self.store, self.batch, self.patch))
-        computation = computation._replace(form=best)
-      timed[name] = fresh._replace(computation=computation)
+      if not form and len(self.forms) > 1:
+        measure = autotune.form_seconds(fresh, self.store, self.batch, self.patch, self.forms)
+        fresh = fresh._replace(computation=computation._replace(form=fastest(measure)))
+      timed[name] = fresh
     seconds = step_seconds(timed, self.store, self.batch, self.patch)
     return seconds, {name: fresh.computation.form for name, fresh in timed.items()}
 
@@ -100,10 +102,12 @@ class Choices:
 
   def __init__(self, run_dir: RunFolder, given: Mapping[str, str], stopwatch: Stopwatch) -> None:
     self.taken: dict[str, str] = {}
+    self.forms = stopwatch.forms
     self._file, self._given, self._stopwatch = run_dir.choices, given, stopwatch
     self._kept: dict[str, Any] = broadcast_from_primary(
       lambda: read_json(self._file) if self._file.exists() else {}
     )
+    self._check_forms()
 
   def choose(
     self, name: str, measure: Callable[[], dict[str, float]], pick: Callable[..., str]
@@ -118,6 +122,22 @@ class Choices:
       log(f"{name}: {choice}, by the time of a training step ({times})")
     self.taken[name] = self._given.get(name) or self._kept[name]["choice"]
     return self.taken[name]
+
+  def _check_forms(self) -> None:
+    """Refuses forms of convolution that were taken or given and that nothing here can compute."""
+    for name, form in self._given.items():
+      if form in FORMS and form not in self.forms:
+        raise InputError(
+          f"--measured={name}:{form}: convolutions are {' or '.join(self.forms)} here; leave it out"
+        )
+    for name, kept in list(self._kept.items()):
+      if kept["choice"] == "native" and "native" not in self.forms:
+        raise InputError(
+          f"this run was begun with the native convolution ({self._file}: {name}), which is not "
+          "available here; continue it where it is, or begin another run with --convolution=xla"
+        )
+      if kept["choice"] in FORMS and kept["choice"] not in self.forms:
+        del self._kept[name]  # measured on devices of another kind
 
   def fastest(self, name: str, networks: Mapping[str, Network]) -> str:
     """The name of the network that trains fastest, of several."""
@@ -141,7 +161,7 @@ class Choices:
       return timed[0]
 
     choice = self.choose(name, measure, pick)
-    if timed and not one_by_one(self._stopwatch.mesh):
+    if timed and len(self.forms) > 1:
       seconds, forms = timed
       self.choose(population_name, lambda: {forms[choice]: seconds[choice]}, fastest)
     return choice
@@ -150,13 +170,19 @@ class Choices:
 def reproducing(results: Mapping[str, Any]) -> dict[str, Any]:
   """The configuration, as JSON data, that makes a run's bits again: nothing is measured any more.
 
-  Where all HR networks were faster in the same execution, `hr_execution` says it.
+  Where all HR networks were faster in the same execution, or all networks by the same convolution,
+  `hr_execution` or `convolution` says it.
   """
   config, taken = dict(results["config"]), dict(results["choices"])
   executions = {name: choice for name, choice in taken.items() if choice in EXECUTIONS}
   if config.get("hr_execution") == MEASURE and len(set(executions.values())) == 1:
     config["hr_execution"] = next(iter(executions.values()))
     taken = {name: choice for name, choice in taken.items() if name not in executions}
+  convolutions = {form: name for name, form in autotune.CPU_FORMS.items()}
+  forms = {name: choice for name, choice in taken.items() if choice in convolutions}
+  if config.get("convolution") == MEASURE and len(set(forms.values())) == 1:
+    config["convolution"] = convolutions[next(iter(forms.values()))]
+    taken = {name: choice for name, choice in taken.items() if name not in forms}
   config["measured"] = [f"{name}:{choice}" for name, choice in taken.items()] or [MEASURE]
   return config
 

@@ -61,6 +61,7 @@ def test_trains_scores_and_reports(tmp_path, capsys):
     f"--workdir={tmp_path / 'runs'}",
     f"--data_dir={tmp_path / 'cache'}",
     "--compile_cache=",
+    "--convolution=xla",
   ]
   assert launch.main(command) == 0
   out = capsys.readouterr().out

@@ -128,7 +128,7 @@ def test_matrix_products_stay_products_under_vmap_where_convolutions_are_grouped
   assert "convolution" not in gradient("matrix_product")
 
 
-@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("form", [form for form in FORMS if form != "native"])
 def test_precision_is_that_of_the_products(form):
   x = jax.random.normal(jax.random.key(0), (2, 8, 8, 3))
   kernel = jax.random.normal(jax.random.key(1), (3, 3, 3, 2))

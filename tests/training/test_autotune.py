@@ -1,10 +1,14 @@
 import jax
 import numpy as np
+import pytest
 
+from sr_jax.config import InputError
 from sr_jax.data import patches
 from sr_jax.data.images import make_photo
 from sr_jax.networks import LRNetwork
+from sr_jax.operators import native_conv
 from sr_jax.operators.conv import Computation
+from sr_jax.operators.native.library import UnavailableError
 from sr_jax.training import autotune, population, sharding, timing
 from sr_jax.training.population import Population
 
@@ -26,8 +30,43 @@ def test_every_batched_form_is_timed_at_the_precision_of_the_run(monkeypatch):
 
   monkeypatch.setattr(timing, "make_train_steps", note)
   monkeypatch.setattr(autotune, "SECONDS", 0.01)
-  seconds = autotune.form_seconds(fresh, store, BATCH, PATCH)
+  seconds = autotune.form_seconds(fresh, store, BATCH, PATCH, autotune.BATCHED_FORMS)
   assert list(seconds) == list(autotune.BATCHED_FORMS)
   assert min(seconds.values()) > 0
   assert made == [(BATCH, PATCH, form, "bfloat16") for form in autotune.BATCHED_FORMS]
   jax.block_until_ready(state)  # measuring has not used it up
+
+
+def test_auto_measures_both_convolutions_where_the_native_one_is_available(monkeypatch, capsys):
+  mesh = sharding.make_mesh(1, BATCH)
+  monkeypatch.setattr(native_conv, "register", lambda: None)
+  assert autotune.forms_of("auto", "float32", mesh) == ("canonical", "native")
+  assert autotune.forms_of("native", "float32", mesh) == ("native",)
+  assert autotune.forms_of("xla", "float32", mesh) == ("canonical",)
+  assert autotune.forms_of("auto", "bfloat16", mesh) == ("canonical",)
+  assert "--precision=bfloat16" in capsys.readouterr().out
+
+
+def test_without_the_native_convolution_xla_is_used_and_one_line_says_why(monkeypatch, capsys):
+  def register():
+    raise UnavailableError("no C++ compiler")
+
+  mesh = sharding.make_mesh(1, BATCH)
+  monkeypatch.setattr(native_conv, "register", register)
+  assert autotune.forms_of("auto", "float32", mesh) == ("canonical",)
+  out = capsys.readouterr().out
+  assert out.count("\n") == 1
+  assert "XLA's convolution is used" in out
+  assert "no C++ compiler" in out
+  with pytest.raises(InputError, match="--convolution=native is not available here: no C"):
+    autotune.forms_of("native", "float32", mesh)
+  assert autotune.forms_of("xla", "float32", mesh) == ("canonical",)
+  assert not capsys.readouterr().out
+
+
+def test_accelerators_have_forms_of_their_own(monkeypatch):
+  monkeypatch.setattr(autotune, "one_by_one", lambda mesh: False)
+  mesh = sharding.make_mesh(1, BATCH)
+  assert autotune.forms_of("auto", "tf32", mesh) == autotune.BATCHED_FORMS
+  with pytest.raises(InputError, match="--convolution=native is a convolution for CPUs"):
+    autotune.forms_of("native", "float32", mesh)

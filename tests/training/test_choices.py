@@ -9,7 +9,7 @@ from sr_jax.data.images import make_photo
 from sr_jax.networks import HRNetwork, LRNetwork
 from sr_jax.operators.conv import Computation
 from sr_jax.runtime.run_folder import RunFolder
-from sr_jax.training import choices, sharding, timing
+from sr_jax.training import autotune, choices, sharding, timing
 from sr_jax.training.choices import Choices, Stopwatch, max_width, reproducing
 
 NOISE = np.random.default_rng(0).integers(0, 256, (24, 24), np.uint8)
@@ -19,7 +19,7 @@ NOISE = np.random.default_rng(0).integers(0, 256, (24, 24), np.uint8)
 def stopwatch():
   mesh = sharding.make_mesh(2, 2, "member:2")
   store = sharding.upload(patches.make_store([make_photo("n", NOISE, 2)], 6))
-  return Stopwatch(2, 6, 2, "bfloat16", mesh, store)
+  return Stopwatch(2, 6, 2, "bfloat16", mesh, store, ("canonical",))
 
 
 @pytest.mark.parametrize(
@@ -90,7 +90,7 @@ def test_the_timed_program_is_the_one_that_is_trained(stopwatch, monkeypatch):
 def test_on_accelerators_the_form_that_was_timed_is_the_one_that_is_trained(
   tmp_path, stopwatch, monkeypatch
 ):
-  monkeypatch.setattr(choices, "one_by_one", lambda mesh: False)
+  stopwatch = stopwatch._replace(forms=autotune.BATCHED_FORMS)
   seconds = {"hr_space": 1.0, "lr_space": 2.0}
   forms = {"hr_space": "matrix_product", "lr_space": "plain"}
   asked = []
@@ -124,6 +124,16 @@ def test_the_configuration_that_makes_the_bits_again():
     "hr_execution": "auto",
     "measured": ["hr:lr_space", "hr_k4:lr_space", "lr_timed:36", "hr_k3:hr_space"],
   }
+  results = {
+    "config": {"convolution": "auto", "measured": ["auto"]},
+    "choices": {"lr/3": "native", "hr/3": "native"},
+  }
+  assert reproducing(results) == {"convolution": "native", "measured": ["auto"]}
+  results["choices"]["hr/3"] = "canonical"
+  assert reproducing(results) == {
+    "convolution": "auto",
+    "measured": ["lr/3:native", "hr/3:canonical"],
+  }
   nothing = {"config": {"hr_execution": "hr_space", "measured": ["auto"]}, "choices": {}}
   assert reproducing(nothing) == nothing["config"]
 
@@ -134,7 +144,34 @@ def test_choices_that_are_not_understood_are_refused(entry):
     choices.parse([entry, "x:1"], {"hr": ("hr_space", "lr_space"), "wide": choices.WIDTHS})
 
 
-def test_on_cpu_no_form_is_measured(stopwatch, monkeypatch):
+def test_a_run_begun_with_the_native_convolution_does_not_continue_without_it(tmp_path, stopwatch):
+  both = stopwatch._replace(forms=("canonical", "native"))
+  folder = RunFolder(tmp_path)
+  choice = Choices(folder, {}, both).choose(
+    "lr/2", lambda: {"canonical": 2.0, "native": 1.0}, choices.fastest
+  )
+  assert choice == "native"
+  assert Choices(folder, {}, both).choose("lr/2", pytest.fail, min) == "native"
+  kept = folder.choices.read_bytes()
+  with pytest.raises(InputError, match=r"begun with the native convolution.*lr/2.*=xla"):
+    Choices(folder, {}, stopwatch)
+  assert folder.choices.read_bytes() == kept
+
+
+def test_forms_of_devices_of_another_kind_are_measured_again(tmp_path, stopwatch):
+  folder = RunFolder(tmp_path)
+  Choices(folder, {}, stopwatch._replace(forms=autotune.BATCHED_FORMS)).choose(
+    "lr/2", lambda: {"plain": 1.0}, choices.fastest
+  )
+  assert (
+    Choices(folder, {}, stopwatch).choose("lr/2", lambda: {"canonical": 1.0}, choices.fastest)
+    == "canonical"
+  )
+  with pytest.raises(InputError, match=r"--measured=lr/2:plain: convolutions are canonical here"):
+    Choices(folder, {"lr/2": "plain"}, stopwatch)
+
+
+def test_one_form_is_not_measured(stopwatch, monkeypatch):
   monkeypatch.setattr(choices.autotune, "form_seconds", lambda *_: pytest.fail("measured"))
   monkeypatch.setattr(choices, "step_seconds", lambda timed, *_: dict.fromkeys(timed, 1.0))
   _, forms = stopwatch.seconds({"a": LRNetwork(features=1, depth=0)})

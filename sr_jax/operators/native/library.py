@@ -26,6 +26,7 @@ import jaxlib
 from jax import ffi
 
 from sr_jax.config import CACHE
+from sr_jax.runtime.console import log
 
 if sys.platform != "win32":
   import fcntl
@@ -78,7 +79,7 @@ def build(source: Path = SOURCE) -> Path:
   if sys.platform == "win32":
     raise UnavailableError("nothing is compiled on Windows")
   try:
-    text, compiler, folder = source.read_bytes(), _compiler(), _folder()
+    text, compiler, folder = source.read_bytes(), find_compiler(), _folder()
     name = f"{source.stem}-{_key(text, compiler)}"
     if (path := _whole(folder, name)) is not None:
       return path
@@ -100,7 +101,7 @@ def cpu() -> str:
   return "\n".join([platform.machine(), *(sorted(described) or [platform.processor()])])
 
 
-def _compiler() -> list[str]:
+def find_compiler() -> list[str]:
   """The compiler's path, and the arguments that $CXX may add to it."""
   given = shlex.split(os.environ.get("CXX", ""))
   for name in given[:1] or COMPILERS:
@@ -184,6 +185,7 @@ def _compile(text: bytes, compiler: list[str], folder: Path, name: str) -> Path:
   with tempfile.TemporaryDirectory(
     prefix=TEMPORARY, dir=folder, ignore_cleanup_errors=True
   ) as temporary:
+    log("Compiling the native convolution, once for this machine")
     made = Path(temporary, "library.so")
     include = ["-I", ffi.include_dir(), "-x", "c++", "-", "-o", str(made)]
     for target in TARGETS:
