@@ -26,9 +26,9 @@ from PIL import Image
 from benchmarks import common
 from sr_jax.config import setting
 from sr_jax.data.finding import SAMPLE_PHOTOS
+from sr_jax.operators.native import library
 from sr_jax.report.markdown import table as markdown_table
 from sr_jax.runtime.command_line import run
-from sr_jax.operators.native import library
 from sr_jax.runtime.console import log
 from sr_jax.runtime.run_folder import RunFolder
 from sr_jax.training.checkpoints import load_arrays
