@@ -23,7 +23,7 @@ from sr_jax.training.timing import call_of, seconds_a_step
 CPU_FORMS = {"xla": "canonical", "native": "native"}  # by the name of the convolution
 CONVOLUTIONS = ("auto", *CPU_FORMS)
 BATCHED_FORMS = ("plain", "matrix_product")
-SECONDS = 0.3  # of measuring each form
+SECONDS = 0.1  # of measuring each form
 
 
 def forms_of(convolution: str, precision: str, mesh: Mesh) -> tuple[str, ...]:

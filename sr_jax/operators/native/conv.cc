@@ -30,35 +30,25 @@ constexpr int kFew = 4;  // features, up to which a vector holds inputs rather t
 constexpr int64_t kSlab = 32 << 10;  // floats of padded rows that are kept at a time
 
 template <int L>
-struct Lanes {
-  typedef float type __attribute__((vector_size(4 * L), aligned(4), may_alias));
-  typedef float value __attribute__((vector_size(4 * L)));
-};
-template <int L>
-using Vec = typename Lanes<L>::value;
+using Vec __attribute__((vector_size(4 * L))) = float;
 
 template <int L>
 inline Vec<L> load(const float* p) {
-  return *reinterpret_cast<const typename Lanes<L>::type*>(p);
-}
-template <int L>
-inline void store(float* p, Vec<L> v) {
-  *reinterpret_cast<typename Lanes<L>::type*>(p) = v;
+  Vec<L> v;
+  std::memcpy(&v, p, sizeof(v));
+  return v;
 }
 template <int L>
 inline void store(float* p, Vec<L> v, int count) {  // the first `count` lanes
-  if (count >= L) return store<L>(p, v);
-  std::memcpy(p, &v, 4 * count);
+  if (count >= L) std::memcpy(p, &v, sizeof(v));
+  else std::copy_n(reinterpret_cast<float*>(&v), count, p);
 }
 template <int L>
 inline float sum(Vec<L> v) {
-  if constexpr (L == 1) {
-    return v[0];
-  } else {
-    Vec<L / 2> halves[2];
-    std::memcpy(halves, &v, sizeof(v));
-    return sum<L / 2>(halves[0] + halves[1]);
-  }
+  Vec<L / 2> halves[2];
+  std::memcpy(halves, &v, sizeof(v));
+  if constexpr (L == 2) return halves[0][0] + halves[1][0];
+  else return sum<L / 2>(halves[0] + halves[1]);
 }
 
 // One convolution. Axes are (outer, middle, last): images are (height, 1, width).
@@ -258,14 +248,12 @@ const Kind& kind_of(int64_t features, int64_t stretch) {
   static const Kind twice = wide_kind<kLanes, 2>(Up<kSums / 2>(), Up<kSums / 2>());
   static const Kind once = wide_kind<kLanes, 1>(Up<kPixels>(), Up<kSums>());
   static const Kind half = wide_kind<std::min(kLanes, 8), 1>(Up<kPixels>(), Up<kSums>());
-  static const Kind quarter = wide_kind<4, 1>(Up<kPixels>(), Up<kSums>());
   static const Kind fews[kFew] = {few_kind<1>(Up<8>()), few_kind<2>(Up<kFewSums / 2>()),
                                   few_kind<3>(Up<kFewSums / 3>()),
                                   few_kind<4>(Up<kFewSums / 4>())};
   if (features >= 2 * kLanes) return twice;
   if (features >= kLanes || 8 * features > 5 * kLanes) return once;
-  if (features > 4) return half;
-  return features > kFew || stretch < kLanes ? quarter : fews[features - 1];
+  return features > kFew || stretch < kLanes ? half : fews[features - 1];
 }
 
 // The weights in the order in which they are read, block of features by block.
@@ -496,24 +484,14 @@ ffi::Error conv_gradient(Array x, Array w, Array y, Array dy, Result dx, Result 
 
 #pragma GCC visibility push(default)
 // y = act(x * w + bias); a bias without elements is none.
-XLA_FFI_DEFINE_HANDLER_SYMBOL(sr_jax_conv, conv,
-                              ffi::Ffi::Bind()
-                                  .Arg<Array>()
-                                  .Arg<Array>()
-                                  .Arg<Array>()
-                                  .Ret<Array>()
-                                  .Attr<Lows>("low")
-                                  .Attr<bool>("relu"));
+XLA_FFI_DEFINE_HANDLER_SYMBOL(
+    sr_jax_conv, conv,
+    ffi::Ffi::Bind().Arg<Array>().Arg<Array>().Arg<Array>().Ret<Array>().Attr<Lows>("low").Attr<bool>(
+        "relu"));
 // Its gradients; a y without elements is that of no activation, and results without are not made.
-XLA_FFI_DEFINE_HANDLER_SYMBOL(sr_jax_conv_gradient, conv_gradient,
-                              ffi::Ffi::Bind()
-                                  .Arg<Array>()
-                                  .Arg<Array>()
-                                  .Arg<Array>()
-                                  .Arg<Array>()
-                                  .Ret<Array>()
-                                  .Ret<Array>()
-                                  .Ret<Array>()
-                                  .Attr<Lows>("low"));
+XLA_FFI_DEFINE_HANDLER_SYMBOL(
+    sr_jax_conv_gradient, conv_gradient,
+    ffi::Ffi::Bind().Arg<Array>().Arg<Array>().Arg<Array>().Arg<Array>().Ret<Array>().Ret<Array>()
+        .Ret<Array>().Attr<Lows>("low"));
 #pragma GCC visibility pop
 #endif
