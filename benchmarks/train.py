@@ -5,13 +5,14 @@ For LR(32, 3x3), HR(8, 6x6) and ESPCN(64-5, 32-3) at r = 2 and 3, patches of 17 
 cut from resident photographs, schedule, Adam, all inside) against a PyTorch step on a fixed batch
 (benchmarks/torch_step.py), for populations against as many PyTorch runs, a process a core with one
 thread each, which is faster than one after the other with all threads. Both take turns; medians.
-HR is executed as `HRNetwork` does by default and, as a row of its own, lifted to LR space.
+HR is executed in HR space and, as a row of its own, lifted to LR space; a run takes the faster of
+the two. Convolutions have the form that a run would choose: XLA's or the native one.
 
 PyTorch has no lifted network: that row computes the same function as HR by another algorithm.
 "Peak" is what a large matrix product reaches here in the same run, in JAX; a step counts 3 x 2 x
 the network's declared MACs, whatever is executed. Without PyTorch (extra
-`torch`) its columns are empty. On an accelerator members are batched, the form of the convolutions
-is chosen as in a run, TF32 and bfloat16 get rows, and PyTorch uses CUDA graphs, one run at a time.
+`torch`) its columns are empty. On an accelerator members are batched, TF32 and bfloat16 get rows,
+and PyTorch uses CUDA graphs, one run at a time.
 """
 
 import dataclasses
@@ -19,6 +20,7 @@ import importlib.util
 import itertools
 import json
 import os
+import statistics
 import subprocess
 import sys
 import time
@@ -47,6 +49,7 @@ from sr_jax.training.timing import call_of, seconds_a_step
 
 WORKER = Path(__file__).parent / "torch_step.py"
 FIELDS = ("name", "scale", "patch", "batch", "members", "precision")  # of a case, in the table
+LR, HR, LIFTED = "LR 32 maps 3x3", "HR 8 maps 6x6", "HR in LR space"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,9 +74,9 @@ def cases(accelerator: bool) -> Iterator[Case]:
   """All shapes for single members, then populations at the default recipe's shape."""
   for scale in (2, 3):
     networks: dict[str, Network] = {
-      "LR 32 maps 3x3": LRNetwork(scale=scale),
-      "HR 8 maps 6x6": HRNetwork(scale=scale),
-      "HR in LR space": HRNetwork(scale=scale, execution="lr_space"),
+      LR: LRNetwork(scale=scale),
+      HR: HRNetwork(scale=scale),
+      LIFTED: HRNetwork(scale=scale, execution="lr_space"),
       "ESPCN": ESPCN(scale=scale, padding="same"),
     }
     precisions = ("float32", "tf32", "bfloat16") if accelerator else ("float32",)
@@ -179,14 +182,14 @@ def cells_of(row: dict[str, Any]) -> list[str]:
   """One row of the table, as text."""
   ours, theirs = (row["member_step_seconds"].get(key) for key in ("jax", "torch"))
   against = [f"{1e3 * theirs:.3g}", f"**{theirs / ours:.2f}**"] if theirs else ["-", "-"]
-  case = [str(row[field]) for field in FIELDS]
+  case = [*(str(row[field]) for field in FIELDS), row["form"]]
   return [*case, f"{1e3 * ours:.3g}", *against, f"{row['share_of_peak']:.0%}"]
 
 
 def blocks(data: dict[str, Any]) -> common.Blocks:
   """The default recipe's shape for README.md, and all shapes for docs/PERFORMANCE.md."""
-  head = ["network", "r", *FIELDS[2:], "ms a member step", "PyTorch, ms", "PyTorch : this"]
-  head.append("share of peak")
+  head = ["network", "r", *FIELDS[2:], "convolution", "ms a member step", "PyTorch, ms"]
+  head += ["PyTorch : this", "share of peak"]
   cells = [cells_of(row) for row in data["rows"]]
   default = [[row[0], *row[4:5], *row[6:]] for row in cells if row[1:4] == ["2", "17", "16"]]
   peaks = ", ".join(f"{name} {value / 1e9:.0f}" for name, value in data["peak_flops"].items())
@@ -194,10 +197,29 @@ def blocks(data: dict[str, Any]) -> common.Blocks:
     f"({data['device']}, {data['minutes']:.1f} minutes; peak in GFLOP/s: {peaks}; glibc's malloc: "
     f"{data['malloc']}.)"
   )
+  summary = _summary(data["rows"])
   return {
-    "train": f"{markdown_table([[head[0], head[4], *head[6:]], *default])}\n\n{about}",
-    "train_all": f"{markdown_table([head, *cells])}\n\n{about}",
+    "train": f"{markdown_table([[head[0], head[4], *head[6:]], *default])}\n\n{summary}{about}",
+    "train_all": f"{markdown_table([head, *cells])}\n\n{summary}{about}",
   }
+
+
+def _summary(rows: list[dict[str, Any]]) -> str:
+  """The ratios of the rows that a run would choose: HR in the faster of its two executions."""
+  chosen: dict[tuple, dict[str, Any]] = {}
+  for row in rows:
+    name = HR if row["name"] == LIFTED else row["name"]
+    key = (name, *(row[field] for field in FIELDS[1:]))
+    chosen[key] = min(chosen.get(key, row), row, key=lambda row: row["member_step_seconds"]["jax"])
+  seconds = {key: row["member_step_seconds"] for key, row in chosen.items()}
+  ratios = {key: both["torch"] / both["jax"] for key, both in seconds.items() if "torch" in both}
+  if not ratios:
+    return ""
+  return (
+    "With each HR network in the faster of its executions, the ratio has a geometric mean of "
+    f"{statistics.geometric_mean(ratios.values()):.2f} over {len(ratios)} rows; the smallest is "
+    f"{min(ratios.values()):.2f}, and {sum(r < 1 for r in ratios.values())} are below 1.\n\n"
+  )
 
 
 def main(arguments: Arguments) -> None:
