@@ -14,6 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+from jax.flatten_util import ravel_pytree
 from jax.sharding import Mesh
 from jaxtyping import Array, Float32, Int32, PRNGKeyArray
 
@@ -163,7 +164,7 @@ def train_steps_on(loss: Loss, network: Network, mesh: Mesh) -> Callable:
     state, total = carry
     # Gradients of convolutions need all of their inputs to vary alike over the mesh.
     local = jax.lax.pcast((state.params, member), DATA, to="varying")
-    value, gradient = jax.lax.pmean(jax.value_and_grad(loss)(*local, step, data), DATA)
+    value, gradient = _mean_over_data(jax.value_and_grad(loss)(*local, step, data), mesh)
     optimizer = make_optimizer(network, learning_rate(member.learning_rate, step, steps))
     updates, opt_state = optimizer.update(gradient, state.opt_state)
     return State(optax.apply_updates(state.params, updates), opt_state), total + value
@@ -190,6 +191,15 @@ def train_steps_on(loss: Loss, network: Network, mesh: Mesh) -> Callable:
     return each_member(train_member, mesh)((state, members, losses), data, start, stop, steps)
 
   return jax.jit(train_steps, donate_argnums=0)
+
+
+def _mean_over_data(values: Any, mesh: Mesh) -> Any:
+  """The mean over the devices that share a batch, as one array: on CPU they meet for every one."""
+  if mesh.shape[DATA] == 1:
+    return jax.lax.pmean(values, DATA)
+  flat, unravel = ravel_pytree(jax.lax.optimization_barrier(values))
+  # With the barriers, what is before and after is compiled as it is without.
+  return jax.lax.optimization_barrier(unravel(jax.lax.pmean(flat, DATA)))
 
 
 def _repeat(body: Callable, start: Array, stop: Array, carry: Any, on_cpu: bool) -> Any:
