@@ -7,6 +7,7 @@ the deconvolution. `conv` correlates, so the taps of each phase come out reverse
 """
 
 import functools
+import math
 import operator
 from collections.abc import Sequence
 
@@ -17,13 +18,13 @@ from jax import numpy as jnp
 from jaxtyping import Array, Float
 
 from sr_jax.operators.conv import Padding
-from sr_jax.operators.shuffle import check_whole, depth_to_space, space_to_depth
+from sr_jax.operators.shuffle import Scale, depth_to_space, per_axis, space_to_depth
 
 AnyArray = Array | np.ndarray
 
 
 def deconv_to_lr(
-  kernel: Float[AnyArray, "*kernel i o"], scale: int, padding: Sequence
+  kernel: Float[AnyArray, "*kernel i o"], scale: Scale, padding: Sequence
 ) -> tuple[Float[Array, "*lr_kernel i ro"], Padding, tuple[int, ...]]:
   """Turns a deconvolution kernel into the equal LR convolution (the note, Fig. 5 to 7).
 
@@ -39,37 +40,39 @@ def deconv_to_lr(
   Otherwise (K not a multiple of r, as the note's f = (1, 2, 3), or p0 between two LR pixels, as
   with K = 4, r = 2, p0 = 1) it is an injection: W still equals the deconvolution, but has taps that
   are zero by their place, and `lr_to_deconv` returns g with those zeros around it. If K < r, whole
-  phases are zero (a checkerboard). A crop may be at most K.
+  phases are zero (a checkerboard). A crop may be at most K. The scale may differ between axes; a
+  dilated kernel is one with zeros between its taps (`dilated`).
   """
   padding = check_deconv(kernel, scale, padding)
   sizes = kernel.shape[:-2]
+  scales = per_axis(scale, len(sizes))
   lr_padding, crop, embed = [], [], []
-  for size, (low, high) in zip(sizes, padding, strict=True):
-    left, right = (size - 1 - low) // scale, -(-low // scale)
+  for size, r, (low, high) in zip(sizes, scales, padding, strict=True):
+    left, right = (size - 1 - low) // r, -(-low // r)
     kept = size - low - high
-    lr_padding.append((left, -(-kept // scale) - 1 + right))
-    crop.append(-kept % scale)
+    lr_padding.append((left, -(-kept // r) - 1 + right))
+    crop.append(-kept % r)
     # The kernel that has the same LR form and is aligned: zeros around g, fewer than r a side.
-    start = right * scale - low
-    embed.append((start, (left + right + 1) * scale - size - start))
-  return _phases(kernel, scale, tuple(embed)), tuple(lr_padding), tuple(crop)
+    start = right * r - low
+    embed.append((start, (left + right + 1) * r - size - start))
+  return _phases(kernel, scales, tuple(embed)), tuple(lr_padding), tuple(crop)
 
 
 # One program, where it is called outside of any: each of its operations would be compiled alone.
 @functools.partial(jax.jit, static_argnums=(1, 2), inline=True)
-def _phases(kernel: Array, scale: int, embed: Padding) -> Array:
+def _phases(kernel: Array, scales: tuple[int, ...], embed: Padding) -> Array:
   """The LR kernel of a kernel with these zeros around it, which align it."""
   axes = len(embed)
   aligned = jnp.pad(kernel, (*embed, (0, 0), (0, 0)))
   # Tap a = r (k - 1 - t) + phi of an aligned kernel is tap t of phase phi: its own space_to_depth.
-  phases = space_to_depth(aligned.reshape(1, *aligned.shape[:-2], -1), scale)[0]
-  phases = phases.reshape(*phases.shape[:-1], scale**axes, *kernel.shape[-2:])
+  phases = space_to_depth(aligned.reshape(1, *aligned.shape[:-2], -1), scales)[0]
+  phases = phases.reshape(*phases.shape[:-1], math.prod(scales), *kernel.shape[-2:])
   phases = lax.rev(phases.swapaxes(-3, -2), tuple(range(axes)))
   return phases.reshape(*phases.shape[:-2], -1)
 
 
 def lr_to_deconv(
-  lr_kernel: Float[AnyArray, "*lr_kernel i ro"], scale: int, lr_padding: Sequence, crop: Sequence
+  lr_kernel: Float[AnyArray, "*lr_kernel i ro"], scale: Scale, lr_padding: Sequence, crop: Sequence
 ) -> tuple[Float[Array, "*kernel i o"], Padding]:
   """Turns any LR convolution with its shuffle into the kernel and padding of a deconvolution.
 
@@ -80,45 +83,54 @@ def lr_to_deconv(
   """
   lr_padding = check_kernel("lr_kernel", lr_kernel, scale, "lr_padding", lr_padding)
   sizes, axes = lr_kernel.shape[:-2], len(lr_padding)
-  phases = scale**axes
+  scales = per_axis(scale, axes)
+  phases = math.prod(scales)
   if lr_kernel.shape[-1] % phases:
     raise ValueError(
       f"lr_kernel {lr_kernel.shape} has {lr_kernel.shape[-1]} output channels; with scale {scale} "
       f"and {axes} spatial axes it must be a multiple of {phases}"
     )
   drops = crop if isinstance(crop, Sequence) else ()
-  if len(drops) != axes or any(drop not in range(scale) for drop in drops):
+  if len(drops) != axes or any(d not in range(r) for d, r in zip(drops, scales, strict=True)):
     raise ValueError(
       f"crop must be {axes} whole numbers in [0, scale), scale being {scale}; found {crop!r}"
     )
   padding = tuple(
-    (scale * (size - 1 - left), scale * (size - 1 - right) + int(drop))
-    for size, (left, right), drop in zip(sizes, lr_padding, crop, strict=True)
+    (r * (size - 1 - left), r * (size - 1 - right) + int(drop))
+    for size, r, (left, right), drop in zip(sizes, scales, lr_padding, crop, strict=True)
   )
-  if any(max(pair) > scale * size for size, pair in zip(sizes, padding, strict=True)):
+  full = tuple(r * size for r, size in zip(scales, sizes, strict=True))
+  if any(max(pair) > size for size, pair in zip(full, padding, strict=True)):
     raise ValueError(
       f"lr_padding {lr_padding} with crop {tuple(crop)} drops whole LR pixels at the border of an "
       f"lr_kernel {lr_kernel.shape}: as a deconvolution it would crop {padding}, more than its "
-      f"kernel's {tuple(scale * size for size in sizes)}"
+      f"kernel's {full}"
     )
-  return _interleaved(lr_kernel, scale), padding
+  return _interleaved(lr_kernel, scales), padding
 
 
 @functools.partial(jax.jit, static_argnums=1, inline=True)
-def _interleaved(lr_kernel: Array, scale: int) -> Array:
+def _interleaved(lr_kernel: Array, scales: tuple[int, ...]) -> Array:
   """The deconvolution kernel whose phases are those of an LR kernel."""
   *sizes, inputs, _ = lr_kernel.shape
   taps = lax.rev(lr_kernel, tuple(range(len(sizes))))
-  taps = taps.reshape(*sizes, inputs, scale ** len(sizes), -1).swapaxes(-3, -2)
-  kernel = depth_to_space(taps.reshape(1, *sizes, -1), scale)[0]
+  taps = taps.reshape(*sizes, inputs, math.prod(scales), -1).swapaxes(-3, -2)
+  kernel = depth_to_space(taps.reshape(1, *sizes, -1), scales)[0]
   return kernel.reshape(*kernel.shape[:-1], inputs, -1)
 
 
+def dilated(kernel: Float[AnyArray, "*kernel i o"], dilation: Scale) -> Float[Array, "*wide i o"]:
+  """Inserts dilation - 1 zeros between the taps of each spatial axis."""
+  steps = per_axis(dilation, kernel.ndim - 2, "dilation")
+  taps = jnp.asarray(kernel)
+  between = (*((0, 0, step - 1) for step in steps), (0, 0, 0), (0, 0, 0))
+  return lax.pad(taps, jnp.zeros((), taps.dtype), between)
+
+
 def check_kernel(
-  name: str, kernel: AnyArray, scale: int, padding_name: str, padding: Sequence
+  name: str, kernel: AnyArray, scale: Scale, padding_name: str, padding: Sequence
 ) -> Padding:
   """Checks that kernel, scale and padding match; returns the padding as pairs of whole numbers."""
-  check_whole(scale=scale)
   if not jnp.issubdtype(kernel.dtype, jnp.floating):
     raise ValueError(f"{name} {kernel.shape} must be of floating point, not {kernel.dtype}")
   axes = kernel.ndim - 2
@@ -126,6 +138,7 @@ def check_kernel(
     raise ValueError(
       f"{name} must be (*kernel, in, out) with a spatial axis and nothing empty, not {kernel.shape}"
     )
+  per_axis(scale, axes)
   try:
     pairs = tuple((operator.index(low), operator.index(high)) for low, high in padding)
     if len(pairs) == axes:
@@ -137,7 +150,7 @@ def check_kernel(
   )
 
 
-def check_deconv(kernel: AnyArray, scale: int, padding: Sequence) -> Padding:
+def check_deconv(kernel: AnyArray, scale: Scale, padding: Sequence) -> Padding:
   """As `check_kernel`, and checks that no crop of the deconvolution exceeds the kernel."""
   pairs = check_kernel("kernel", kernel, scale, "padding", padding)
   if any(max(pair) > size for size, pair in zip(kernel.shape[:-2], pairs, strict=True)):

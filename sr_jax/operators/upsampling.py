@@ -16,11 +16,14 @@ from jaxtyping import Array, Float
 
 from sr_jax.operators.conv import Padding, conv, mirrored_padding
 from sr_jax.operators.conversion import AnyArray, check_deconv, deconv_to_lr
-from sr_jax.operators.shuffle import depth_to_space
+from sr_jax.operators.shuffle import Scale, depth_to_space, per_axis
 
 
 def zero_insertion_conv(
-  x: Float[Array, "b *space i"], kernel: Float[Array, "*kernel i o"], scale: int, padding: Sequence
+  x: Float[Array, "b *space i"],
+  kernel: Float[Array, "*kernel i o"],
+  scale: Scale,
+  padding: Sequence,
 ) -> Float[Array, "b *out o"]:
   """The sub-pixel convolution as in Fig. 3 of the note: zeros between the pixels.
 
@@ -28,7 +31,9 @@ def zero_insertion_conv(
   kernel: S(flip g; q) = T(g; p).
   """
   padding, _ = _check(x, kernel, scale, padding)
-  edges = [(*pair, scale - 1) for pair in mirrored_padding(kernel.shape[:-2], padding)]
+  gaps = (r - 1 for r in per_axis(scale, len(padding)))
+  mirrored = mirrored_padding(kernel.shape[:-2], padding)
+  edges = [(*pair, gap) for pair, gap in zip(mirrored, gaps, strict=True)]
   with_zeros = lax.pad(x, jnp.zeros((), x.dtype), ((0, 0, 0), *edges, (0, 0, 0)))
   # Without the barrier XLA compiles the same program as for transposed_conv.
   with_zeros = lax.optimization_barrier(with_zeros)
@@ -36,7 +41,10 @@ def zero_insertion_conv(
 
 
 def transposed_conv(
-  x: Float[Array, "b *space i"], kernel: Float[Array, "*kernel i o"], scale: int, padding: Sequence
+  x: Float[Array, "b *space i"],
+  kernel: Float[Array, "*kernel i o"],
+  scale: Scale,
+  padding: Sequence,
 ) -> Float[Array, "b *out o"]:
   """The deconvolution as defined in Fig. 2 of the note: the transpose of a strided convolution.
 
@@ -50,7 +58,7 @@ def transposed_conv(
     return lax.conv_general_dilated(
       y,
       kernel,
-      window_strides=(scale,) * len(lengths),
+      window_strides=per_axis(scale, len(lengths)),
       padding=padding,
       dimension_numbers=(f"N{space}C", f"{space}OI", f"N{space}C"),
       precision=lax.Precision.HIGHEST,
@@ -62,7 +70,10 @@ def transposed_conv(
 
 
 def sub_pixel_conv(
-  x: Float[Array, "b *space i"], kernel: Float[Array, "*kernel i o"], scale: int, padding: Sequence
+  x: Float[Array, "b *space i"],
+  kernel: Float[Array, "*kernel i o"],
+  scale: Scale,
+  padding: Sequence,
 ) -> Float[Array, "b *out o"]:
   """The efficient sub-pixel convolution (the note, Fig. 5 to 7): convolve in LR, then shuffle.
 
@@ -77,7 +88,7 @@ def sub_pixel_conv(
 
 
 def conversion_error(
-  kernel: Float[AnyArray, "*kernel i o"], scale: int, padding: Sequence
+  kernel: Float[AnyArray, "*kernel i o"], scale: Scale, padding: Sequence
 ) -> float:
   """The largest difference of `sub_pixel_conv` from `transposed_conv` on a random input.
 
@@ -92,7 +103,7 @@ def conversion_error(
 
 
 def _check(
-  x: Array, kernel: Array, scale: int, padding: Sequence
+  x: Array, kernel: Array, scale: Scale, padding: Sequence
 ) -> tuple[Padding, tuple[int, ...]]:
   """Checks the arguments; returns the padding as pairs and the output length M of each axis."""
   pairs = check_deconv(kernel, scale, padding)
@@ -109,8 +120,10 @@ def _check(
       f"{x.shape[-1]}"
     )
   lengths = tuple(
-    scale * (n - 1) + size - low - high
-    for n, size, (low, high) in zip(x.shape[1:-1], kernel.shape[:-2], pairs, strict=True)
+    r * (n - 1) + size - low - high
+    for r, n, size, (low, high) in zip(
+      per_axis(scale, len(pairs)), x.shape[1:-1], kernel.shape[:-2], pairs, strict=True
+    )
   )
   if min(lengths) < 1:
     raise ValueError(

@@ -33,6 +33,17 @@ def test_space_to_depth_undoes_it():
   np.testing.assert_array_equal(space_to_depth(depth_to_space(x, 2), 2), x)
 
 
+def test_each_axis_has_its_own_scale():
+  x = jax.random.normal(jax.random.key(0), (2, 3, 4, 12))
+  y = depth_to_space(x, (2, 3))
+  assert y.shape == (2, 6, 12, 2)
+  for row, column in ((0, 0), (1, 5), (5, 11)):
+    phase = row % 2 * 3 + column % 3
+    source = x[:, row // 2, column // 3, 2 * phase : 2 * phase + 2]
+    np.testing.assert_array_equal(y[:, row, column], source)
+  np.testing.assert_array_equal(space_to_depth(y, (2, 3)), x)
+
+
 def test_works_on_explicitly_sharded_rows():
   mesh = jax.make_mesh((2,), ("rows",), axis_types=(AxisType.Explicit,), devices=jax.devices()[:2])
   x = jax.random.normal(jax.random.key(0), (1, 4, 6, 8))
@@ -48,6 +59,7 @@ def test_works_on_explicitly_sharded_rows():
     ((1, 4, 4, 6), 2, "multiple of 4"),
     ((1, 4, 4, 4), 0, "whole number"),
     ((4, 4), 2, "spatial axis"),
+    ((1, 4, 4, 4), (2, 2, 2), "2 of them, one for each"),
   ],
 )
 def test_bad_input_is_named(shape, scale, says):
