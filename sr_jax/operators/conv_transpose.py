@@ -118,9 +118,14 @@ def conv_transpose(
   return jnp.moveaxis(y, range(y.ndim), (batch, *space, channels))
 
 
-@functools.partial(jax.jit, static_argnums=2, inline=True)
 @functools.partial(jax.custom_vjp, nondiff_argnums=(2,))
 def _conv_transpose(x: Array, kernel: Array, layer: Layer) -> Array:
+  return _value(x, kernel, layer)
+
+
+# Both are compiled as a whole where they are called outside of any program.
+@functools.partial(jax.jit, static_argnums=2, inline=True)
+def _value(x: Array, kernel: Array, layer: Layer) -> Array:
   default = functools.partial(_zero_inserted, layer=layer)
   if not lr_form_is_faster(x.shape, kernel.shape, layer):
     return default(x, kernel)
@@ -129,11 +134,6 @@ def _conv_transpose(x: Array, kernel: Array, layer: Layer) -> Array:
   return y
 
 
-def _forward(x: Array, kernel: Array, layer: Layer) -> tuple[Array, tuple[Array, Array]]:
-  return _conv_transpose(x, kernel, layer), (x, kernel)
-
-
-# Compiled as a whole wherever it is called, since the forward pass of the form is not needed.
 @functools.partial(jax.jit, static_argnums=0, inline=True)
 def _backward(layer: Layer, saved: tuple[Array, Array], dy: Array) -> tuple[Array, Array]:
   def transposed(form: Any, x: Array, kernel: Array, dy: Array) -> tuple[Array, Array]:
@@ -147,7 +147,7 @@ def _backward(layer: Layer, saved: tuple[Array, Array], dy: Array) -> tuple[Arra
   return gradients
 
 
-_conv_transpose.__wrapped__.defvjp(_forward, _backward)
+_conv_transpose.defvjp(lambda x, kernel, layer: (_value(x, kernel, layer), (x, kernel)), _backward)
 
 
 def _zero_inserted(x: Array, kernel: Array, layer: Layer) -> Array:
