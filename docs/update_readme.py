@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from benchmarks import chaos, coverage, growth, scaling, startup, train, upsampling
+from benchmarks import chaos, conv_transpose, coverage, growth, scaling, startup, train, upsampling
 from docs import comparison_blocks, findings, kept_results, run_blocks
 from sr_jax.report.effect_figures import differences_by_image, forest
 from sr_jax.report.figures import arms, rates, save
@@ -19,7 +19,7 @@ from sr_jax.runtime import command_line
 
 DOCS = Path(__file__).parent
 PAGES = (DOCS.parent / "README.md", *sorted(DOCS.glob("*.md")))
-BENCHMARKS = (chaos, coverage, growth, scaling, startup, train, upsampling)
+BENCHMARKS = (chaos, conv_transpose, coverage, growth, scaling, startup, train, upsampling)
 DRAWN = (forest, arms, rates, differences_by_image)
 
 
