@@ -123,7 +123,7 @@ def channels_first(case: Case) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
   """The arrays as PyTorch and ONNX have them: its kernel is `(in, out, *K)`, and reversed."""
   x, kernel, dy = arrays(case)
   axes = len(case.space)
-  taps = np.moveaxis(np.flip(kernel, range(axes)), (-2, -1), (0, 1))
+  taps = np.moveaxis(np.flip(kernel, tuple(range(axes))), (-2, -1), (0, 1))
   x, taps, dy = map(np.ascontiguousarray, (np.moveaxis(x, -1, 1), taps, np.moveaxis(dy, -1, 1)))
   return x, taps, dy
 

@@ -19,8 +19,8 @@ class ConvTranspose(nn.ConvTranspose):
   """
 
   # Flax's fields, annotated as it uses them.
-  strides: int | Sequence[int] | None = None
-  kernel_dilation: int | Sequence[int] | None = None
+  strides: int | Sequence[int] | None = None  # type: ignore[assignment]
+  kernel_dilation: int | Sequence[int] | None = None  # type: ignore[assignment]
   promote_dtype: Callable[..., Any] = promote_dtype
 
   @nn.compact

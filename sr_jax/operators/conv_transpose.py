@@ -141,9 +141,12 @@ def _backward(layer: Layer, saved: tuple[Array, Array], dy: Array) -> tuple[Arra
     return gradients
 
   on_cpu, default = (functools.partial(transposed, form) for form in (_in_lr_space, _zero_inserted))
-  if not lr_gradient_is_faster(*(array.shape for array in saved), layer):
-    return default(*saved, dy)
-  gradients: tuple[Array, Array] = lax.platform_dependent(*saved, dy, cpu=on_cpu, default=default)
+  x, kernel = saved
+  if not lr_gradient_is_faster(x.shape, kernel.shape, layer):
+    return default(x, kernel, dy)
+  gradients: tuple[Array, Array] = lax.platform_dependent(
+    x, kernel, dy, cpu=on_cpu, default=default
+  )
   return gradients
 
 

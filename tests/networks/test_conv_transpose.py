@@ -1,6 +1,8 @@
 """The module against `flax.linen.ConvTranspose`, and how other libraries use the operator."""
 
 import dataclasses
+import re
+from pathlib import Path
 
 import jax
 import numpy as np
@@ -11,6 +13,9 @@ from hypothesis import strategies as st
 from jax import numpy as jnp
 
 from sr_jax.networks.conv_transpose import ConvTranspose
+from sr_jax.operators.conv_transpose import conv_transpose
+from sr_jax.operators.conversion import deconv_to_lr
+from sr_jax.operators.frameworks import phase_to_channel_major, torch_to_deconv
 
 bounded = settings(deadline=None, derandomize=True, database=None, max_examples=30)
 
@@ -109,3 +114,37 @@ def test_a_mask_of_another_shape_is_refused():
   layer = ConvTranspose(2, (3,), mask=jnp.ones((3, 1, 2)))
   with pytest.raises(ValueError, match=r"mask \(3, 1, 2\) must have .* kernel, \(3, 3, 2\)"):
     layer.init(jax.random.key(0), jnp.ones((1, 8, 3)))
+
+
+PAGE = Path(__file__).parents[2] / "docs" / "CONV_TRANSPOSE.md"
+
+
+def lines_for(library):
+  """The lines that the page tells users of a library to write."""
+  (lines,) = re.findall(rf"<!-- {library}: .*?```python\n(.*?)```", PAGE.read_text(), re.DOTALL)
+  return lines
+
+
+@pytest.mark.parametrize("padding", [1, ((1, 0), (0, 2))])
+def test_the_line_for_equinox(padding):
+  equinox = pytest.importorskip("equinox")
+  options = {"stride": (2, 3), "padding": padding, "dilation": (2, 1)}
+  layer = equinox.nn.ConvTranspose2d(3, 4, (3, 5), **options, key=jax.random.key(0))
+  x = jax.random.normal(jax.random.key(1), (3, 6, 7))
+  names = {"layer": layer, "x": x, "conv_transpose": conv_transpose}
+  exec(lines_for("equinox"), names)
+  np.testing.assert_allclose(names["y"], layer(x), rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize(("size", "padding", "output_padding"), [(4, 1, 0), (3, 1, 1), (6, 2, 0)])
+def test_the_lines_for_torch(size, padding, output_padding):
+  torch = pytest.importorskip("torch")
+  layer = torch.nn.ConvTranspose2d(4, 6, size, 2, padding, output_padding, groups=2)
+  x = torch.randn(2, 4, 5, 7)
+  names = {"layer": layer, "x": x, "np": np, "torch": torch, "deconv_to_lr": deconv_to_lr}
+  names |= {name: getattr(torch.nn.functional, name) for name in ("conv2d", "pad", "pixel_shuffle")}
+  names |= {f.__name__: f for f in (torch_to_deconv, phase_to_channel_major)}
+  exec(lines_for("torch"), names)
+  np.testing.assert_allclose(
+    names["y"].detach().numpy(), layer(x).detach().numpy(), rtol=1e-5, atol=1e-5
+  )
