@@ -2,7 +2,8 @@
 
 Conventions of this package, and the letters that its docstrings use:
 
-- `scale` is the whole factor r >= 1 between high (HR) and low resolution (LR), on every axis.
+- `scale` is the whole factor r >= 1 between high (HR) and low resolution (LR), on every axis, or
+  where a function says `Scale` one for each.
 - Arrays are channels-last: maps `(batch, *space, channels)`, kernels `(*kernel, in, out)`.
 - `padding` is d pairs (low, high), for the two ends of each axis. For a convolution they are zeros
   and negative numbers crop; for a deconvolution they are crops and negative numbers add outputs.

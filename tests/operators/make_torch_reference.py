@@ -1,4 +1,4 @@
-"""Writes torch_reference.npz: what PyTorch's layers give, for test_conversion.py.
+"""Writes torch_reference.npz: what PyTorch's layers give, for test_frameworks.py.
 
 python tests/operators/make_torch_reference.py, with PyTorch installed (CPU is enough); the tests
 only read the file. All numbers are small integers, so that every sum is exact in any order and the

@@ -20,10 +20,12 @@ def scatter(x, kernel, scale, padding):
   """T by its definition: every input adds one scaled copy of the kernel to the output."""
   axes = len(padding)
   space, sizes = x.shape[1:-1], kernel.shape[:axes]
-  full = [scale * (n - 1) + size for n, size in zip(space, sizes, strict=True)]
+  scales = (scale,) * axes if isinstance(scale, int) else scale
+  full = [r * (n - 1) + size for r, n, size in zip(scales, space, sizes, strict=True)]
   y = np.zeros((x.shape[0], *full, kernel.shape[-1]))
   for index in np.ndindex(space):
-    window = tuple(slice(scale * i, scale * i + k) for i, k in zip(index, sizes, strict=True))
+    starts = [r * i for r, i in zip(scales, index, strict=True)]
+    window = tuple(slice(at, at + size) for at, size in zip(starts, sizes, strict=True))
     y[:, *window] += np.tensordot(x[:, *index], kernel, axes=(1, axes))
   around = [(max(0, -low), max(0, -high)) for low, high in padding]
   y = np.pad(y, [(0, 0), *around, (0, 0)])
@@ -34,19 +36,24 @@ def scatter(x, kernel, scale, padding):
 @st.composite
 def layers(draw, axes):
   """Shapes of a layer: kernels not square, K < r, K no multiple of r, every crop that leaves M."""
-  scale = draw(st.integers(1, 4))
+  scale = tuple(draw(st.integers(1, 4)) for _ in range(axes))
   largest = (9, 6, 4)[axes - 1]
   space, sizes, padding = [], [], []
-  for _ in range(axes):
+  for r in scale:
     n, size = draw(st.integers(1, 4)), draw(st.integers(1, largest))
-    full = scale * (n - 1) + size
+    full = r * (n - 1) + size
     low = draw(st.integers(-2, min(size, full - 1)))
     high = draw(st.integers(-3, min(size, full - 1 - low)))
     space.append(n)
     sizes.append(size)
     padding.append((low, high))
   batch, inputs, outputs = (draw(st.integers(1, 3)) for _ in range(3))
-  return scale, (batch, *space, inputs), (*sizes, inputs, outputs), tuple(padding)
+  return (
+    scale if len(set(scale)) > 1 else scale[0],
+    (batch, *space, inputs),
+    (*sizes, inputs, outputs),
+    tuple(padding),
+  )
 
 
 @pytest.mark.parametrize(("axes", "examples"), [(1, 30), (2, 16), (3, 12)])
