@@ -57,7 +57,8 @@ def conv_transpose(
   """Transposed convolution with the arguments and values of `jax.lax.conv_transpose`.
 
   On CPU the gradients of floating-point arrays are those of an equal LR convolution, in full
-  precision whatever `precision` is; elsewhere, and for other types, they are XLA's own.
+  precision whatever `precision` is; elsewhere, and for other types, they are XLA's own. Inside
+  `jax.shard_map`, a replicated kernel needs `jax.lax.pcast(kernel, axis, to="varying")`.
 
   Args:
     x: `(batch, *space, in)` of 1 to 3 spatial axes, unless `dimension_numbers` says otherwise.

@@ -12,6 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from jax import export, lax
 from jax import numpy as jnp
+from jax.sharding import AxisType
+from jax.sharding import PartitionSpec as P
 
 from sr_jax.operators import conv_transpose as module
 from sr_jax.operators.conv_transpose import conv_transpose
@@ -166,6 +168,23 @@ def test_other_dtypes_are_those_of_lax(dtype):
     dy = jnp.ones_like(wide)
     wider = functools.partial(layer, preferred_element_type=jnp.float32)
     assert [g.dtype for g in gradients(wider, x, kernel, dy)] == [dtype, dtype]
+
+
+def test_a_replicated_kernel_inside_shard_map():
+  """As the page says, with the axis that x varies over."""
+  layer, theirs, x, kernel = make_layer(LR_LAYER)
+  mesh = jax.make_mesh((2,), ("batch",), axis_types=(AxisType.Auto,), devices=jax.devices()[:2])
+
+  def gradient(function, x, kernel):
+    return jax.grad(lambda *arguments: (function(*arguments) ** 2).sum(), (0, 1))(x, kernel)
+
+  def on_one_device(x, kernel):
+    varying = functools.partial(lax.pcast, axis_name="batch", to="varying")
+    return gradient(lambda x, kernel: layer(x, varying(kernel)), x, kernel)
+
+  specs = P("batch"), P()
+  sharded = jax.jit(jax.shard_map(on_one_device, mesh=mesh, in_specs=specs, out_specs=specs))
+  assert_close(sharded(x, kernel), gradient(theirs, x, kernel), 1e-4)
 
 
 def count_strided(text):
