@@ -233,7 +233,7 @@ def lr_form_is_faster(x: Sequence[int], kernel: Sequence[int], layer: Layer) -> 
   if len(layer.strides) == 3 or all(k > n for k, n in zip(kernel[:-2], x[1:-1], strict=True)):
     return True
   inputs, outputs = kernel[-2:]
-  if 1 < outputs < 8:  # which `depth_to_space` moves a few numbers at a time
+  if outputs < 8 and (outputs > 1 or cost.border > 1):  # which fill a CPU's vectors badly
     return False
   rearranged = 100 * inputs / math.prod(x[:-1])
   return (cost.work - 1) * inputs + 70 * cost.phases + rearranged < 55
