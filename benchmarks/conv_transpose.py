@@ -9,7 +9,7 @@ measured after them, on as many threads. All in float32.
 
 import dataclasses
 import importlib.util
-import math
+import statistics
 import sys
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
@@ -21,7 +21,7 @@ from jax import lax
 
 from benchmarks import common
 from sr_jax.config import setting
-from sr_jax.operators.conv_transpose import conv_transpose
+from sr_jax.operators import conv_transpose
 from sr_jax.report.markdown import table as markdown_table
 from sr_jax.runtime import devices
 from sr_jax.runtime.command_line import run
@@ -239,7 +239,7 @@ def _shown(number: float | None) -> str:
 
 
 def blocks(data: dict[str, Any]) -> common.Blocks:
-  """All layers and the geometric means, for docs/CONV_TRANSPOSE.md."""
+  """All layers for docs/CONV_TRANSPOSE.md, the geometric means for README.md."""
   head = ["network", "input", "layer"]
   means, least = ["geometric mean", "", ""], ["least", "", ""]
   for direction in ("forward", "gradient"):
@@ -249,11 +249,27 @@ def blocks(data: dict[str, Any]) -> common.Blocks:
     for _, name, title in (column for column in COLUMNS if column[0] == direction):
       head.append(title)
       ratios = [r for row in data["rows"] if (r := ratio(row, direction, name))]
-      mean = math.exp(sum(map(math.log, ratios)) / len(ratios)) if ratios else None
+      mean = statistics.geometric_mean(ratios) if ratios else None
       means.append(f"**{_shown(mean)}**")
       least.append(_shown(min(ratios, default=None)))
   rows: Sequence[Sequence[str]] = [head, *map(cells_of, data["rows"]), means, least]
-  return {"conv_transpose": f"{markdown_table(rows)}\n\n({data['device']}.)"}
+  return {
+    "conv_transpose": f"{markdown_table(rows)}\n\n({data['device']}.)",
+    "conv_transpose_means": _in_a_sentence(data["rows"]),
+  }
+
+
+def _in_a_sentence(rows: Sequence[dict[str, Any]]) -> str:
+  """What the table says of `jax.lax.conv_transpose`, for README.md."""
+  parts = []
+  for direction, name in (("gradient", "gradients"), ("forward", "forward pass")):
+    ratios = [number for row in rows if (number := ratio(row, direction, "lax"))]
+    mean = _shown(statistics.geometric_mean(ratios))
+    parts.append(f"{mean} times as long for the {name} (at least {_shown(min(ratios))})")
+  return (
+    f"by `python benchmarks/conv_transpose.py`, JAX's takes {' and '.join(parts)}, in the "
+    f"geometric mean over {len(rows)} layers of seven networks."
+  )
 
 
 def main(arguments: Arguments) -> None:

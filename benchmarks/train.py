@@ -98,7 +98,7 @@ def jax_call(case: Case, photos: list[Any]) -> tuple[Callable[[int], None], str]
   forms = autotune.forms_of("auto", case.precision, mesh)
   timed = Population(network, state, members, mesh, Computation(forms[0], case.precision))
   if len(forms) > 1:
-    form = fastest(autotune.form_seconds(timed, store, batch, patch, forms))
+    form = fastest(autotune.form_seconds({"": timed}, batch, patch, forms)[""])
     timed = timed._replace(computation=Computation(form, case.precision))
   return call_of(timed, store, batch, patch), timed.computation.form
 

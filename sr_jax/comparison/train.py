@@ -91,7 +91,7 @@ def _computation(arm: str, count: int, fresh: Population, run: Run) -> Computati
   if len(forms) > 1 or recipe.convolution == MEASURE:
     form = run.choices.choose(
       f"{arm}/{count}",
-      lambda: autotune.form_seconds(fresh, run.store, recipe.batch, recipe.patch, forms),
+      lambda: autotune.form_seconds({arm: fresh}, recipe.batch, recipe.patch, forms)[arm],
       fastest,
     )
   return fresh.computation._replace(form=form)

@@ -1,7 +1,7 @@
-"""The networks, as Flax modules.
+"""The networks, as Flax modules; and a faster `ConvTranspose`, for any network.
 
-All map low-resolution (LR) luminance in 0..1 to high-resolution (HR) luminance, `(batch, h, w, 1)
--> (batch, scale * h, scale * w, 1)`. Their costs follow from their `layers`.
+The networks map low-resolution (LR) luminance in 0..1 to high-resolution (HR) luminance, `(batch,
+h, w, 1) -> (batch, scale * h, scale * w, 1)`. Their costs follow from their `layers`.
 """
 
 import dataclasses
@@ -11,6 +11,7 @@ from jax import numpy as jnp
 from jaxtyping import Array, Float
 
 from sr_jax.config import InputError
+from sr_jax.networks.conv_transpose import ConvTranspose as ConvTranspose  # for users
 from sr_jax.networks.layers import crop_border
 from sr_jax.networks.pair import HRNetwork, LiftedNetwork, LRNetwork
 from sr_jax.networks.published import ESPCN, FSRCNN, SRCNN

@@ -8,7 +8,7 @@ from flax.linen.dtypes import promote_dtype
 from jax import numpy as jnp
 from jaxtyping import Array, Float, Shaped
 
-from sr_jax.operators.conv_transpose import conv_transpose
+from sr_jax.operators.transpose import conv_transpose
 
 
 class ConvTranspose(nn.ConvTranspose):

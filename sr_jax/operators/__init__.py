@@ -18,3 +18,7 @@ Conventions of this package, and the letters that its docstrings use:
 
 "The note" is Shi et al. (2016), arXiv 1609.07009.
 """
+
+from sr_jax.operators.transpose import conv_transpose
+
+__all__ = ["conv_transpose"]

@@ -5,25 +5,24 @@ accelerator, under `vmap`, the members' convolutions become grouped ones, or one
 product. Which is faster depends on shapes and device, so that it is measured.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import jax
 from jax.sharding import Mesh
 
 from sr_jax.config import InputError
-from sr_jax.data.patches import Store
 from sr_jax.operators import native_conv
 from sr_jax.operators.native.library import UnavailableError
 from sr_jax.runtime.console import log
 from sr_jax.runtime.processes import all_gather, is_multiprocess
 from sr_jax.training.population import Population
-from sr_jax.training.sharding import one_by_one
-from sr_jax.training.timing import call_of, seconds_a_step
+from sr_jax.training.sharding import MEMBER, one_by_one
+from sr_jax.training.timing import gradient_call, seconds_a_step
 
 CPU_FORMS = {"xla": "canonical", "native": "native"}  # by the name of the convolution
 CONVOLUTIONS = ("auto", *CPU_FORMS)
 BATCHED_FORMS = ("plain", "matrix_product")
-SECONDS = 0.1  # of measuring each form
+SECONDS = 0.05  # of measuring each form, in each of several rounds
 
 
 def forms_of(convolution: str, precision: str, mesh: Mesh) -> tuple[str, ...]:
@@ -62,30 +61,42 @@ def _why_not_native(precision: str) -> str:
 
 
 def form_seconds(
-  population: Population, store: Store, batch: int, patch: int, forms: Sequence[str]
-) -> dict[str, float]:
-  """Seconds of a training step by form of convolution, of those that the device can run.
+  populations: Mapping[str, Population], batch: int, patch: int, forms: Sequence[str]
+) -> dict[str, dict[str, float]]:
+  """Seconds of a member's gradients, by population and by form of convolution that it can have.
+
+  On CPU a device takes one member for it, elsewhere the whole population.
 
   Args:
-    population: to measure with; its state is left unchanged.
-    store: the training images, from `sharding.upload`.
+    populations: to measure with, which take turns; their states are left unchanged.
     batch: patches in a batch.
     patch: side of a patch in LR pixels.
-    forms: to measure.
+    forms: of convolution, to measure.
 
   Raises:
-    JaxRuntimeError: no form can be run.
+    JaxRuntimeError: a population cannot be trained in any form.
   """
-  seconds: dict[str, float] = {}
-  for form in forms:
-    computation = population.computation._replace(form=form)
-    call = call_of(population._replace(computation=computation), store, batch, patch)
-    try:
-      seconds |= seconds_a_step({form: call}, SECONDS, rounds=1)
-    except jax.errors.JaxRuntimeError as error:
-      if is_multiprocess():  # in the other processes it may have run
-        raise
-      failure = error  # such as windows that do not fit the memory
-  if not seconds:
-    raise failure
-  return seconds
+  calls: dict[str, Callable[[int], None]] = {}
+  by_form: dict[str, dict[str, float]] = {name: {} for name in populations}
+  counts: dict[str, int] = {}
+  for name, population in populations.items():
+    mesh = population.mesh
+    counts[name] = mesh.shape[MEMBER] if one_by_one(mesh) else len(population.members.seed)
+    for form in forms:
+      computation = population.computation._replace(form=form)
+      timed = population._replace(computation=computation)
+      call = gradient_call(timed, counts[name], batch, patch)
+      try:
+        call(1)
+      except jax.errors.JaxRuntimeError as error:
+        if is_multiprocess():  # in the other processes it may have run
+          raise
+        failure = error  # such as windows that do not fit the memory
+      else:
+        calls[f"{form} {name}"] = call
+    if not any(key.endswith(f" {name}") for key in calls):
+      raise failure
+  for key, seconds in seconds_a_step(calls, SECONDS).items():
+    form, _, name = key.partition(" ")
+    by_form[name][form] = seconds / counts[name]
+  return by_form

@@ -57,7 +57,7 @@ def parse(measured: Sequence[str], allowed: Mapping[str, Collection[str]]) -> di
 
 
 class Stopwatch(NamedTuple):
-  """Times the very programs that a run trains with.
+  """Times the networks of a run as it trains them.
 
   A batch has `batch` patches of `patch` LR pixels a side from `store`, the run's training images
   from `sharding.upload`; the timed population has `members` members on the devices of `mesh`, and
@@ -72,25 +72,40 @@ class Stopwatch(NamedTuple):
   store: Store
   forms: tuple[str, ...]
 
-  def seconds(
+  def gradients(
     self, networks: Mapping[str, Network], form: str | None = None
   ) -> tuple[dict[str, float], dict[str, str]]:
-    """Seconds a training step takes one member of each network, the networks taking turns.
+    """Seconds that the gradients of one member of each network take, the networks taking turns.
 
     Their convolutions have the given form, or else the fastest of each; it is returned, too.
     """
+    forms = (form,) if form else self.forms
+    seconds = autotune.form_seconds(self._fresh(networks), self.batch, self.patch, forms)
+    chosen = {name: fastest(by_form) for name, by_form in seconds.items()}
+    return {name: seconds[name][form] for name, form in chosen.items()}, chosen
+
+  def steps(
+    self, networks: Mapping[str, Network], form: str | None = None
+  ) -> tuple[dict[str, float], dict[str, str]]:
+    """Seconds of whole training steps, by the very programs that a run trains with, likewise."""
+    fresh = self._fresh(networks)
+    if form or len(self.forms) == 1:
+      chosen = dict.fromkeys(networks, form or self.forms[0])
+    else:
+      _, chosen = self.gradients(networks)
+    for name, best in chosen.items():
+      fresh[name] = fresh[name]._replace(computation=Computation(best, self.precision))
+    return step_seconds(fresh, self.store, self.batch, self.patch), chosen
+
+  def _fresh(self, networks: Mapping[str, Network]) -> dict[str, Population]:
+    """A population of each network, before its first step."""
     members = shard_members(self.mesh, population.make_members(range(self.members), [1e-4]))
-    timed = {}
+    computation = Computation(precision=self.precision)
+    populations = {}
     for name, network in networks.items():
       state = population.initialise(network, name, members, self.mesh)
-      computation = Computation(form or self.forms[0], self.precision)
-      fresh = Population(network, state, members, self.mesh, computation)
-      if not form and len(self.forms) > 1:
-        measure = autotune.form_seconds(fresh, self.store, self.batch, self.patch, self.forms)
-        fresh = fresh._replace(computation=computation._replace(form=fastest(measure)))
-      timed[name] = fresh
-    seconds = step_seconds(timed, self.store, self.batch, self.patch)
-    return seconds, {name: fresh.computation.form for name, fresh in timed.items()}
+      populations[name] = Population(network, state, members, self.mesh, computation)
+    return populations
 
 
 class Choices:
@@ -119,7 +134,7 @@ class Choices:
       self._kept[name] = {"choice": choice, "seconds": seconds, "device": describe_devices()}
       broadcast_from_primary(lambda: write_json(self._file, self._kept))
       times = ", ".join(f"{key} {1e3 * value:.2f} ms" for key, value in seconds.items())
-      log(f"{name}: {choice}, by the time of a training step ({times})")
+      log(f"{name}: {choice}, by its time ({times})")
     self.taken[name] = self._given.get(name) or self._kept[name]["choice"]
     return self.taken[name]
 
@@ -140,8 +155,8 @@ class Choices:
         del self._kept[name]  # measured on devices of another kind
 
   def fastest(self, name: str, networks: Mapping[str, Network]) -> str:
-    """The name of the network that trains fastest, of several."""
-    return self._network(name, networks, fastest)
+    """The name of the network whose gradients take the least time, of several."""
+    return self._network(name, networks, self._stopwatch.gradients, fastest)
 
   def max_width(self, name: str, target: Network, candidates: Mapping[int, Network]) -> int:
     """The width of an arm: the largest whose training step takes no longer than that of `target`.
@@ -149,15 +164,21 @@ class Choices:
     A wider network can be the faster one, since some widths suit the device's registers.
     """
     networks = {TARGET: target, **{str(width): network for width, network in candidates.items()}}
-    return int(self._network(name, networks, max_width))
+    return int(self._network(name, networks, self._stopwatch.steps, max_width))
 
-  def _network(self, name: str, networks: Mapping[str, Network], pick: Callable[..., str]) -> str:
+  def _network(
+    self,
+    name: str,
+    networks: Mapping[str, Network],
+    stopwatch: Callable[..., tuple[dict[str, float], dict[str, str]]],
+    pick: Callable[..., str],
+  ) -> str:
     """Picks one of several networks; its population is to have the form that it was timed in."""
     population_name = f"{name}/{self._stopwatch.members}"
     timed: list[dict[str, Any]] = []
 
     def measure() -> dict[str, float]:
-      timed.extend(self._stopwatch.seconds(networks, self._given.get(population_name)))
+      timed.extend(stopwatch(networks, self._given.get(population_name)))
       return timed[0]
 
     choice = self.choose(name, measure, pick)

@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from jax import numpy as jnp
 
-from sr_jax.networks.conv_transpose import ConvTranspose
-from sr_jax.operators.conv_transpose import conv_transpose
+from sr_jax.networks import ConvTranspose
+from sr_jax.operators import conv_transpose
 from sr_jax.operators.conversion import deconv_to_lr
 from sr_jax.operators.frameworks import phase_to_channel_major, torch_to_deconv
 

@@ -30,7 +30,8 @@ def test_every_batched_form_is_timed_at_the_precision_of_the_run(monkeypatch):
 
   monkeypatch.setattr(timing, "make_train_steps", note)
   monkeypatch.setattr(autotune, "SECONDS", 0.01)
-  seconds = autotune.form_seconds(fresh, store, BATCH, PATCH, autotune.BATCHED_FORMS)
+  by_form = autotune.form_seconds({"lr": fresh}, BATCH, PATCH, autotune.BATCHED_FORMS)
+  seconds = by_form["lr"]
   assert list(seconds) == list(autotune.BATCHED_FORMS)
   assert min(seconds.values()) > 0
   assert made == [(BATCH, PATCH, form, "bfloat16") for form in autotune.BATCHED_FORMS]

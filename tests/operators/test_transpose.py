@@ -15,8 +15,8 @@ from jax import numpy as jnp
 from jax.sharding import AxisType
 from jax.sharding import PartitionSpec as P
 
-from sr_jax.operators import conv_transpose as module
-from sr_jax.operators.conv_transpose import conv_transpose
+from sr_jax.operators import conv_transpose
+from sr_jax.operators import transpose as module
 
 bounded = settings(deadline=None, derandomize=True, database=None, max_examples=30)
 LAYOUTS = {1: ("NCH", "OIH", "NCH"), 2: ("NCHW", "OIHW", "NHWC"), 3: ("NDHWC", "IODHW", "NCDHW")}
