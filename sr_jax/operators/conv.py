@@ -62,6 +62,11 @@ def computing(computation: Computation) -> Iterator[None]:
     _ambient.reset(token)
 
 
+def in_float32() -> Computation:
+  """The form that `computing` set, for what is exact whatever the precision of products is."""
+  return _ambient.get()._replace(precision="float32")
+
+
 def same_padding(kernel_size: int, *, extra_at_start: bool = False) -> tuple[int, int]:
   """Zeros before and after an axis that keep its length; the odd one of even kernels is after."""
   smaller, larger = (kernel_size - 1) // 2, kernel_size // 2

@@ -14,7 +14,7 @@ import numpy as np
 from jaxtyping import Array, Float, Num
 from scipy.sparse import csr_array
 
-from sr_jax.operators.conv import DEFAULT, conv
+from sr_jax.operators.conv import conv, in_float32
 from sr_jax.operators.shuffle import depth_to_space
 
 Border = Literal["mirror", "clamp"]
@@ -107,7 +107,7 @@ def bicubic_phases(x: Float[Array, "b h w 1"], scale: int) -> Float[Array, "b h 
   reach = (BICUBIC_REACH, BICUBIC_REACH)
   padded = jnp.pad(x, ((0, 0), reach, reach, (0, 0)), mode="symmetric")
   # Always in float32: a skip in bfloat16 would limit every image to 50 dB.
-  return conv(padded, jnp.asarray(kernel, x.dtype), ((0, 0), (0, 0)), DEFAULT)
+  return conv(padded, jnp.asarray(kernel, x.dtype), ((0, 0), (0, 0)), in_float32())
 
 
 def upscale_bicubic(x: Float[Array, "b h w 1"], scale: int) -> Float[Array, "b rh rw 1"]:
