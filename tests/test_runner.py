@@ -182,7 +182,7 @@ def test_divergence_is_told_and_leaves_a_whole_report(data, tmp_path):
 def test_a_run_keeps_what_it_chose_and_says_how_to_make_its_bits_again(data, tmp_path):
   flags = ["--hr_execution=auto", "--steps=5", "--learning_rate=1e-3"]
   out = finish(start(tmp_path / "first", data, *flags))
-  assert "by the time of a training step (hr_space" in out
+  assert "by its time (hr_space" in out
   (run_dir,) = (tmp_path / "first").iterdir()
   results = json.loads((run_dir / "results.json").read_text())
   kept = json.loads((run_dir / "choices.json").read_text())

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from sr_jax.comparison.run import Run
-from sr_jax.comparison.train import eval_params
+from sr_jax.comparison.train import eval_form, eval_params
 from sr_jax.data import patches
 from sr_jax.evaluation import scoring
 from sr_jax.networks.budget import Arm
@@ -35,16 +35,16 @@ def score_arm(
   """
   recipe, photos = run.recipe, run.photos
   network, seeds = arm.network, recipe.seeds
-  params, mesh = eval_params(trained.state, seeds)
+  (params, mesh), form = eval_params(trained.state, seeds), eval_form(trained)
   further = {
-    name: scoring.score(network, params, test_set, mesh)[:seeds]
+    name: scoring.score(network, params, test_set, mesh, form)[:seeds]
     for name, test_set in photos.further_tests.items()
   }
   crops = patches.fixed_crops(photos.train, recipe.patch, PATCHES_PER_IMAGE)
-  test = scoring.score(network, params, photos.test, mesh)
-  validation = scoring.pooled_psnr(network, params, photos.validation, mesh)
+  test = scoring.score(network, params, photos.test, mesh, form)
+  validation = scoring.pooled_psnr(network, params, photos.validation, mesh, form)
   store = on_mesh(mesh, run.store)
-  training = scoring.training_psnr(network, params, store, crops, recipe.patch, mesh, margin)
+  training = scoring.training_psnr(network, params, store, crops, recipe.patch, mesh, margin, form)
   members = []
   for seed in range(seeds):
     elsewhere = [psnr for scores in further.values() for psnr in scores[seed]["psnr"]]

@@ -52,7 +52,7 @@ def _search(arm: Arm, stage: str, rates: Sequence[float], run: Run) -> Search:
   members = population.make_members(range(run.recipe.search_seeds), rates)
   pairs = list(itertools.product(range(run.recipe.search_seeds), rates))  # in the same order
   trained = train_population(arm, stage, run.recipe.search_steps, members, run)
-  scores = validate(arm, trained.state, len(pairs), run)
+  scores = validate(trained, len(pairs), run)
   return [
     {"seed": seed, "learning_rate": rate, "validation_psnr": psnr}
     for (seed, rate), psnr in zip(pairs, scores, strict=True)

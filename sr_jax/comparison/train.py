@@ -11,7 +11,7 @@ from sr_jax.config import to_dict
 from sr_jax.evaluation import scoring
 from sr_jax.networks import describe
 from sr_jax.networks.budget import Arm
-from sr_jax.operators.conv import Computation
+from sr_jax.operators.conv import DEFAULT, Computation
 from sr_jax.runtime import processes
 from sr_jax.runtime.provenance import provenance
 from sr_jax.training import autotune, population
@@ -69,7 +69,7 @@ def train_population(arm: Arm, stage: str, steps: int, members: Members, run: Ru
       population.make_train_steps(arm.network, recipe.batch, recipe.patch, mesh, computation),
       fresh,
       on_mesh(mesh, run.store),
-      lambda state: validate(arm, state, count, run),
+      lambda state: validate(fresh._replace(state=state, computation=computation), count, run),
       Saver(checkpoints, about, every, run.unsaved, f"{arm.name} {stage}"),
       run.metrics,
       run.execution.on_corrupt,
@@ -103,10 +103,17 @@ def _check_still_there(run: Run) -> None:
     raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(run.run_dir))
 
 
-def validate(arm: Arm, state: State, count: int, run: Run) -> list[float | None]:
+def validate(trained: Population, count: int, run: Run) -> list[float | None]:
   """The validation PSNR of every member, squared errors pooled over photographs."""
-  params, mesh = eval_params(state, count)
-  return scoring.pooled_psnr(arm.network, params, run.photos.validation, mesh)[:count]
+  params, mesh = eval_params(trained.state, count)
+  photos, form = run.photos.validation, eval_form(trained)
+  return scoring.pooled_psnr(trained.network, params, photos, mesh, form)[:count]
+
+
+def eval_form(trained: Population) -> str:
+  """The form of convolution that scores a population: not those of batched patches."""
+  form = trained.computation.form
+  return form if form in autotune.CPU_FORMS.values() else DEFAULT.form
 
 
 def eval_params(state: State, count: int) -> tuple[Any, Mesh]:

@@ -1,4 +1,7 @@
-"""Scores every member of a population, and bicubic interpolation, on whole photographs."""
+"""Scores every member of a population, and bicubic interpolation, on whole photographs.
+
+`form` is of the convolutions (operators/conv.py); scores are in float32, whatever it is.
+"""
 
 import functools
 import itertools
@@ -16,6 +19,7 @@ from sr_jax.data.patches import Crops, Store, cut
 from sr_jax.evaluation.metrics import mse, score_image, to_db
 from sr_jax.networks import Network, squared_error, upscale
 from sr_jax.networks.layers import crop_border
+from sr_jax.operators.conv import DEFAULT, Computation, computing
 from sr_jax.operators.resize import imresize, upscale_bicubic
 from sr_jax.runtime import processes
 from sr_jax.training.sharding import each_member
@@ -29,7 +33,7 @@ def to_uint8(y: np.ndarray) -> np.ndarray:
 
 
 @functools.lru_cache(maxsize=16)
-def make_upscale(network: Network, mesh: Mesh) -> Callable:
+def make_upscale(network: Network, mesh: Mesh, form: str = DEFAULT.form) -> Callable:
   """A jitted `upscale(params, lr)` of one image by every member; each image shape compiles once.
 
   It takes `(h, w)` LR luminance to `(members, rh, rw)` HR luminance, both float32 in 0..1, but not
@@ -37,7 +41,8 @@ def make_upscale(network: Network, mesh: Mesh) -> Callable:
   """
 
   def upscale_member(params: Any, lr: Float32[Array, "h w"]) -> Float32[Array, "rh rw"]:
-    return upscale(network, params, lr[None, :, :, None])[0, :, :, 0]
+    with computing(Computation(form)):
+      return upscale(network, params, lr[None, :, :, None])[0, :, :, 0]
 
   return jax.jit(each_member(upscale_member, mesh))
 
@@ -47,11 +52,12 @@ def _measure(
   params: Any,
   photos: Sequence[Photo],
   mesh: Mesh,
+  form: str,
   measure: Callable[[np.ndarray, np.ndarray], Any],
   not_finite: Any,
 ) -> list[list[Any]]:
   """`measure(sr, hr)`, or `not_finite`, of every member of all processes on every photograph."""
-  upscale_photo = make_upscale(network, mesh)
+  upscale_photo = make_upscale(network, mesh, form)
   measured: list[tuple[int, Any]] = []  # by this process: the members on its devices
   pending = upscale_photo(params, photos[0].lr)
   for photo, next_photo in itertools.zip_longest(photos, photos[1:]):
@@ -67,10 +73,13 @@ def _measure(
   return [values[member] for member in sorted(values)]
 
 
-def score(network: Network, params: Any, photos: Sequence[Photo], mesh: Mesh) -> list[Scores]:
+def score(
+  network: Network, params: Any, photos: Sequence[Photo], mesh: Mesh, form: str = DEFAULT.form
+) -> list[Scores]:
   """PSNR and SSIM of each member on each photograph, by protocol A; None if not finite."""
   by_protocol = functools.partial(score_image, scale=network.scale)
-  return list(map(_scores, _measure(network, params, photos, mesh, by_protocol, (None, None))))
+  pairs = _measure(network, params, photos, mesh, form, by_protocol, (None, None))
+  return list(map(_scores, pairs))
 
 
 def _scores(pairs: list[tuple[float | None, float | None]]) -> Scores:
@@ -78,7 +87,7 @@ def _scores(pairs: list[tuple[float | None, float | None]]) -> Scores:
 
 
 def pooled_psnr(
-  network: Network, params: Any, photos: Sequence[Photo], mesh: Mesh
+  network: Network, params: Any, photos: Sequence[Photo], mesh: Mesh, form: str = DEFAULT.form
 ) -> list[float | None]:
   """PSNR of every member's squared error averaged over the photographs; None if not finite.
 
@@ -87,7 +96,7 @@ def pooled_psnr(
   half a dB.
   """
   error = functools.partial(mse, border=network.scale)
-  by_member = _measure(network, params, photos, mesh, error, np.nan)
+  by_member = _measure(network, params, photos, mesh, form, error, np.nan)
   means = np.mean(list(zip(*by_member, strict=True)), axis=0).tolist()
   return [None if math.isnan(mean) else to_db(mean) for mean in means]
 
@@ -108,7 +117,14 @@ def score_bicubic(photos: Sequence[Photo], scale: int) -> Scores:
 
 
 def training_psnr(
-  network: Network, params: Any, store: Store, crops: Crops, patch: int, mesh: Mesh, margin: int
+  network: Network,
+  params: Any,
+  store: Store,
+  crops: Crops,
+  patch: int,
+  mesh: Mesh,
+  margin: int,
+  form: str = DEFAULT.form,
 ) -> list[list[float | None]]:
   """Training PSNR in dB of every member on every training image.
 
@@ -120,7 +136,8 @@ def training_psnr(
   def patch_errors(params: Any, store: Store, crops: Crops) -> Array:
     def error(crop: Crops) -> Array:
       lr, hr = cut(store, jax.tree.map(lambda x: x[None], crop), patch, network.scale)
-      return squared_error(network, params, lr, hr, margin)
+      with computing(Computation(form)):
+        return squared_error(network, params, lr, hr, margin)
 
     return jax.lax.map(error, crops, batch_size=64)
 

@@ -21,20 +21,19 @@ def test_every_batched_form_is_timed_at_the_precision_of_the_run(monkeypatch):
   members = sharding.shard_members(mesh, population.make_members([0], [1e-3]))
   state = population.initialise(NETWORK, "lr", members, mesh)
   fresh = Population(NETWORK, state, members, mesh, Computation(precision="bfloat16"))
-  store = sharding.upload(patches.make_store([make_photo("n", NOISE, 2)], PATCH))
-  make, made = timing.make_train_steps, []
+  make, made = autotune.gradient_call, []
 
-  def note(network, batch, patch, mesh, computation):
-    made.append((batch, patch, *computation))
-    return make(network, batch, patch, mesh, computation)
+  def note(timed, members, batch, patch):
+    made.append((members, batch, patch, *timed.computation))
+    return make(timed, members, batch, patch)
 
-  monkeypatch.setattr(timing, "make_train_steps", note)
+  monkeypatch.setattr(autotune, "gradient_call", note)
   monkeypatch.setattr(autotune, "SECONDS", 0.01)
   by_form = autotune.form_seconds({"lr": fresh}, BATCH, PATCH, autotune.BATCHED_FORMS)
   seconds = by_form["lr"]
   assert list(seconds) == list(autotune.BATCHED_FORMS)
   assert min(seconds.values()) > 0
-  assert made == [(BATCH, PATCH, form, "bfloat16") for form in autotune.BATCHED_FORMS]
+  assert made == [(1, BATCH, PATCH, form, "bfloat16") for form in autotune.BATCHED_FORMS]
   jax.block_until_ready(state)  # measuring has not used it up
 
 

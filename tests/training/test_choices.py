@@ -6,7 +6,7 @@ import pytest
 from sr_jax.config import InputError
 from sr_jax.data import patches
 from sr_jax.data.images import make_photo
-from sr_jax.networks import HRNetwork, LRNetwork
+from sr_jax.networks import HRNetwork, LRNetwork, squared_error
 from sr_jax.operators.conv import Computation
 from sr_jax.runtime.run_folder import RunFolder
 from sr_jax.training import autotune, choices, sharding, timing
@@ -38,7 +38,7 @@ def test_a_choice_is_measured_once_and_then_kept(tmp_path, stopwatch, capsys):
   networks = {width: LRNetwork(features=width, depth=0) for width in (1, 2)}
   slow = LRNetwork(features=64, depth=2)
   assert Choices(RunFolder(tmp_path), {}, stopwatch).max_width("wide", slow, networks) == 2
-  assert "wide: 2, by the time of a training step (target " in capsys.readouterr().out
+  assert "wide: 2, by its time (target " in capsys.readouterr().out
   kept = json.loads(RunFolder(tmp_path).choices.read_text())
   assert kept["wide"]["seconds"].keys() == {"target", "1", "2"}
   kept["wide"]["choice"] = "1"
@@ -49,7 +49,7 @@ def test_a_choice_is_measured_once_and_then_kept(tmp_path, stopwatch, capsys):
 
 
 def test_a_choice_that_is_given_is_not_measured(tmp_path, stopwatch, monkeypatch):
-  monkeypatch.setattr(choices, "step_seconds", lambda *_: pytest.fail("measured"))
+  monkeypatch.setattr(choices.autotune, "form_seconds", lambda *_: pytest.fail("measured"))
   given = Choices(RunFolder(tmp_path), {"hr": "lr_space"}, stopwatch)
   assert given.fastest("hr", {}) == "lr_space"
   assert given.taken == {"hr": "lr_space"}
@@ -61,7 +61,7 @@ def test_what_is_timed_is_what_a_run_trains(stopwatch, monkeypatch):
   timed = []
   monkeypatch.setattr(choices, "step_seconds", lambda *given: timed.append(given) or {"a": 1.0})
   network = HRNetwork(features=1, depth=0, execution="lr_space")
-  stopwatch.seconds({"a": network})
+  stopwatch.steps({"a": network})
   ((programs, store, batch, patch),) = timed
   program = programs["a"]
   assert (program.network, program.mesh) == (network, stopwatch.mesh)
@@ -82,7 +82,7 @@ def test_the_timed_program_is_the_one_that_is_trained(stopwatch, monkeypatch):
 
   monkeypatch.setattr(timing, "make_train_steps", make)
   network = LRNetwork(features=1, depth=0)
-  stopwatch.seconds({"a": network})
+  stopwatch.steps({"a": network})
   computation = Computation("canonical", "bfloat16")
   assert made == [make_train_steps(network, 2, 6, stopwatch.mesh, computation)]
 
@@ -99,7 +99,7 @@ def test_on_accelerators_the_form_that_was_timed_is_the_one_that_is_trained(
     asked.append(form)
     return seconds, forms
 
-  monkeypatch.setattr(Stopwatch, "seconds", timed)
+  monkeypatch.setattr(Stopwatch, "gradients", timed)
   networks = dict.fromkeys(seconds, LRNetwork())
   chosen = Choices(RunFolder(tmp_path), {}, stopwatch)
   assert chosen.fastest("hr", networks) == "hr_space"
@@ -174,5 +174,20 @@ def test_forms_of_devices_of_another_kind_are_measured_again(tmp_path, stopwatch
 def test_one_form_is_not_measured(stopwatch, monkeypatch):
   monkeypatch.setattr(choices.autotune, "form_seconds", lambda *_: pytest.fail("measured"))
   monkeypatch.setattr(choices, "step_seconds", lambda timed, *_: dict.fromkeys(timed, 1.0))
-  _, forms = stopwatch.seconds({"a": LRNetwork(features=1, depth=0)})
+  _, forms = stopwatch.steps({"a": LRNetwork(features=1, depth=0)})
   assert forms == {"a": "canonical"}
+
+
+def test_the_gradients_that_are_timed_are_those_of_the_loss(stopwatch, monkeypatch):
+  losses = []
+
+  def loss(network, params, lr, hr):
+    losses.append((network, lr.shape, hr.shape))
+    return squared_error(network, params, lr, hr)
+
+  monkeypatch.setattr(timing, "squared_error", loss)
+  network = LRNetwork(features=1, depth=0)
+  seconds, forms = stopwatch.gradients({"a": network})
+  assert forms == {"a": "canonical"}
+  assert seconds["a"] > 0
+  assert set(losses) == {(network, (2, 6, 6, 1), (2, 12, 12, 1))}
