@@ -3,13 +3,11 @@ import numpy as np
 import pytest
 
 from sr_jax.config import InputError
-from sr_jax.data import patches
-from sr_jax.data.images import make_photo
 from sr_jax.networks import LRNetwork
 from sr_jax.operators import native_conv
 from sr_jax.operators.conv import Computation
 from sr_jax.operators.native.library import UnavailableError
-from sr_jax.training import autotune, population, sharding, timing
+from sr_jax.training import autotune, population, sharding
 from sr_jax.training.population import Population
 
 NOISE = np.random.default_rng(0).integers(0, 256, (24, 24), np.uint8)
