@@ -1,6 +1,6 @@
 """Transposed convolutions of real layers: `python benchmarks/conv_transpose.py [--out=FILE.json]`.
 
-For layers of DCGAN, U-Net, FCN, WaveGAN, HiFi-GAN, V-Net and FSRCNN, and two of image decoders: the
+For layers of DCGAN, U-Net, FCN, WaveGAN, HiFi-GAN, V-Net and FSRCNN, and one of a decoder: the
 forward pass, and the gradients of input and kernel without it, by `jax.lax.conv_transpose` and by
 `sr_jax.operators.conv_transpose`, each inside one `jax.jit`. They take turns; medians. Where they
 are installed, PyTorch's layer (contiguous, both passes) and, on CPU, ONNX Runtime's (forward) are
@@ -268,7 +268,7 @@ def _in_a_sentence(rows: Sequence[dict[str, Any]]) -> str:
     parts.append(f"{mean} times as long for the {name} (at least {_shown(min(ratios))})")
   return (
     f"by `python benchmarks/conv_transpose.py`, JAX's takes {' and '.join(parts)}, in the "
-    f"geometric mean over {len(rows)} layers of seven networks."
+    f"geometric mean over {len(rows)} layers."
   )
 
 

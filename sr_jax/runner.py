@@ -15,12 +15,13 @@ from sr_jax.comparison.recipe import Recipe
 from sr_jax.comparison.run import Run
 from sr_jax.comparison.score import score_arm, score_bicubic
 from sr_jax.comparison.search import choose_rate, edge_of, search_rates
-from sr_jax.comparison.train import eval_params, train_seeds
+from sr_jax.comparison.train import eval_form, eval_params, train_seeds
 from sr_jax.config import Execution, InputError, to_dict
 from sr_jax.data import patches, sources
 from sr_jax.evaluation import scoring
 from sr_jax.networks import budget
 from sr_jax.networks.budget import Arm
+from sr_jax.operators.conv import FORMS
 from sr_jax.report import comparison as report
 from sr_jax.report import tables, tensorboard, times
 from sr_jax.runtime import devices, lock, preemption, processes
@@ -94,6 +95,9 @@ def start(
   """
   mesh = make_mesh(recipe.seeds, recipe.batch, execution.mesh)  # refuses before all else happens
   clock = PhaseClock()
+  is_finished = broadcast_from_primary(lambda: run_dir.is_finished)
+  # A finished run is only reported again, for which no convolution has to be available.
+  forms = FORMS if is_finished else autotune.forms_of(recipe.convolution, recipe.precision, mesh)
   with clock.phase("load"):
     photos = sources.load(
       recipe.data, recipe.scale, recipe.patch, recipe.validation_data, recipe.test_data, execution
@@ -111,14 +115,15 @@ def start(
     store = upload(images)
   with clock.phase("choose by time"):
     given = recipe.given_choices()
-    forms = autotune.forms_of(recipe.convolution, recipe.precision, mesh)
     shape = recipe.batch, recipe.patch, recipe.seeds
     choices = Choices(run_dir, given, Stopwatch(*shape, recipe.precision, mesh, store, forms))
+    if recipe.convolution == "auto":
+      choices.keep_only_form()
     arms = plan(choices)
     described = {arm.name: {"note": arm.note, "budget": budget.as_json(arm.budget)} for arm in arms}
     log(table(tables.budget_rows(described)))
     about = broadcast_from_primary(lambda: record(run_dir, about, {"arms": described}))
-  if is_finished := broadcast_from_primary(lambda: run_dir.is_finished):
+  if is_finished:
     log(f"\nThis run is finished; nothing is trained again. {run_dir}")
   else:
     sets = {"train": photos.train, "validation": photos.validation, **photos.tests}
@@ -235,7 +240,8 @@ def _upscale_example(
   for arm in run.arms:
     if arm.name in tables.main_arms(results):
       params, mesh = eval_params(trained[arm.name].state, run.recipe.seeds)
-      members = processes.to_host(scoring.make_upscale(arm.network, mesh)(params, photo.lr))
+      upscale = scoring.make_upscale(arm.network, mesh, eval_form(trained[arm.name]))
+      members = processes.to_host(upscale(params, photo.lr))
       finite = next((sr for sr in members if np.isfinite(sr).all()), None)
       if finite is not None:
         pictures[arm.name] = scoring.to_uint8(finite)

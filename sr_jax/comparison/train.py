@@ -16,7 +16,7 @@ from sr_jax.runtime import processes
 from sr_jax.runtime.provenance import provenance
 from sr_jax.training import autotune, population
 from sr_jax.training.checkpoints import Checkpoints
-from sr_jax.training.choices import MEASURE, fastest
+from sr_jax.training.choices import fastest
 from sr_jax.training.loop import train
 from sr_jax.training.losses import Training
 from sr_jax.training.population import Members, Population, State
@@ -88,7 +88,7 @@ def _computation(arm: str, count: int, fresh: Population, run: Run) -> Computati
   """How a population's convolutions are computed: measured where there is a choice."""
   forms, recipe = run.choices.forms, run.recipe
   form = forms[0]
-  if len(forms) > 1 or recipe.convolution == MEASURE:
+  if len(forms) > 1:
     form = run.choices.choose(
       f"{arm}/{count}",
       lambda: autotune.form_seconds({arm: fresh}, recipe.batch, recipe.patch, forms)[arm],

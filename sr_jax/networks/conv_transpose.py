@@ -14,8 +14,8 @@ from sr_jax.operators.transpose import conv_transpose
 class ConvTranspose(nn.ConvTranspose):
   """`flax.linen.ConvTranspose` by `conv_transpose`: the same fields, parameters and outputs.
 
-  A checkpoint of the one is a checkpoint of the other, and initial values are equal. Forward mode
-  (`jax.jvp`) is Flax's alone.
+  A checkpoint of the one is a checkpoint of the other, and initial values are equal. For forward
+  mode (`jax.jvp`) use `flax.linen.ConvTranspose`.
   """
 
   # Flax's fields, annotated as it uses them.
@@ -28,7 +28,9 @@ class ConvTranspose(nn.ConvTranspose):
     """Applies the layer to `(*batch, *space, in)`, with any number of batch axes."""
     sizes = (self.kernel_size,) if isinstance(self.kernel_size, int) else tuple(self.kernel_size)
     strides, dilation = (
-      (number or 1,) * len(sizes) if isinstance(number, int | None) else tuple(number)
+      (1 if number is None else number,) * len(sizes)
+      if isinstance(number, int | None)
+      else tuple(number)
       for number in (self.strides, self.kernel_dilation)
     )
     batch = inputs.shape[: -len(sizes) - 1]

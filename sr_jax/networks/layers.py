@@ -80,9 +80,9 @@ class Conv(nn.Module):
   """The convolution that a `Layer` describes, with its bias and, if it has slopes, its PReLU.
 
   The kernel is drawn normal with variance `gain / fan_in`; `activation` is one of `ACTIVATIONS`, or
-  empty. With `lift` > 1 an HR layer is executed
-  as the equal LR convolution on maps of `lift**2` phases each (operators/lifting.py). With `valid`
-  it is not padded: it gives only the outputs whose window lies within the image.
+  empty. With `lift` > 1 an HR layer is executed as the equal LR convolution on maps of `lift**2`
+  phases each (operators/lifting.py). With `valid` it is not padded: it gives only the outputs whose
+  window lies within the image.
   """
 
   layer: Layer

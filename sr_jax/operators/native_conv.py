@@ -2,7 +2,8 @@
 
 A `custom_vjp` would lose forward mode, so these are primitives. Values and the gradients of reverse
 mode are computed natively on CPU, in loops as fast as outside. All else, tangents, second
-derivatives and other platforms, is XLA's plain convolution.
+derivatives and other platforms, is XLA's plain convolution. Where that gives infinity, the native one
+may give NaN.
 """
 
 import functools
@@ -35,7 +36,7 @@ def native_conv(
     UnavailableError: the native convolution cannot be compiled here; raised when it is lowered.
   """
   bias = jnp.zeros(0, jnp.float32) if bias is None else bias  # without elements: none
-  return conv_p.bind(x, kernel, bias, padding=padding, relu=relu)
+  return conv_p.bind(*_varying_alike(x, kernel, bias), padding=padding, relu=relu)
 
 
 @functools.cache
@@ -48,6 +49,15 @@ def register() -> None:
   native = library.load()
   for name in ("sr_jax_conv", "sr_jax_conv_gradient"):
     jax.ffi.register_ffi_target(name, jax.ffi.pycapsule(getattr(native, name)), platform="cpu")
+
+
+def _varying_alike(*arrays: Array) -> list[Array]:
+  """Arrays that vary over the same axes of a mesh inside `shard_map`, as operands have to.
+
+  XLA's operations see to it of themselves, and so does this sum, in which zero is added.
+  """
+  zero = sum(lax.stop_gradient(x.ravel()[:0].sum()) for x in arrays)
+  return [x + zero for x in arrays]
 
 
 # The same in XLA's operations, for whatever the library does not compute.
@@ -79,11 +89,17 @@ def _plain_conv(x: Array, kernel: Array, bias: Array, *, padding: Padding, relu:
 
 
 def _plain_tangent(
-  x: Array, kernel: Array, y: Array, *tangents: Array, padding: Padding, relu: bool, of: Sequence
+  x: Array,
+  kernel: Array,
+  y: Array,
+  *tangents: Array,
+  padding: Padding,
+  relu: bool,
+  wanted: Sequence,
 ) -> Array:
-  """The tangent of y for tangents of those of (x, kernel, bias) that `of` says."""
+  """The tangent of y for tangents of those of (x, kernel, bias) that are `wanted`."""
   given = iter(tangents)
-  dx, dkernel, dbias = (next(given) if has else None for has in of)
+  dx, dkernel, dbias = (next(given) if has else None for has in wanted)
   dy = jnp.zeros_like(y)
   if dx is not None:
     dy += _plain(dx, kernel, padding)
@@ -95,12 +111,12 @@ def _plain_tangent(
 
 
 def _plain_gradient(
-  x: Array, kernel: Array, y: Array, dy: Array, *, padding: Padding, relu: bool, of: Sequence
+  x: Array, kernel: Array, y: Array, dy: Array, *, padding: Padding, relu: bool, wanted: Sequence
 ) -> list[Array]:
   dy = _masked(dy, y, relu)
   dx, dkernel = jax.vjp(lambda x, kernel: _plain(x, kernel, padding), x, kernel)[1](dy)
   results = dx, dkernel, dy.sum(tuple(range(dy.ndim - 1)))
-  return [result for result, is_wanted in zip(results, of, strict=True) if is_wanted]
+  return [result for result, is_wanted in zip(results, wanted, strict=True) if is_wanted]
 
 
 # What the library computes.
@@ -112,13 +128,13 @@ def _native_conv(x: Array, kernel: Array, bias: Array, *, padding: Padding, relu
 
 
 def _native_gradient(
-  x: Array, kernel: Array, y: Array, dy: Array, *, padding: Padding, relu: bool, of: Sequence
+  x: Array, kernel: Array, y: Array, dy: Array, *, padding: Padding, relu: bool, wanted: Sequence
 ) -> list[Array]:
   shapes = x.shape, kernel.shape, kernel.shape[-1:]
-  wanted = [shape if is_wanted else (0,) for shape, is_wanted in zip(shapes, of, strict=True)]
+  made = [shape if is_wanted else (0,) for shape, is_wanted in zip(shapes, wanted, strict=True)]
   y = y if relu else y.ravel()[:0]
-  results = _call("sr_jax_conv_gradient", (x, kernel, y, dy), wanted, padding)
-  return [result for result, is_wanted in zip(results, of, strict=True) if is_wanted]
+  results = _call("sr_jax_conv_gradient", (x, kernel, y, dy), made, padding)
+  return [result for result, is_wanted in zip(results, wanted, strict=True) if is_wanted]
 
 
 def _call(
@@ -187,10 +203,10 @@ def _tangent_shape(x: Any, kernel: Any, y: Any, *tangents: Any, **parameters: An
 
 
 def _gradient_shape(
-  x: Any, kernel: Any, y: Any, dy: Any, *, of: Sequence, **parameters: Any
+  x: Any, kernel: Any, y: Any, dy: Any, *, wanted: Sequence, **parameters: Any
 ) -> Any:
   results = x, kernel, kernel.update(shape=kernel.shape[-1:])
-  return [result for result, is_wanted in zip(results, of, strict=True) if is_wanted]
+  return [result for result, is_wanted in zip(results, wanted, strict=True) if is_wanted]
 
 
 conv_p = _primitive("conv", _plain_conv, _native_conv, _conv_shape)
@@ -201,17 +217,16 @@ gradient_p = _primitive("conv_gradient", _plain_gradient, _native_gradient, _gra
 def _differentiate_conv(primals: Sequence, tangents: Sequence, **parameters: Any) -> Any:
   x, kernel, _ = primals
   y = conv_p.bind(*primals, **parameters)
-  of = tuple(not isinstance(tangent, ad.Zero) for tangent in tangents)
-  given = [tangent for tangent, has in zip(tangents, of, strict=True) if has]
-  return y, tangent_p.bind(x, kernel, y, *given, **parameters, of=of)
+  wanted = tuple(not isinstance(tangent, ad.Zero) for tangent in tangents)
+  given = [tangent for tangent, has in zip(tangents, wanted, strict=True) if has]
+  return y, tangent_p.bind(x, kernel, y, *given, **parameters, wanted=wanted)
 
 
 def _transpose_tangent(
   dy: Any, x: Array, kernel: Array, y: Array, *_: Any, **parameters: Any
 ) -> Any:
-  of = parameters["of"]
   if isinstance(dy, ad.Zero):
-    return [None] * (3 + sum(of))
+    return [None] * (3 + sum(parameters["wanted"]))
   gradients = gradient_p.bind(x, kernel, y, dy, **parameters)
   return [None, None, None, *gradients]
 

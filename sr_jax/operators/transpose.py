@@ -16,7 +16,7 @@ from jax import lax
 from jax import numpy as jnp
 from jaxtyping import Array, Shaped
 
-from sr_jax.operators.conv import Padding, conv, mirrored_padding
+from sr_jax.operators.conv import DEFAULT, Padding, conv, mirrored_padding
 from sr_jax.operators.conversion import AnyArray, deconv_to_lr, dilated
 from sr_jax.operators.frameworks import named_crop
 from sr_jax.operators.shuffle import depth_to_space
@@ -108,10 +108,11 @@ def conv_transpose(
   sizes = [d * (size - 1) + 1 for size, d in zip(kernel.shape, dilation, strict=False)]
   zeros = _zeros(padding, sizes, steps, use_consistent_padding)
   dtype = jnp.result_type(preferred_element_type or x.dtype)
+  precision = tuple(precision) if isinstance(precision, list) else precision
   layer = Layer(steps, zeros, dilation, precision, dtype)
   is_floating = jnp.issubdtype(x.dtype, jnp.floating) and x.dtype == kernel.dtype
-  lengths = _lengths(x.shape, kernel.shape, layer)
-  if forward_mode or not is_floating or 0 in kernel.shape or min(*x.shape, *lengths) < 1:
+  has_symbols = not all(isinstance(size, int) for size in (*x.shape, *kernel.shape))
+  if forward_mode or has_symbols or not is_floating or _is_empty(x.shape, kernel.shape, layer):
     y = _zero_inserted(x, kernel, layer)
   else:
     y = _conv_transpose(x, kernel, layer)
@@ -186,7 +187,7 @@ def _in_lr_space(x: Array, kernel: Array, layer: Layer) -> Array:
   edges = ((0, 0, 0), *((0, extra, 0) for extra in more), (0, 0, 0))
   x = lax.pad(x.astype(layer.dtype), jnp.zeros((), layer.dtype), edges)
   rest = tuple((low, high - extra) for (low, high), extra in zip(lr_padding, more, strict=True))
-  y = depth_to_space(conv(x, lr_kernel, rest), layer.strides)
+  y = depth_to_space(conv(x, lr_kernel, rest, DEFAULT), layer.strides)
   starts = [low - crop for (low, _), (crop, _) in zip(whole, crops, strict=True)]
   for axis, (start, length) in enumerate(zip(starts, lengths, strict=True), start=1):
     y = lax.slice_in_dim(y, start, start + length, axis=axis)
@@ -250,6 +251,10 @@ def lr_gradient_is_faster(x: Sequence[int], kernel: Sequence[int], layer: Layer)
   return _is_strided(x, layer) and cost.border < 3 and not is_sparse
 
 
+def _is_empty(x: Sequence[int], kernel: Sequence[int], layer: Layer) -> bool:
+  return min(*x, *kernel, *_lengths(x, kernel, layer)) < 1
+
+
 def _is_strided(x: Sequence[int], layer: Layer) -> bool:
   """Whether zeros are inserted at all, which is not so between the samples of a single pixel."""
   return max(layer.strides) > 1 and max(x[1:-1]) > 1
@@ -304,6 +309,7 @@ def _zeros(
 ) -> Padding:
   """Zeros around the input, from the padding and the kernel's size with its dilation."""
   if isinstance(padding, str):
+    padding = padding.upper()
     if padding not in {"SAME", "VALID"}:
       raise ValueError(
         f"conv_transpose: padding must be 'SAME', 'VALID' or {len(sizes)} pairs, not {padding!r}"

@@ -29,6 +29,7 @@ from sr_jax.training.timing import step_seconds
 MEASURE = "auto"
 WIDTHS = ("a number of maps",)
 TARGET = "target"
+CONVOLUTION = "convolution"  # of all populations, where only one is available
 
 
 def parse(measured: Sequence[str], allowed: Mapping[str, Collection[str]]) -> dict[str, str]:
@@ -137,6 +138,17 @@ class Choices:
       log(f"{name}: {choice}, by its time ({times})")
     self.taken[name] = self._given.get(name) or self._kept[name]["choice"]
     return self.taken[name]
+
+  def keep_only_form(self) -> None:
+    """Keeps the form of all convolutions where there is only one, for when the run goes on."""
+    if len(self.forms) == 1 and CONVOLUTION not in self._kept:
+      kept = {"choice": self.forms[0], "seconds": {}, "device": describe_devices()}
+      self._kept[CONVOLUTION] = kept
+      broadcast_from_primary(lambda: write_json(self._file, self._kept))
+    if CONVOLUTION in self._kept:
+      self.taken[CONVOLUTION] = self._kept[CONVOLUTION]["choice"]
+      self.forms = (self.taken[CONVOLUTION],)
+      self._stopwatch = self._stopwatch._replace(forms=self.forms)
 
   def _check_forms(self) -> None:
     """Refuses forms of convolution that were taken or given and that nothing here can compute."""

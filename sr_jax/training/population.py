@@ -197,7 +197,7 @@ def train_steps_on(loss: Loss, network: Network, mesh: Mesh) -> Callable:
 
 
 def _mean_over_data(values: Any, mesh: Mesh) -> Any:
-  """The mean over the devices that share a batch, as one array: on CPU they meet for every one."""
+  """The mean over the devices that share a batch, of one array: they synchronise for every one."""
   if mesh.shape[DATA] == 1:
     return jax.lax.pmean(values, DATA)
   flat, unravel = ravel_pytree(jax.lax.optimization_barrier(values))

@@ -84,7 +84,7 @@ def gradient_call(
     params, lr, hr = jax.lax.pcast((params, lr, hr), DATA, to="varying")
     lr, hr = jax.lax.pcast((lr, hr), MEMBER, to="varying")
 
-    def step(_: int, params: Any) -> Any:
+    def step(_: Array, params: Any) -> Any:
       with computing(computation):
         gradient = jax.grad(squared_error, argnums=1)(network, params, lr, hr)
       # So that every step needs the one before.

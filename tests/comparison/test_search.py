@@ -23,11 +23,12 @@ def search(monkeypatch, peaks, rates, extend=True, seeds=2):
 
   def train(arm, stage, steps, members, run):
     tried[arm.name].append((stage, [float(f"{rate:.3g}") for rate in members.learning_rate]))
-    return Population(arm.network, members, members, None)
+    return Population(arm.name, members, members, None)
 
-  def validate(arm, members, count, run):
-    assert count == len(members.learning_rate)
-    return [30 - abs(math.log(rate / peaks[arm.name])) for rate in members.learning_rate]
+  def validate(trained, count, run):
+    rates = trained.members.learning_rate
+    assert count == len(rates)
+    return [30 - abs(math.log(rate / peaks[trained.network])) for rate in rates]
 
   monkeypatch.setattr(searching, "train_population", train)
   monkeypatch.setattr(searching, "validate", validate)

@@ -46,7 +46,7 @@ def test_each_image_shape_compiles_once():
   for _ in range(2):
     scoring.score(network, state.params, PHOTOS, mesh)
     scoring.pooled_psnr(network, state.params, PHOTOS, mesh)
-  assert scoring.make_upscale(network, mesh)._cache_size() == 2
+  assert scoring.make_upscale(network, mesh, "canonical")._cache_size() == 2
 
 
 def test_a_diverged_member_has_no_score_and_others_keep_theirs(trained):

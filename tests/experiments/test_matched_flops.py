@@ -109,7 +109,7 @@ def test_each_hr_network_is_trained_in_its_faster_execution():
     (("hr:fast",), "hr may be hr_space or lr_space"),
     (("lr:lr_space",), "nothing of the name lr is chosen in this run"),
     (("lr_timed:36",), "nothing of the name lr_timed is chosen"),
-    (("lr/3:canonical",), "lr/3 may be plain or matrix_product"),
+    (("lr/3:fast",), "lr/3 may be canonical or native or plain or matrix_product"),
     (("lr/999:plain",), "nothing of the name lr/999 is chosen in this run; choose from lr/3"),
     (("auto", "hr:lr_space"), "--measured=auto is not NAME:CHOICE"),
   ],

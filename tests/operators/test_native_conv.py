@@ -144,6 +144,24 @@ def test_loops_checkpoints_and_meshes():
   assert_same(jax.jit(sharded)(X, KERNEL, BIAS), expected)
 
 
+@pytest.mark.parametrize("is_sharded", [(True, False), (False, True)])
+def test_operands_that_vary_over_different_axes_of_a_mesh(is_sharded):
+  mesh = jax.make_mesh((2,), ("data",), axis_types=(AxisType.Auto,))
+  x_spec, kernel_spec = (P("data") if sharded else P() for sharded in is_sharded)
+  kernels = jnp.concatenate([KERNEL, 2 * KERNEL]) if is_sharded[1] else KERNEL
+
+  def gradients(function):
+    def local(x, kernel):
+      return jax.grad(lambda *both: (function(*both, SAME, None, True) ** 2).sum(), (0, 1))(
+        x, kernel
+      )
+
+    specs = (x_spec, kernel_spec)
+    return jax.jit(jax.shard_map(local, mesh=mesh, in_specs=specs, out_specs=specs))(X, kernels)
+
+  assert_same(gradients(native), gradients(exact))
+
+
 def test_a_batch_in_parts_has_the_same_bits():
   whole = native(X, KERNEL, SAME, BIAS, True)
   parts = [native(X[i : i + 1], KERNEL, SAME, BIAS, True) for i in range(len(X))]

@@ -17,6 +17,7 @@ from jax.sharding import PartitionSpec as P
 
 from sr_jax.operators import conv_transpose
 from sr_jax.operators import transpose as module
+from sr_jax.operators.conv import Computation, computing
 
 bounded = settings(deadline=None, derandomize=True, database=None, max_examples=30)
 LAYOUTS = {1: ("NCH", "OIH", "NCH"), 2: ("NCHW", "OIHW", "NHWC"), 3: ("NDHWC", "IODHW", "NCDHW")}
@@ -251,3 +252,21 @@ def test_bad_input_is_named(monkeypatch, case):
   arguments, message = BAD[case]
   with pytest.raises(ValueError, match=message):
     conv_transpose(*arguments)
+
+
+def test_the_ambient_precision_of_convolutions_changes_nothing():
+  x = jax.random.normal(jax.random.key(0), (1, 6, 6, 6, 8))
+  kernel = jax.random.normal(jax.random.key(1), (2, 2, 2, 8, 4))
+  with computing(Computation("canonical", "bfloat16")):
+    inside = conv_transpose(x, kernel, (2, 2, 2), "SAME")
+  np.testing.assert_array_equal(inside, conv_transpose(x, kernel, (2, 2, 2), "SAME"))
+  expected = lax.conv_transpose(x, kernel, (2, 2, 2), "SAME", precision="highest")
+  np.testing.assert_allclose(inside, expected, rtol=1e-5, atol=1e-5)
+
+
+def test_a_symbolic_batch_can_be_exported():
+  (batch,) = export.symbolic_shape("b")
+  x = jax.ShapeDtypeStruct((batch, 8, 8, 4), np.float32)
+  kernel = jax.ShapeDtypeStruct((4, 4, 4, 8), np.float32)
+  exported = export.export(jax.jit(lambda x, k: conv_transpose(x, k, (2, 2), "SAME")))(x, kernel)
+  assert exported.out_avals[0].shape[1:] == (16, 16, 8)

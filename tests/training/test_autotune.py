@@ -68,3 +68,13 @@ def test_accelerators_have_forms_of_their_own(monkeypatch):
   assert autotune.forms_of("auto", "tf32", mesh) == autotune.BATCHED_FORMS
   with pytest.raises(InputError, match="--convolution=native is a convolution for CPUs"):
     autotune.forms_of("native", "float32", mesh)
+
+
+def test_of_several_processes_all_take_the_native_convolution_or_none(monkeypatch, capsys):
+  mesh = sharding.make_mesh(1, BATCH)
+  monkeypatch.setattr(native_conv, "register", lambda: None)
+  monkeypatch.setattr(
+    autotune, "all_gather", lambda function: [function(), "no C++ compiler there"]
+  )
+  assert autotune.forms_of("auto", "float32", mesh) == ("canonical",)
+  assert "no C++ compiler there" in capsys.readouterr().out

@@ -191,3 +191,15 @@ def test_the_gradients_that_are_timed_are_those_of_the_loss(stopwatch, monkeypat
   assert forms == {"a": "canonical"}
   assert seconds["a"] > 0
   assert set(losses) == {(network, (2, 6, 6, 1), (2, 12, 12, 1))}
+
+
+def test_a_run_begun_without_the_native_convolution_goes_on_without_it(tmp_path, stopwatch):
+  folder = RunFolder(tmp_path)
+  without = Choices(folder, {}, stopwatch)
+  without.keep_only_form()
+  assert without.taken == {"convolution": "canonical"}
+  both = Choices(folder, {}, stopwatch._replace(forms=("canonical", "native")))
+  both.keep_only_form()
+  assert both.forms == ("canonical",)
+  results = {"config": {"convolution": "auto", "measured": ["auto"]}, "choices": both.taken}
+  assert reproducing(results) == {"convolution": "xla", "measured": ["auto"]}

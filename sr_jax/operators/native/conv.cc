@@ -12,6 +12,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <cstring>
+#include <exception>
 #include <utility>
 #include <vector>
 
@@ -285,6 +286,7 @@ class Panels {
     float* to = aligned(scratch, size);
     std::fill_n(to, size, 0.f);
     data = to;
+    if (!w) return;
     for (const Block& block : blocks) {
       const int64_t inputs = block.kind->inputs, last = (stretch - 1) / inputs;
       const int64_t overlap = (last + 1) * inputs - stretch;
@@ -389,7 +391,9 @@ std::pair<int64_t, int64_t> range(int64_t first, int64_t last, int64_t shift, in
   return {begin, std::clamp<int64_t>(last + shift + size - 1, begin, length)};
 }
 
-int64_t slab(const Rows& rows) { return std::max<int64_t>(1, kSlab / std::max<int64_t>(1, rows.plane())); }
+int64_t slab(const Rows& rows) {
+  return std::max<int64_t>(1, kSlab / std::max<int64_t>(1, rows.plane()));
+}
 
 void forward(const Shape& s, const float* x, const float* w, const float* bias, bool relu,
              float* y) {
@@ -404,12 +408,12 @@ void forward(const Shape& s, const float* x, const float* w, const float* bias, 
     });
 }
 
-// Gradients of `forward`: `y` masks dy where the activation is ReLU; those that are null are not computed.
+// Gradients of `forward`, but for those that are null; `y` masks dy where the activation is ReLU.
 void backward(const Shape& s, const float* x, const float* w, const float* y, const float* dy,
               float* dx, float* dw, float* db) {
   static thread_local std::vector<float> x_scratch, dy_scratch;
   const Shape t = s.transposed();
-  const Panels panels(t, w, nullptr, true);
+  const Panels panels(t, dx ? w : nullptr, nullptr, true);
   Rows x_rows(s, x_scratch), dy_rows(t, dy_scratch);
   if (dw) std::fill_n(dw, s.rows() * s.stretch() * s.features, 0.f);
   if (db) std::fill_n(db, s.features, 0.f);
@@ -417,7 +421,7 @@ void backward(const Shape& s, const float* x, const float* w, const float* y, co
     split(s.in[0], slab(x_rows), [&](int64_t first, int64_t size) {
       const int64_t last = first + size;
       const auto [begin, end] = range(first, last, -t.low[0], t.kernel[0], t.in[0]);
-      x_rows.fill(x, nullptr, first, last);
+      if (dw) x_rows.fill(x, nullptr, first, last);
       dy_rows.fill(dy, y, begin, end);
       if (dw) correlate_gradient(s, x_rows, dy_rows, first, last, dw);
       if (dx) correlate(t, dy_rows, panels, false, first, last, dx);
@@ -460,24 +464,36 @@ sr_jax::Shape shape_of(Array x, Array w, ffi::Span<const int64_t> out, Lows low)
   return s;
 }
 
+template <class Compute>
+ffi::Error guarded(Compute compute) {
+  try {
+    compute();
+  } catch (const std::exception& error) {  // such as too little memory for scratch
+    return ffi::Error(ffi::ErrorCode::kResourceExhausted, error.what());
+  }
+  return ffi::Error::Success();
+}
+
 float* data_or_null(float* data, size_t size) { return size ? data : nullptr; }
 
 ffi::Error conv(Array x, Array w, Array bias, Result y, Lows low, bool relu) {
   const auto s = shape_of(x, w, y->dimensions(), low);
-  sr_jax::forward(s, x.typed_data(), w.typed_data(),
-                  data_or_null(bias.typed_data(), bias.element_count()), relu, y->typed_data());
-  return ffi::Error::Success();
+  return guarded([&] {
+    sr_jax::forward(s, x.typed_data(), w.typed_data(),
+                    data_or_null(bias.typed_data(), bias.element_count()), relu, y->typed_data());
+  });
 }
 
 ffi::Error conv_gradient(Array x, Array w, Array y, Array dy, Result dx, Result dw, Result db,
                          Lows low) {
   const auto s = shape_of(x, w, dy.dimensions(), low);
-  sr_jax::backward(s, x.typed_data(), w.typed_data(),
-                   data_or_null(y.typed_data(), y.element_count()), dy.typed_data(),
-                   data_or_null(dx->typed_data(), dx->element_count()),
-                   data_or_null(dw->typed_data(), dw->element_count()),
-                   data_or_null(db->typed_data(), db->element_count()));
-  return ffi::Error::Success();
+  return guarded([&] {
+    sr_jax::backward(s, x.typed_data(), w.typed_data(),
+                     data_or_null(y.typed_data(), y.element_count()), dy.typed_data(),
+                     data_or_null(dx->typed_data(), dx->element_count()),
+                     data_or_null(dw->typed_data(), dw->element_count()),
+                     data_or_null(db->typed_data(), db->element_count()));
+  });
 }
 
 }  // namespace

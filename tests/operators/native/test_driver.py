@@ -10,11 +10,15 @@ from sr_jax.operators.native import library
 
 DRIVER = Path(__file__).with_name("driver.cc")
 SANITIZERS = ("-g1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
-X86 = platform.machine() in {"x86_64", "AMD64"}
+CPUINFO = Path("/proc/cpuinfo")
+TARGETS = ["native"]
+if platform.machine() in {"x86_64", "AMD64"}:  # vectors of 4, and of 8 where there are
+  has_avx2 = CPUINFO.exists() and " avx2 " in CPUINFO.read_text()
+  TARGETS += ["x86-64", *(["x86-64-v3"] if has_avx2 else [])]
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("target", ["native", *(["x86-64"] if X86 else [])])
+@pytest.mark.parametrize("target", TARGETS)
 def test_random_shapes_agree_and_no_access_is_out_of_bounds(target, tmp_path):
   try:
     compiler = library.find_compiler()
