@@ -2,8 +2,8 @@
 
 A `custom_vjp` would lose forward mode, so these are primitives. Values and the gradients of reverse
 mode are computed natively on CPU, in loops as fast as outside. All else, tangents, second
-derivatives and other platforms, is XLA's plain convolution. Where that gives infinity, the native one
-may give NaN.
+derivatives and other platforms, is XLA's plain convolution. Where that gives infinity, the native
+one may give NaN.
 """
 
 import functools
