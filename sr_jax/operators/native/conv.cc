@@ -197,7 +197,8 @@ void wide_gradient(const std::vector<Pair>& rows, int64_t width, int64_t channel
   }
   for (int j = 0; j < J; ++j)
     for (int v = 0; v < V; ++v)
-      for (int l = 0; l < L && v * L + l < valid; ++l) dw[j * features + v * L + l] += total[j][v][l];
+      for (int l = 0; l < L && v * L + l < valid; ++l)
+        dw[j * features + v * L + l] += total[j][v][l];
 }
 
 // The same of J vectors of inputs and F features.
@@ -502,8 +503,8 @@ ffi::Error conv_gradient(Array x, Array w, Array y, Array dy, Result dx, Result 
 // y = act(x * w + bias); a bias without elements is none.
 XLA_FFI_DEFINE_HANDLER_SYMBOL(
     sr_jax_conv, conv,
-    ffi::Ffi::Bind().Arg<Array>().Arg<Array>().Arg<Array>().Ret<Array>().Attr<Lows>("low").Attr<bool>(
-        "relu"));
+    ffi::Ffi::Bind().Arg<Array>().Arg<Array>().Arg<Array>().Ret<Array>().Attr<Lows>("low")
+        .Attr<bool>("relu"));
 // Its gradients; a y without elements is that of no activation, and results without are not made.
 XLA_FFI_DEFINE_HANDLER_SYMBOL(
     sr_jax_conv_gradient, conv_gradient,
