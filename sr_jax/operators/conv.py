@@ -19,9 +19,8 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float
 
-from sr_jax.operators.native_conv import native_conv
+from sr_jax.operators.native_conv import Padding, native_conv
 
-Padding = tuple[tuple[int, int], ...]
 Layout = tuple[str, str, str]  # of x, kernel and y, without the names of the spatial axes
 CANONICAL = ("N{}C", "{}IO", "N{}C")
 

@@ -118,12 +118,16 @@ class Choices:
 
   def __init__(self, run_dir: RunFolder, given: Mapping[str, str], stopwatch: Stopwatch) -> None:
     self.taken: dict[str, str] = {}
-    self.forms = stopwatch.forms
     self._file, self._given, self._stopwatch = run_dir.choices, given, stopwatch
     self._kept: dict[str, Any] = broadcast_from_primary(
       lambda: read_json(self._file) if self._file.exists() else {}
     )
     self._check_forms()
+
+  @property
+  def forms(self) -> tuple[str, ...]:
+    """The forms of convolution that a population of the run may have."""
+    return self._stopwatch.forms
 
   def choose(
     self, name: str, measure: Callable[[], dict[str, float]], pick: Callable[..., str]
@@ -147,8 +151,7 @@ class Choices:
       broadcast_from_primary(lambda: write_json(self._file, self._kept))
     if CONVOLUTION in self._kept:
       self.taken[CONVOLUTION] = self._kept[CONVOLUTION]["choice"]
-      self.forms = (self.taken[CONVOLUTION],)
-      self._stopwatch = self._stopwatch._replace(forms=self.forms)
+      self._stopwatch = self._stopwatch._replace(forms=(self.taken[CONVOLUTION],))
 
   def _check_forms(self) -> None:
     """Refuses forms of convolution that were taken or given and that nothing here can compute."""

@@ -10,7 +10,7 @@ from jax.sharding import AxisType
 
 from sr_jax.data import patches
 from sr_jax.data.images import make_photo
-from sr_jax.networks import ESPCN, HRNetwork, LRNetwork, upscale
+from sr_jax.networks import ESPCN, HRNetwork, LRNetwork, squared_error, upscale
 from sr_jax.operators.conv import DEFAULT, Computation
 from sr_jax.training import population, sharding
 
@@ -242,3 +242,18 @@ def test_training_reduces_the_loss():
     state, loss = step(state, members, store, start, start + 50, 150)
     losses.append(float(loss[0]))
   assert losses[0] > 2 * losses[1] > 2 * losses[2]
+
+
+def test_devices_that_share_a_batch_meet_once_a_step():
+  mesh = sharding.make_mesh(1, 4, "data:2")
+  members = sharding.shard_members(mesh, population.make_members([0], [1e-3]))
+  network = LRNetwork(features=2, depth=1)
+  state = population.initialise(network, "lr", members, mesh)
+  program = population.train_steps_on(
+    lambda params, member, step, data: squared_error(network, params, *data), network, mesh
+  )
+  data = sharding.replicate(
+    mesh, (np.ones((2, 6, 6, 1), np.float32), np.ones((2, 12, 12, 1), np.float32))
+  )
+  text = program.lower(state, members, data, *sharding.replicate_integers(mesh, 0, 1, 1)).as_text()
+  assert text.count("stablehlo.all_reduce") == 1
