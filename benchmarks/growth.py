@@ -21,7 +21,7 @@ from sr_jax.config import setting
 from sr_jax.data import patches
 from sr_jax.data.images import make_photo
 from sr_jax.evaluation import scoring
-from sr_jax.networks import LRNetwork
+from sr_jax.networks import lr_network
 from sr_jax.report import figures
 from sr_jax.report.markdown import table as markdown_table
 from sr_jax.runtime.command_line import run
@@ -33,7 +33,7 @@ from sr_jax.training.timing import seconds_a_step, training_call
 MEMBERS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64)
 IMAGES = (1, 10, 100, 1000)
 SIDES = (64, 128, 256, 512, 1024, 2048)
-NETWORK, BATCH, PATCH, SCALE = LRNetwork(), 16, 17, 2
+NETWORK, BATCH, PATCH, SCALE = lr_network(), 16, 17, 2
 
 
 @dataclasses.dataclass(frozen=True)

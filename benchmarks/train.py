@@ -34,9 +34,8 @@ import jax.numpy as jnp
 from benchmarks import common
 from sr_jax.config import setting
 from sr_jax.data import patches, sources
-from sr_jax.networks import HRNetwork, LRNetwork, Network
+from sr_jax.networks import Layer, Network, espcn, hr_network, lr_network
 from sr_jax.networks.budget import budget
-from sr_jax.networks.published import ESPCN
 from sr_jax.operators.conv import Computation
 from sr_jax.report.markdown import table as markdown_table
 from sr_jax.runtime import devices
@@ -74,10 +73,10 @@ def cases(accelerator: bool) -> Iterator[Case]:
   """All shapes for single members, then populations at the default recipe's shape."""
   for scale in (2, 3):
     networks: dict[str, Network] = {
-      LR: LRNetwork(scale=scale),
-      HR: HRNetwork(scale=scale),
-      LIFTED: HRNetwork(scale=scale, execution="lr_space"),
-      "ESPCN": ESPCN(scale=scale, padding="same"),
+      LR: lr_network(scale=scale),
+      HR: hr_network(scale=scale),
+      LIFTED: hr_network(scale=scale, execution="lr_space"),
+      "ESPCN": espcn(scale=scale, padding="same"),
     }
     precisions = ("float32", "tf32", "bfloat16") if accelerator else ("float32",)
     for name, network in networks.items():
@@ -109,12 +108,12 @@ class TorchRuns:
   def __init__(self, case: Case, cores: int, cuda: bool) -> None:
     workers = 1 if cuda else min(case.members, cores)
     self.turns = [len(range(i, case.members, workers)) for i in range(workers)]
-    network: Any = case.network
-    shape = ("inputs", "outputs", "kernel_size", "padding")
+    network = case.network
     about = {
-      "layers": [{key: getattr(layer, key) for key in shape} for layer in network.layers],
+      "layers": [_on_one_grid(layer) for layer in network.layers],
+      "activation": network.layers[0].activation,
       "skip": network.bicubic_skip,
-      **{key: getattr(network, key) for key in ("scale", "bicubic_first", "activation")},
+      **{key: getattr(network, key) for key in ("scale", "bicubic_first")},
       **{key: getattr(case, key) for key in ("patch", "batch", "precision")},
       "threads": max(1, cores // workers),
       "device": "cuda" if cuda else "cpu",
@@ -146,6 +145,17 @@ class TorchRuns:
       process.wait()
 
 
+def _on_one_grid(layer: Layer) -> dict[str, Any]:
+  """A layer whose maps are all LR or all HR, as numbers that PyTorch's convolution takes."""
+  on_hr = layer.inputs.hr > 0
+  return {
+    "inputs": layer.inputs.lr + layer.inputs.hr,
+    "outputs": layer.outputs.lr + layer.outputs.hr,
+    "kernel_size": layer.hr_kernel_size if on_hr else layer.kernel_size,
+    "padding": layer.hr_padding if on_hr else layer.lr_padding,
+  }
+
+
 def peak(dtype: Any = jnp.float32, precision: str = "highest") -> float:
   """FLOP/s of a large matrix product."""
   size = 2048 if jax.default_backend() == "cpu" else 8192
@@ -171,7 +181,7 @@ def measure(case: Case, photos: list[Any], with_torch: bool, top: float) -> dict
   if runs:
     runs.close()
   scale = case.network.scale
-  declared = HRNetwork(scale=scale) if "HR" in case.name else case.network
+  declared = hr_network(scale=scale) if "HR" in case.name else case.network
   flops = 6 * float(budget(declared).macs) * case.batch * (scale * case.patch) ** 2
   row = {**case._asdict(), "scale": scale, "form": form, "member_step_seconds": seconds}
   del row["network"]

@@ -16,7 +16,7 @@ import optax
 from benchmarks.common import Arguments
 from sr_jax.comparison.recipe import Recipe
 from sr_jax.data import patches, sources
-from sr_jax.networks import HRNetwork, LRNetwork, Network, upscale
+from sr_jax.networks import Network, hr_network, lr_network, upscale
 from sr_jax.runtime.command_line import run
 from sr_jax.runtime.console import log, table
 from sr_jax.training import population
@@ -67,7 +67,7 @@ def main(arguments: Arguments) -> None:
   photos = sources.load(recipe.data, recipe.scale, recipe.patch)
   store = jax.tree.map(jnp.asarray, patches.make_store(photos.train, recipe.patch))
   rows, seconds = [["network", "loop (ms)", "bare step (ms)", "throughput of the loop"]], {}
-  for name, network in (("LR 32 maps 3x3", LRNetwork()), ("HR 8 maps 6x6", HRNetwork())):
+  for name, network in (("LR 32 maps 3x3", lr_network()), ("HR 8 maps 6x6", hr_network())):
     loop, bare = compare(network, recipe, store)
     seconds[name] = {"loop": loop, "bare": bare}
     rows.append([name, f"{1e3 * loop:.2f}", f"{1e3 * bare:.2f}", f"{bare / loop:.3f} x bare"])

@@ -15,7 +15,7 @@ import numpy as np
 from PIL import Image
 
 from benchmarks.common import Arguments
-from sr_jax.networks import HRNetwork, LRNetwork, Network, describe
+from sr_jax.networks import Network, describe, hr_network, lr_network
 from sr_jax.runtime.command_line import run
 from sr_jax.runtime.console import log
 from sr_jax.runtime.files import write_json
@@ -25,7 +25,7 @@ from sr_jax.training.checkpoints import Checkpoints
 from sr_jax.training.restore import FINAL
 
 SIZE = (4000, 3000)
-NETWORKS: dict[str, Network] = {"lr": LRNetwork(), "hr": HRNetwork()}
+NETWORKS: dict[str, Network] = {"lr": lr_network(), "hr": hr_network()}
 
 
 def make_run(run_dir: RunFolder) -> None:

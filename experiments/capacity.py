@@ -27,14 +27,15 @@ import numpy as np
 
 from sr_jax.capacity import fitting, jacobian, noise
 from sr_jax.capacity import report as capacity_report
-from sr_jax.capacity.fitting import Photographs, Shape
+from sr_jax.capacity.fitting import Photographs
 from sr_jax.capacity.linear import LinearModel, mean_psnr
 from sr_jax.config import Execution, check, setting, to_dict
 from sr_jax.data import patches, sources
 from sr_jax.data.finding import find
 from sr_jax.data.sources import Photos
+from sr_jax.networks import Network
 from sr_jax.networks.budget import budget
-from sr_jax.networks.pair import HRNetwork, LRNetwork, lift_network
+from sr_jax.networks.pair import hr_network, lift_network, lr_network
 from sr_jax.runtime import preemption
 from sr_jax.runtime.console import log, table
 from sr_jax.runtime.files import read_json, write_json
@@ -77,14 +78,14 @@ class Config:
     check(self)
 
 
-def networks(features: int, **fields: Any) -> dict[str, Shape]:
+def networks(features: int, **fields: Any) -> dict[str, Network]:
   """The four networks, with `features` LR maps or as many phases of HR maps."""
   hr: dict[str, Any] = {"features": features // SCALE**2, "execution": "lr_space", **fields}
   return {
-    "lr": LRNetwork(features=features, **fields),
-    "hr": HRNetwork(**hr),
-    "hr_learned": HRNetwork(upsampling="transposed_conv", **hr),
-    "lr_tied": HRNetwork(kernel_size=5, upsampling="transposed_conv", **hr),
+    "lr": lr_network(features=features, **fields),
+    "hr": hr_network(**hr),
+    "hr_learned": hr_network(upsampling="transposed_conv", **hr),
+    "lr_tied": hr_network(kernel_size=5, upsampling="transposed_conv", **hr),
   }
 
 
@@ -162,7 +163,6 @@ def measure_untie(config: Config, photos: Photos) -> dict[str, Any]:
   four = networks(32)
   lr, tied = four["lr"], four["lr_tied"]
   seeds, rates = config.seeds, config.learning_rate
-  assert isinstance(tied, HRNetwork)
   members = population.make_members(range(seeds), rates)
   before = fitting.train(tied, "lr_tied", members, config.steps, data)
   start = _best(before, fitting.training_psnr(tied, before, data), seeds)

@@ -26,7 +26,7 @@ from sr_jax.data import patches, sources
 from sr_jax.identities import claims
 from sr_jax.identities import figures as kernel_figures
 from sr_jax.identities import report as identities_report
-from sr_jax.networks import LRNetwork, Network
+from sr_jax.networks import Network, lr_network
 from sr_jax.operators.conversion import deconv_to_lr, lr_to_deconv
 from sr_jax.operators.lifting import fits, lift_conv
 from sr_jax.operators.upsampling import sub_pixel_conv, transposed_conv
@@ -248,7 +248,7 @@ def _read_layer(run: RunFolder) -> Layer:
 def _train_layer(config: Config) -> Layer:
   """The last layer of an LR network of one hidden layer, trained here."""
   log(f"Training an LR network at scale {config.scale} for {config.steps} steps")
-  network = LRNetwork(scale=config.scale, features=config.features, depth=1)
+  network = lr_network(scale=config.scale, features=config.features, depth=1)
   _, state, members, mesh, _ = _member_of(network, "equivalence")
   store = replicate(mesh, _sample_photos(config.scale))
   train_steps = population.make_train_steps(network, BATCH, PATCH, mesh)

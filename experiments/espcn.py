@@ -43,7 +43,7 @@ from sr_jax.comparison.recipe import Recipe
 from sr_jax.comparison.run import Run
 from sr_jax.config import Execution, setting
 from sr_jax.data.finding import find
-from sr_jax.networks import ESPCN, FSRCNN, SRCNN, Network
+from sr_jax.networks import Network, espcn, fsrcnn, srcnn
 from sr_jax.networks.budget import Arm
 from sr_jax.report import reproduction
 from sr_jax.runner import save, show_on_tensorboard, start, train_and_score
@@ -93,16 +93,16 @@ def arms(config: Config) -> list[Arm]:
   """The networks asked for; what they cost is what their papers count."""
   r, padding = config.scale, config.padding
   on_lr_pixels = Fraction(1, r**2)
-  espcn = (25 * 64 + 9 * 64 * 32 + 9 * 32 * r**2) * on_lr_pixels
+  sub_pixel = (25 * 64 + 9 * 64 * 32 + 9 * 32 * r**2) * on_lr_pixels
   networks: dict[str, tuple[Network, Fraction, str]] = {
-    "espcn": (ESPCN(r, padding=padding), espcn, "ESPCN (tanh)"),
-    "espcn_relu": (ESPCN(r, activation="relu", padding=padding), espcn, "ESPCN (relu)"),
+    "espcn": (espcn(r, padding=padding), sub_pixel, "ESPCN (tanh)"),
+    "espcn_relu": (espcn(r, activation="relu", padding=padding), sub_pixel, "ESPCN (relu)"),
     "fsrcnn": (
-      FSRCNN(r, padding="same"),  # without, 5 of a patch's 19 LR pixels would be left
+      fsrcnn(r, padding="same"),  # without, 5 of a patch's 19 LR pixels would be left
       12464 * on_lr_pixels,
       "FSRCNN (56, 12, 4)",
     ),
-    "srcnn": (SRCNN(r, padding=padding), Fraction(8032), "SRCNN (9-1-5)"),
+    "srcnn": (srcnn(r, padding=padding), Fraction(8032), "SRCNN (9-1-5)"),
   }
   return [
     Arm(name, network, macs, 0.0, note)

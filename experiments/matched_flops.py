@@ -28,14 +28,15 @@ from sr_jax.comparison.contrasts import Comparison, Contrast
 from sr_jax.comparison.recipe import Recipe
 from sr_jax.config import Execution, InputError, setting
 from sr_jax.data.finding import find
+from sr_jax.networks import Network, hr_network, lr_network
 from sr_jax.networks.budget import Arm, budget, note_pair
-from sr_jax.networks.pair import EXECUTIONS, UPSAMPLINGS, HRNetwork, LRNetwork, has_two_executions
+from sr_jax.networks.network import EXECUTIONS
+from sr_jax.networks.pair import UPSAMPLINGS
 from sr_jax.runner import compare
 from sr_jax.runtime.files import read_json
 from sr_jax.runtime.run_folder import RunFolder
 from sr_jax.training.choices import WIDTHS, Choices
 
-Shape = LRNetwork | HRNetwork
 TIMED = ("lr_timed", "hr_timed")
 # The note's pair costs exactly the same. Other HR shapes match in every hidden layer; their first
 # and last layers differ a little.
@@ -116,7 +117,7 @@ class Config(Recipe):
 
   def choices(self) -> dict[str, tuple[str, ...]]:
     """The form of each population's convolutions, executions of HR networks, widths in time."""
-    executions = [arm.name for arm in arms(self) if has_two_executions(arm.network)]
+    executions = [arm.name for arm in arms(self) if arm.network.has_two_executions]
     timed = [name for name in TIMED if name in self.arms]
     names = dict.fromkeys([*executions, *(["hr"] if timed else [])])
     return {
@@ -145,9 +146,9 @@ def measured_arms(config: Config, choices: Choices) -> tuple[Arm, ...]:
   )
 
 
-def _faster(arm: str, network: Any, config: Config, choices: Choices) -> Any:
+def _faster(arm: str, network: Network, config: Config, choices: Choices) -> Network:
   """An arm's network; with --hr_execution=auto an HR one in the execution that trains faster."""
-  if config.hr_execution != "auto" or not has_two_executions(network):
+  if config.hr_execution != "auto" or not network.has_two_executions:
     return network
   name = "hr" if arm == "hr_timed" else arm  # whose width is measured in the execution of hr
   networks = {execution: network.clone(execution=execution) for execution in EXECUTIONS}
@@ -158,47 +159,47 @@ def _equal_time_arms(config: Config, choices: Choices) -> list[Arm]:
   """The arms whose width is the largest that takes no longer than the other network of the pair."""
   if not {*TIMED} & {*config.arms}:
     return []
-  lr = _lr(config)
-  hr = _hr(config, *_hr_shape(lr, config.hr_features))
-  executed = _faster("hr", hr, config, choices)
-  step = max(1, lr.features // 8)
-  candidates: dict[str, tuple[Shape, Mapping[int, Shape]]] = {
+  lr, (maps, size) = _lr(config), _hr_shape(config)
+  executed = _faster("hr", _hr(config, maps, size), config, choices)
+  step = max(1, config.features // 8)
+  candidates: dict[str, tuple[Network, Mapping[int, Network]]] = {
     "lr_timed": (
       executed,
-      {n: lr.clone(features=n) for n in range(step, 2 * lr.features + 1, step)},
+      {n: _lr(config, features=n) for n in range(step, 2 * config.features + 1, step)},
     ),
-    "hr_timed": (lr, {n: executed.clone(features=n) for n in range(1, 2 * hr.features + 1)}),
+    "hr_timed": (
+      lr,
+      {n: _hr(config, n, size).clone(execution=executed.execution) for n in range(1, 2 * maps + 1)},
+    ),
   }
   timed = {name: pair for name, pair in candidates.items() if name in config.arms}
   return [_arm(name, pair[1][choices.max_width(name, *pair)]) for name, pair in timed.items()]
 
 
-def _arm(name: str, network: Shape, target: Shape | None = None, tolerance: float = 0.0) -> Arm:
+def _arm(name: str, network: Network, target: Network | None = None, tolerance: float = 0.0) -> Arm:
   """An arm that is to cost what a target costs, if it has one."""
   return Arm(name, network, budget(target).macs if target else None, tolerance, _note(network))
 
 
 def _known_arms(config: Config) -> dict[str, Arm]:
   """The arms by name; those that are to match the MACs of LR declare them."""
-  lr = _lr(config)
-  n, k, r = lr.features, lr.kernel_size, lr.scale
-  maps, size = _hr_shape(lr, config.hr_features)
-  hr = _hr(config, maps, size)
-  learned = _hr(config, maps, size, upsampling="transposed_conv")
-  deeper = lr.clone(depth=config.depth + 1)
+  lr, (maps, size) = _lr(config), _hr_shape(config)
+  n, k, r = config.features, config.kernel_size, config.scale
+  hr, deeper = _hr(config, maps, size), _lr(config, depth=config.depth + 1)
+  learned = {"upsampling": "transposed_conv"}
   tied = r * (k - 1) + 1  # the largest HR kernel that lifts to k LR pixels
 
-  networks: dict[str, tuple[Shape, Shape | None]] = {  # and whose cost they are to match
+  networks: dict[str, tuple[Network, Network | None]] = {  # and whose cost they are to match
     "lr": (lr, lr),
     "hr": (hr, lr),
-    "hr_learned": (learned, lr),
-    "hr_untied": (learned.clone(untied=True, execution="lr_space"), lr),
-    "hr_deeper": (hr.clone(depth=config.depth + 1), deeper),
-    "lr_tied": (_hr(config, maps, tied, upsampling="transposed_conv"), None),
+    "hr_learned": (_hr(config, maps, size, **learned), lr),
+    "hr_untied": (_hr(config, maps, size, **learned, untied=True), lr),
+    "hr_deeper": (_hr(config, maps, size, depth=config.depth + 1), deeper),
+    "lr_tied": (_hr(config, maps, tied, **learned), None),
     "lr_deeper": (deeper, None),
-    "lr_narrow": (lr.clone(features=max(1, n // r)), None),
-    "hr_wide": (hr.clone(features=maps * r), None),
-    "lr_far": (lr.clone(first_kernel_size=9), None),
+    "lr_narrow": (_lr(config, features=max(1, n // r)), None),
+    "hr_wide": (_hr(config, maps * r, size), None),
+    "lr_far": (_lr(config, first_kernel_size=9), None),
   }
   tolerance = TOLERANCE if config.hr_features else 0.0
   return {name: _arm(name, *pair, tolerance) for name, pair in networks.items()}
@@ -206,38 +207,34 @@ def _known_arms(config: Config) -> dict[str, Arm]:
 
 def _arm_of_kernel(name: str, config: Config) -> Arm:
   """The arm "hr_kK" or "hr_kK_learned": as many maps with kernels K x K as cost what LR costs."""
-  lr = _lr(config)
   parts = re.fullmatch(r"hr_k([1-9]\d*)(_learned)?", name)
   if parts is None:
     raise InputError(f"--arms={name} is not known; choose from {', '.join(ARMS)}")
   size = int(parts[1])
-  maps, rest = divmod(lr.kernel_size * lr.features, lr.scale * size)
+  maps, rest = divmod(config.kernel_size * config.features, config.scale * size)
   if rest or not maps:
     raise InputError(
       f"--arms={name}: no whole number of maps makes kernels of {size}x{size} cost what the LR "
       f"network costs: kernel_size x features / scale = "
-      f"{lr.kernel_size * lr.features / lr.scale:g} must be a multiple of K"
+      f"{config.kernel_size * config.features / config.scale:g} must be a multiple of K"
     )
-  network = _hr(config, maps, size, upsampling="transposed_conv" if parts[2] else "bicubic")
-  return _arm(name, network, lr, TOLERANCE)
+  fields = {"upsampling": "transposed_conv"} if parts[2] else {}
+  return _arm(name, _hr(config, maps, size, **fields), _lr(config), TOLERANCE)
 
 
-def _lr(config: Config) -> LRNetwork:
-  return LRNetwork(features=config.features, kernel_size=config.kernel_size, **_common(config))
+def _lr(config: Config, **fields: Any) -> Network:
+  """The LR network, with other fields than the run's."""
+  sizes = {"features": config.features, "kernel_size": config.kernel_size}
+  return lr_network(**{**sizes, **_common(config), **fields})
 
 
-def _hr(config: Config, maps: int, kernel_size: int, upsampling: str = "") -> HRNetwork:
+def _hr(config: Config, maps: int, kernel_size: int, **fields: Any) -> Network:
   """An HR network; computed in LR space where that is asked for or, by rule, pays.
 
   With "auto" it is in HR space until the faster execution is known.
   """
-  network = HRNetwork(
-    features=maps,
-    kernel_size=kernel_size,
-    upsampling=upsampling or config.upsampling,
-    execution="lr_space",
-    **_common(config),
-  )
+  sizes = {"features": maps, "kernel_size": kernel_size, "upsampling": config.upsampling}
+  network = hr_network(**{**sizes, **_common(config), **fields}, execution="lr_space")
   cost, execution = budget(network), config.hr_execution
   pays = execution == "fewer" and cost.executed_macs < WIDEST_LIFT * cost.macs
   return network if execution == "lr_space" or pays else network.clone(execution="hr_space")
@@ -252,28 +249,29 @@ def _common(config: Config) -> dict[str, Any]:
   }
 
 
-def _note(network: Shape) -> str:
+def _note(network: Network) -> str:
   """What an arm is, in words."""
-  k, depth = network.kernel_size, network.depth
-  shape = f"{network.features} maps of {k}x{k}"
-  if isinstance(network, LRNetwork):
-    first = ", the first 9x9" * (network.first_kernel_size == 9)
-    return f"{shape} in LR space{first}, depth {depth}"
+  first, last, depth = network.layers[0], network.layers[-1], len(network.layers) - 2
+  if last.inputs.lr:
+    shape = f"{last.inputs.lr} maps of {last.kernel_size}x{last.kernel_size}"
+    return f"{shape} in LR space{', the first 9x9' * (first.kernel_size == 9)}, depth {depth}"
+  shape = f"{last.inputs.hr} maps of {last.hr_kernel_size}x{last.hr_kernel_size}"
   front = "bicubic first" if network.bicubic_first else "learned upsampling"
-  return f"{shape} in HR space{', phases untied' * network.untied}, {front}, depth {depth}"
+  return f"{shape} in HR space{', phases untied' * (not last.tied)}, {front}, depth {depth}"
 
 
-def _hr_shape(lr: LRNetwork, hr_features: int) -> tuple[int, int]:
+def _hr_shape(config: Config) -> tuple[int, int]:
   """Maps and kernel size of the HR network."""
-  if not hr_features:
-    return note_pair(lr, TOLERANCE)
-  kernel_size, rest = divmod(lr.kernel_size * lr.features, lr.scale * hr_features)
+  n, k, r, maps = config.features, config.kernel_size, config.scale, config.hr_features
+  if not maps:
+    return note_pair(r, n, k, config.depth, TOLERANCE)
+  kernel_size, rest = divmod(k * n, r * maps)
   if rest or not kernel_size:
     raise InputError(
-      f"--hr_features={hr_features} matches no whole kernel size: kernel_size x features / scale = "
-      f"{lr.kernel_size * lr.features / lr.scale:g} must be a multiple of it"
+      f"--hr_features={maps} matches no whole kernel size: kernel_size x features / scale = "
+      f"{k * n / r:g} must be a multiple of it"
     )
-  return hr_features, kernel_size
+  return maps, kernel_size
 
 
 def comparison(config: Config) -> Comparison:

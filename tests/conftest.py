@@ -17,7 +17,7 @@ import jax
 import pytest
 
 from benchmarks import chaos
-from sr_jax.networks import ESPCN, LRNetwork, describe
+from sr_jax.networks import describe, espcn, lr_network
 from sr_jax.runtime import lock
 from sr_jax.training import population, sharding
 from sr_jax.training.checkpoints import Checkpoints
@@ -150,7 +150,7 @@ def trained_run(tmp_path_factory):
   """A run's folder: of "begun" there is no checkpoint, of "lr" and "espcn" those of two seeds."""
   run_dir = tmp_path_factory.mktemp("runs") / "comparison"
   run_dir.mkdir()
-  for arm, network in (("lr", LRNetwork(features=4, depth=1)), ("espcn", ESPCN(features=(8, 4)))):
+  for arm, network in (("lr", lr_network(features=4, depth=1)), ("espcn", espcn(features=(8, 4)))):
     mesh = sharding.make_mesh(2, 4)
     members = sharding.shard_members(mesh, population.make_members([0, 1], [1e-3]))
     state = population.initialise(network, arm, members, mesh)

@@ -11,7 +11,7 @@ from benchmarks.collectives import Collective, collectives
 from docs import update_readme
 from sr_jax.data import patches
 from sr_jax.data.images import make_photo
-from sr_jax.networks import HRNetwork, LRNetwork
+from sr_jax.networks import hr_network, lr_network
 from sr_jax.networks.budget import budget
 from sr_jax.training import population, sharding
 
@@ -112,9 +112,9 @@ def test_a_program_whose_steps_are_not_told_apart_is_refused():
 @pytest.mark.parametrize(
   ("network", "asked", "devices"),
   [
-    (LRNetwork(features=3, depth=1), "data:4", 4),
-    (HRNetwork(features=2, depth=0), "member:2,data:2", 2),
-    (LRNetwork(features=3, depth=0), "member:4", 1),
+    (lr_network(features=3, depth=1), "data:4", 4),
+    (hr_network(features=2, depth=0), "member:2,data:2", 2),
+    (lr_network(features=3, depth=0), "member:4", 1),
   ],
 )
 def test_a_step_exchanges_gradients_and_loss_along_data_and_nothing_else(network, asked, devices):

@@ -12,7 +12,7 @@ from sr_jax.data import patches
 from sr_jax.data.images import Photo
 from sr_jax.data.patches import Store
 from sr_jax.evaluation import scoring
-from sr_jax.networks import HRNetwork, LRNetwork
+from sr_jax.networks import Network
 from sr_jax.training import population
 from sr_jax.training.dispatch import train_unlogged
 from sr_jax.training.population import Loss, Members
@@ -25,8 +25,6 @@ from sr_jax.training.sharding import (
   without_padding,
 )
 
-Shape = LRNetwork | HRNetwork
-
 
 class Photographs(NamedTuple):
   """What to train on: the images, and the batches cut from them."""
@@ -38,7 +36,7 @@ class Photographs(NamedTuple):
 
 
 def train(
-  network: Shape, name: str, members: Members, steps: int, data: Photographs, params: Any = None
+  network: Network, name: str, members: Members, steps: int, data: Photographs, params: Any = None
 ) -> Any:
   """Parameters of every member after one whole schedule; `params` to begin with, if given."""
   count = len(members.seed)
@@ -54,7 +52,7 @@ def train(
 
 
 def train_on_loss(
-  network: Shape, loss: Loss, members: Any, steps: int, data: Any = None
+  network: Network, loss: Loss, members: Any, steps: int, data: Any = None
 ) -> list[float]:
   """Losses of members after one whole schedule, each at the step after the last.
 
@@ -80,7 +78,7 @@ def train_on_loss(
   return np.asarray(losses)[:count].tolist()
 
 
-def training_psnr(network: Shape, params: Any, data: Photographs) -> list[float]:
+def training_psnr(network: Network, params: Any, data: Photographs) -> list[float]:
   """Mean training PSNR in dB of every member, on fixed patches of every training photograph."""
   count = len(jax.tree.leaves(params)[0])
   mesh = make_mesh(count, batch=1)
@@ -90,7 +88,7 @@ def training_psnr(network: Shape, params: Any, data: Photographs) -> list[float]
   return [_mean(psnr) for psnr in by_member[:count]]
 
 
-def test_psnr(network: Shape, params: Any, photos: Sequence[Photo]) -> list[float]:
+def test_psnr(network: Network, params: Any, photos: Sequence[Photo]) -> list[float]:
   """Mean PSNR in dB of every member on whole photographs."""
   count = len(jax.tree.leaves(params)[0])
   mesh = make_mesh(count, batch=1)

@@ -13,7 +13,7 @@ import numpy as np
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Float
 
-from sr_jax.networks import HRNetwork, LRNetwork
+from sr_jax.networks import Network
 from sr_jax.operators.conv import Computation, computing
 
 TOLERANCE = 1e-10  # of the largest singular value: below is rounding
@@ -32,7 +32,7 @@ class Rank(NamedTuple):
   effective_rank: float
 
 
-def rank_of(network: LRNetwork | HRNetwork, seed: int) -> Rank:
+def rank_of(network: Network, seed: int) -> Rank:
   """Rank of the Jacobian at random parameters, on white images, in double precision."""
   with jax.enable_x64():
     matrix = jacobian(network, seed)
@@ -44,7 +44,7 @@ def rank_of(network: LRNetwork | HRNetwork, seed: int) -> Rank:
   return Rank(matrix.shape[1], int((values > TOLERANCE * values[0]).sum()), effective_rank)
 
 
-def jacobian(network: LRNetwork | HRNetwork, seed: int) -> Float[np.ndarray, "outputs parameters"]:
+def jacobian(network: Network, seed: int) -> Float[np.ndarray, "outputs parameters"]:
   """The derivative of every output pixel with respect to every parameter.
 
   Biases are drawn as well, so that no unit is at the special point that networks start from.

@@ -9,7 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-from sr_jax.capacity.fitting import Shape, train_on_loss
+from sr_jax.capacity.fitting import train_on_loss
+from sr_jax.networks import Network
 from sr_jax.training.population import make_members
 
 SIDE = 4  # LR pixels of a noise patch to be memorised
@@ -27,7 +28,7 @@ class Learners(NamedTuple):
 
 
 def memorise(
-  network: Shape, seeds: int, rates: Sequence[float], steps: int
+  network: Network, seeds: int, rates: Sequence[float], steps: int
 ) -> dict[int, list[float]]:
   """Error left on M patches of white noise whose HR targets are white noise, for every M.
 
@@ -70,7 +71,7 @@ def largest_fitted(errors: Mapping[int, Sequence[float]]) -> int:
 
 
 def imitate(
-  teacher: Shape, student: Shape, seeds: int, rates: Sequence[float], steps: int
+  teacher: Network, student: Network, seeds: int, rates: Sequence[float], steps: int
 ) -> list[float]:
   """Error of a student trained on the outputs of a random teacher for fresh white noise.
 

@@ -17,8 +17,7 @@ from jaxtyping import Array, Float32, UInt8
 from sr_jax.data.images import Photo
 from sr_jax.data.patches import Crops, Store, cut
 from sr_jax.evaluation.metrics import mse, score_image, to_db
-from sr_jax.networks import Network, squared_error, upscale
-from sr_jax.networks.layers import crop_border
+from sr_jax.networks import Network, crop_border, squared_error, upscale
 from sr_jax.operators.conv import DEFAULT, Computation, computing
 from sr_jax.operators.resize import imresize, upscale_bicubic
 from sr_jax.runtime import processes

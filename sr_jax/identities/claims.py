@@ -21,8 +21,9 @@ from sr_jax.identities.layer_overlap import (
   deviation_of_lift,
   tied_share,
 )
-from sr_jax.networks import HRNetwork, LiftedNetwork, LRNetwork
+from sr_jax.networks import Network, hr_network, lr_network
 from sr_jax.networks.budget import budget, note_pair
+from sr_jax.networks.pair import lifted
 from sr_jax.operators.conv import conv
 from sr_jax.operators.conversion import deconv_to_lr, lr_to_deconv
 from sr_jax.operators.shuffle import depth_to_space
@@ -35,7 +36,7 @@ Layer = tuple[int, int, int, int]  # spatial axes, scale, kernel size, samples c
 LAYERS: list[Layer] = list(itertools.product((1, 2, 3), (2, 3), (2, 3, 4), (0, 1)))
 OTHER_SIZES = [(1, r, K, 0) for r in (2, 3, 4) for K in range(1, 10) if K % r]
 
-LR_PAIR, HR_PAIR = LRNetwork(), HRNetwork()  # the note's Section 3: 32 maps 3x3, 8 maps 6x6
+LR_PAIR, HR_PAIR = lr_network(), hr_network()  # the note's Section 3: 32 maps 3x3, 8 maps 6x6
 
 
 @dataclasses.dataclass(frozen=True)
@@ -202,14 +203,12 @@ def other_sizes() -> tuple[Verdict, str]:
 def equal_cost() -> tuple[Verdict, str]:
   """MACs, activations and parameters of the note's pair of networks, at three scales."""
   holds, sentences = True, []
-  for scale, features in ((LR_PAIR.scale, LR_PAIR.features), (3, 36), (4, 64)):
-    network = LR_PAIR.clone(scale=scale, features=features)
-    if scale == LR_PAIR.scale:
-      partner = HR_PAIR
-    else:
-      maps, kernel_size = note_pair(network, 0.0)
-      partner = HR_PAIR.clone(scale=scale, features=maps, kernel_size=kernel_size)
-    lr, hr = budget(network), budget(partner)
+  pairs = [(LR_PAIR, HR_PAIR)]
+  for scale, features in ((3, 36), (4, 64)):
+    maps, kernel_size = note_pair(scale, features, 3, 4, 0.0)
+    pairs.append((lr_network(scale, features), hr_network(scale, maps, kernel_size=kernel_size)))
+  for network, partner in pairs:
+    lr, hr, scale = budget(network), budget(partner), network.scale
     ratio = lr.parameters / hr.parameters
     holds &= lr.macs == hr.macs and lr.activations == hr.activations
     holds &= abs(ratio / scale**2 - 1) < 0.01
@@ -224,8 +223,8 @@ def equal_receptive_fields() -> tuple[Verdict, str]:
   """One layer, then stacks of them."""
   sides = {}
   for depth in (1, 2, 4):
-    lr = LR_PAIR.scale * (1 + depth * (LR_PAIR.kernel_size - 1))
-    sides[depth] = (lr, 1 + depth * (HR_PAIR.kernel_size - 1))
+    lr = LR_PAIR.scale * (1 + depth * (_kernel_size(LR_PAIR) - 1))
+    sides[depth] = (lr, 1 + depth * (_kernel_size(HR_PAIR) - 1))
   whole = (budget(LR_PAIR).receptive_field, budget(HR_PAIR).receptive_field)
   evidence = "; ".join(f"depth {d}: {a} and {b} HR pixels" for d, (a, b) in sides.items())
   evidence += f"; whole networks, bicubic included: {whole[0]} and {whole[1]}"
@@ -242,8 +241,8 @@ def more_representation_power() -> tuple[Verdict, str]:
   Layers that contain one another one by one make networks that do. The reverse is not so: what a
   layer cannot compute, several may. So a network is found to be contained, or it is open.
   """
-  scale, k = LR_PAIR.scale, LR_PAIR.kernel_size
-  size, lr_size = (f"{n.kernel_size}x{n.kernel_size}" for n in (HR_PAIR, LR_PAIR))
+  scale, k = LR_PAIR.scale, _kernel_size(LR_PAIR)
+  size, lr_size = (f"{_kernel_size(n)}x{_kernel_size(n)}" for n in (HR_PAIR, LR_PAIR))
   if _is_subset(HR_PAIR):
     worst = deviation_of_lift(HR_PAIR)
     if worst < EXACT_LIFT:
@@ -252,21 +251,31 @@ def more_representation_power() -> tuple[Verdict, str]:
         "representation power"
       )
     return "loose", f"open: HR {size} differs from its lift into the LR family by {worst:.0e}"
-  side, missing = tied_share(HR_PAIR.kernel_size, scale, k)
+  side, missing = tied_share(_kernel_size(HR_PAIR), scale, k)
   layers = compare_layers(size, lr_size, f"{side}x{side}" if side > k else None, missing)
-  tied = HR_PAIR.clone(kernel_size=scale * (k - 1) + 1, upsampling="transposed_conv")
+  maps, depth, tied_size = (
+    HR_PAIR.layers[-1].inputs.hr,
+    len(HR_PAIR.layers) - 2,
+    scale * (k - 1) + 1,
+  )
+  tied = hr_network(scale, maps, depth, tied_size, upsampling="transposed_conv")
   worst = deviation_of_lift(tied)
   contained = _is_subset(tied) and worst < EXACT_LIFT
   return "loose", (
     f"{layers}; whether one of the whole networks contains the other is open, and which is better "
-    f"an empirical question; HR {tied.kernel_size}x{tied.kernel_size} with a learned front is "
+    f"an empirical question; HR {tied_size}x{tied_size} with a learned front is "
     f"{'' if contained else 'not shown to be '}a subset of LR (its lift deviates by {worst:.0e})"
   )
 
 
-def _is_subset(network: HRNetwork) -> bool:
+def _kernel_size(network: Network) -> int:
+  """The side of the last layer's kernel, and of hidden ones, in pixels of its grid."""
+  return network.layers[-1].hr_kernel_size or network.layers[-1].kernel_size
+
+
+def _is_subset(network: Network) -> bool:
   """Whether the layers of a lifted HR network are those of the LR network."""
-  return LiftedNetwork(network).layers == LR_PAIR.layers
+  return lifted(network).layers == LR_PAIR.layers
 
 
 CHECKS: tuple[tuple[str, str, Callable[[], tuple[Verdict, str]]], ...] = (

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from sr_jax.networks import HRNetwork, upscale
+from sr_jax.networks import Network, upscale
 from sr_jax.networks.pair import lift_network
 from sr_jax.operators.conv import same_padding
 from sr_jax.operators.lifting import lift_conv
@@ -14,8 +14,8 @@ from sr_jax.operators.lifting import lift_conv
 EXACT_LIFT = 1e-10  # of float64 sums in another order, through a whole network
 
 
-def deviation_of_lift(network: HRNetwork) -> float:
-  """Largest difference between a random HR network and its lift, in float64."""
+def deviation_of_lift(network: Network) -> float:
+  """Largest difference between a random network and its lift, in float64."""
   with jax.enable_x64():
     rng = np.random.default_rng(0)
     params = jax.jit(network.init)(jax.random.key(0), jnp.zeros((1, 8, 8, 1)))["params"]

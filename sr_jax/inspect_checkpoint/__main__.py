@@ -83,7 +83,7 @@ def _describe_arm(run: Run, arm: str, arguments: Arguments) -> None:
     from sr_jax.report import figures  # noqa: PLC0415
 
     title = f"{titled(trained.arm)}: kernels of member {trained.member} after {trained.step} steps"
-    figures.save(kernel_figures.draw(trained.params, trained.network.scale, title), file)
+    figures.save(kernel_figures.draw(trained.params, trained.network, title), file)
     log(f"\nKernels: {file}")
 
 

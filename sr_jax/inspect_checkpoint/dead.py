@@ -3,13 +3,14 @@
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
 from sr_jax.data.finding import SAMPLE_PHOTOS
 from sr_jax.data.images import images_in, read_luminance
 from sr_jax.networks import Network
-from sr_jax.networks.layers import ACTIVATIONS, Conv
+from sr_jax.networks.network import Conv
 
 SIDE = 48  # of an image, in LR pixels
 
@@ -34,8 +35,6 @@ def dead_units(
   is zero); with PReLU or tanh their input does not vary, or they are saturated to the last bit. On
   other images a unit may vary.
   """
-  # Networks without the field have ReLU, or PReLU within `Conv`.
-  activation, _ = ACTIVATIONS[getattr(network, "activation", "relu")]
 
   @jax.jit
   def vary(params: Any, lr: Array) -> dict[str, Array]:
@@ -43,11 +42,15 @@ def dead_units(
     _, seen = network.apply({"params": params}, lr, mutable=["intermediates"], **capture)
     varies = {}
     for layer in network.layers[:-1]:
-      (y,) = seen["intermediates"][layer.name]["__call__"]
-      y = y if layer.slopes else activation(y)
-      # Phases of an HR map share a bias: they are one unit.
-      units = y.reshape(-1, y.shape[-1] // layer.biases, layer.biases)
-      varies[layer.name] = units.min(axis=(0, 1)) != units.max(axis=(0, 1))  # NaN is not dead
+      (state,) = seen["intermediates"][layer.name]["__call__"]
+      maps = [y for y in state if y is not None]
+      if network.in_lr_space and layer.outputs.hr:
+        maps = jnp.split(state.lr, [layer.outputs.lr], axis=-1)
+        if layer.tied:  # the phases of an HR map share a bias: they are one unit
+          maps[1] = maps[1].reshape(-1, layer.outputs.hr)
+      units = [y.reshape(-1, y.shape[-1]) for y in maps if y.shape[-1]]
+      # NaN is not dead.
+      varies[layer.name] = jnp.concatenate([y.min(axis=0) != y.max(axis=0) for y in units])
     return varies
 
   return {

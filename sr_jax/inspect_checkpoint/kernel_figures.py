@@ -7,8 +7,9 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from sr_jax.operators.conv import same_padding
-from sr_jax.operators.conversion import deconv_to_lr, lr_to_deconv
+from sr_jax.networks import Layer, Network
+from sr_jax.networks.network import lr_kernel
+from sr_jax.operators.conversion import lr_to_deconv
 from sr_jax.report.figures import STYLE
 
 WIDTH = 11.0  # inches, of which 15 % is for the colour scale
@@ -28,14 +29,13 @@ class Panel(NamedTuple):
   kernels: np.ndarray  # `(kernels, r, r, k, k)`, each a grid of phases; r is 1 without phases
 
 
-def draw(params: Params, scale: int, title: str) -> Figure:
+def draw(params: Params, network: Network, title: str) -> Figure:
   """Draws the first and the last layer in a row each, with one colour scale a row.
 
   A layer that upscales is drawn twice: as the LR convolution to `scale**2` phases, and as the equal
   deconvolution (arXiv 1609.07009, Section 2). The parameters are those of one member.
   """
-  names = ("first", "transposed", "last")
-  rows = [_panels(name, params, scale) for name in names if name in params]
+  rows = [_panels(network.layers[place], params, network) for place in (0, -1)]
   sheets = [[_sheet(panel, row) for panel in row] for row in rows]
   heights = [
     0.85 * WIDTH * len(in_row[0]) / sum(sheet.shape[1] for sheet in in_row) + 0.9
@@ -56,40 +56,36 @@ def draw(params: Params, scale: int, title: str) -> Figure:
   return figure
 
 
-def _panels(name: str, params: Params, scale: int) -> list[Panel]:
-  """The panels of a layer, whose kind follows from its name and the shapes."""
-  kernel = params[name]["kernel"]
-  size, _, inputs, outputs = kernel.shape
-  if name == "transposed" and inputs > 1:  # FSRCNN's, stored as a deconvolution
-    deconv, padding = kernel, ((size - scale) // 2, (size - scale + 1) // 2)
-    kernel = np.asarray(deconv_to_lr(kernel, scale, (padding, padding))[0])
-  elif name == "transposed" or (name == "last" and _is_sub_pixel(params, scale)):
-    padding = same_padding(size)
-    deconv = np.asarray(lr_to_deconv(kernel, scale, (padding, padding), (0, 0))[0])
-  elif name == "last" and outputs == scale**2:
-    text = f"for each of {inputs} maps, {scale**2} kernels {size}x{size}, one a phase"
-    return [Panel(f"last layer, HR: {text}", _by_map(kernel, scale))]
-  else:
+def _panels(layer: Layer, params: Params, network: Network) -> list[Panel]:
+  """The panels of a layer."""
+  scale, name = network.scale, layer.name
+  blocks = layer.blocks(network.phases, network.dims)
+  kernels = {key: params[name][block.name] for key, block in blocks.items()}
+  upscales = layer.outputs.lr == 0 and layer.inputs.hr == 0
+  if upscales or (name == "last" and layer.outputs.hr == 0):  # as an LR convolution to phases
+    kernel = np.asarray(lr_kernel(layer, kernels, scale)[0])
+    if layer.transposed_size:
+      deconv = kernels["from_lr"]
+    else:
+      deconv = np.asarray(lr_to_deconv(kernel, scale, (layer.lr_padding,) * 2, (0, 0))[0])
+    size, maps = len(kernel), kernel.shape[-2] * deconv.shape[-1]
+    lr_text = f"{scale**2} kernels {size}x{size} for each of {maps} maps, one a phase"
+    hr_text = f"one kernel {len(deconv)}x{len(deconv)} for each map, each phase read backwards"
+    return [
+      Panel(f"{name} layer, as LR convolution:\n{lr_text}", _by_map(kernel, scale)),
+      Panel(f"{name} layer, as the equal deconvolution:\n{hr_text}", _by_map(deconv, 1)),
+    ]
+  panels = []
+  for key, kernel in kernels.items():
+    size, _, inputs, outputs = kernel.shape
+    if name == "last" and not layer.tied:
+      text = f"for each of {inputs} maps, {scale**2} kernels {size}x{size}, one a phase"
+      panels.append(Panel(f"last layer, HR: {text}", _by_map(kernel, scale)))
+      continue
+    title = f"{name} layer" + f", {key.replace('_', ' ')}" * (len(kernels) > 1)
     text = f"{inputs * outputs} kernels {size}x{size}, {inputs} -> {outputs} channels"
-    return [Panel(f"{name} layer: {text}", _by_map(kernel, 1))]
-  size, maps = len(kernel), inputs * deconv.shape[-1]
-  lr_text = f"{scale**2} kernels {size}x{size} for each of {maps} maps, one a phase"
-  hr_text = f"one kernel {len(deconv)}x{len(deconv)} for each map, each phase read backwards"
-  return [
-    Panel(f"{name} layer, as LR convolution:\n{lr_text}", _by_map(kernel, scale)),
-    Panel(f"{name} layer, as the equal deconvolution:\n{hr_text}", _by_map(deconv, 1)),
-  ]
-
-
-def _is_sub_pixel(params: Params, scale: int) -> bool:
-  """Whether the last layer is an LR convolution before `depth_to_space`.
-
-  An HR convolution may have `scale**2` outputs, too: a kernel for each phase. Then every bias
-  before it is of a phase, and no layer has as many biases as the last has inputs.
-  """
-  *_, inputs, outputs = params["last"]["kernel"].shape
-  before = [len(layer["bias"]) for name, layer in params.items() if name != "last"]
-  return outputs == scale**2 and inputs in before
+    panels.append(Panel(f"{title}: {text}", _by_map(kernel, 1)))
+  return panels
 
 
 def _by_map(kernel: np.ndarray, phases: int) -> np.ndarray:

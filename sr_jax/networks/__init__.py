@@ -1,10 +1,11 @@
-"""The networks, as Flax modules; and a faster `ConvTranspose`, for any network.
+"""The network family, as one Flax module; and a faster `ConvTranspose`, for any network.
 
-The networks map low-resolution (LR) luminance in 0..1 to high-resolution (HR) luminance, `(batch,
-h, w, 1) -> (batch, scale * h, scale * w, 1)`. Their costs follow from their `layers`.
+A network maps low-resolution (LR) luminance in 0..1 to high-resolution (HR) luminance, `(batch,
+h, w, 1) -> (batch, scale * h, scale * w, 1)`. Its costs follow from its `layers`.
 """
 
 import dataclasses
+from collections.abc import Callable
 from typing import Any
 
 from jax import numpy as jnp
@@ -12,32 +13,48 @@ from jaxtyping import Array, Float
 
 from sr_jax.config import InputError
 from sr_jax.networks.conv_transpose import ConvTranspose as ConvTranspose  # for users
-from sr_jax.networks.layers import crop_border
-from sr_jax.networks.pair import HRNetwork, LiftedNetwork, LRNetwork
-from sr_jax.networks.published import ESPCN, FSRCNN, SRCNN
+from sr_jax.networks.maps import Layer, Maps
+from sr_jax.networks.network import Network, crop_border
+from sr_jax.networks.pair import hr_network, lr_network
+from sr_jax.networks.published import espcn, fsrcnn, srcnn
 
-Network = LRNetwork | HRNetwork | LiftedNetwork | ESPCN | SRCNN | FSRCNN
-KINDS: dict[Any, Any] = {k.__name__: k for k in (LRNetwork, HRNetwork, ESPCN, SRCNN, FSRCNN)}
+# What runs of before the family described: a function and its arguments.
+NAMED: dict[str, Callable[..., Network]] = {
+  "LRNetwork": lr_network,
+  "HRNetwork": hr_network,
+  "ESPCN": espcn,
+  "SRCNN": srcnn,
+  "FSRCNN": fsrcnn,
+}
 
 
 def describe(network: Network) -> dict[str, Any]:
-  """A network as JSON data, its kind and every field; `build` reads it."""
-  fields = [f.name for f in dataclasses.fields(network) if f.name not in ("parent", "name")]
-  return {"kind": type(network).__name__, **{name: getattr(network, name) for name in fields}}
+  """A network as JSON data, every field of it and of its layers; `build` reads it."""
+  names = [
+    f.name for f in dataclasses.fields(network) if f.name not in ("layers", "parent", "name")
+  ]
+  layers = [dataclasses.asdict(layer) for layer in network.layers]
+  return {**{name: getattr(network, name) for name in names}, "layers": layers}
 
 
 def build(description: dict[str, Any]) -> Network:
-  """Makes a network from what `describe` returned.
+  """Makes a network from what `describe` returned, also in versions before the family.
 
   Raises:
     InputError: this version has no such network.
   """
-  fields = {k: tuple(v) if isinstance(v, list) else v for k, v in description.items()}
   try:
-    network: Network = KINDS[fields.pop("kind")](**fields)
-  except (KeyError, TypeError) as error:
+    if "kind" in description:
+      kind = description["kind"]
+      fields = {key: description[key] for key in description.keys() - {"kind"}}
+      return NAMED[kind](**{k: tuple(v) if isinstance(v, list) else v for k, v in fields.items()})
+    layers = tuple(
+      Layer(**{**layer, **{key: Maps(**layer[key]) for key in ("inputs", "outputs")}})
+      for layer in description["layers"]
+    )
+    return Network(**{**description, "layers": layers})
+  except (KeyError, TypeError, ValueError) as error:
     raise InputError(f"this version of sr_jax has no network like {description}") from error
-  return network
 
 
 def upscale(

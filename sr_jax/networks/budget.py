@@ -4,12 +4,12 @@ One MAC is one multiply-accumulate, 2 FLOPs, counted per HR pixel of an infinite
 """
 
 import dataclasses
-from collections.abc import Sequence
 from fractions import Fraction
 
+import numpy as np
+
 from sr_jax.config import InputError
-from sr_jax.networks import HRNetwork, LiftedNetwork, LRNetwork, Network
-from sr_jax.networks.layers import Layer
+from sr_jax.networks import Network, hr_network, lr_network
 from sr_jax.operators.resize import BICUBIC_REACH, upscale_taps
 
 
@@ -74,78 +74,89 @@ class Arm:
 
 def budget(network: Network) -> Budget:
   """Counts a network from its layers."""
-  layers, has_bicubic = network.layers, network.bicubic_skip or network.bicubic_first
-  positions = {"lr": Fraction(1, network.scale**2), "hr": Fraction(1)}  # per HR pixel
-  macs = sum((layer.weights * positions[layer.grid] for layer in layers), Fraction())
-  values = (layer.outputs * layer.stride**2 * positions[layer.grid] for layer in layers)
-  executed = macs + _zero_macs(layers)
-  if isinstance(network, HRNetwork) and network.execution == "lr_space":
-    executed = budget(LiftedNetwork(network)).macs
+  layers, phases, dims = network.layers, network.phases, network.dims
+  macs = sum((layer.macs(phases, dims) for layer in layers), Fraction())
+  has_bicubic = network.bicubic_skip or network.bicubic_first
+  # HR maps in HR space, or no HR maps: no tap is a zero.
+  executed = sum((layer.macs_in_lr_space(network.scale, dims) for layer in layers), Fraction())
+  windows = lr_windows(network)
   return Budget(
     macs=macs,
-    executed_macs=executed,
-    bicubic_macs=len(upscale_taps(network.scale)) ** 2 if has_bicubic else 0,
-    parameters=sum(layer.weights * layer.kernels + layer.biases + layer.slopes for layer in layers),
-    activations=sum(values, Fraction()),
-    receptive_field=_receptive_field(network),
+    executed_macs=executed if network.in_lr_space else macs,
+    bicubic_macs=len(upscale_taps(network.scale)) ** dims if has_bicubic else 0,
+    parameters=sum(
+      layer.weights(phases, dims) + layer.biases(phases) + layer.slopes for layer in layers
+    ),
+    activations=Fraction(sum(layer.outputs.channels(phases) for layer in layers), phases),
+    receptive_field=network.scale * max(last - first + 1 for first, last in windows),
     shift=_shift(network),
   )
 
 
-def _zero_macs(layers: Sequence[Layer]) -> Fraction:
-  """MACs per HR pixel with zero taps, where transposed convolutions run as LR convolutions."""
-  macs = Fraction()
-  for layer in layers:
-    if layer.stride > 1:
-      taps = (1 + sum(layer.lr_reach)) ** 2 - Fraction(layer.kernel_size, layer.stride) ** 2
-      macs += taps * layer.inputs * layer.outputs
-  return macs
+Window = tuple[int, int] | None  # the first and last pixel of an axis
 
 
-def _padding(network: Network, grid: str) -> tuple[int, int]:
-  """Total zero padding before and after an axis, of all convolutions on a grid."""
-  pairs = [layer.padding for layer in network.layers if layer.grid == grid and layer.stride == 1]
-  return sum(low for low, _ in pairs), sum(high for _, high in pairs)
+def lr_windows(network: Network) -> list[tuple[int, int]]:
+  """The first and last LR pixel, counted from its own, that each HR pixel of one depends on."""
+  scale, taps = network.scale, upscale_taps(network.scale)
+  used = [np.flatnonzero(taps[:, phase]) - BICUBIC_REACH for phase in range(scale)]
+  windows = []
+  for phase in range(scale):
+    on_lr, on_hr = _input_window(network, phase)
+    parts = []
+    if on_lr:
+      reach = BICUBIC_REACH if network.bicubic_first else 0  # these LR maps are all its phases
+      parts.append((on_lr[0] - reach, on_lr[1] + reach))
+    if on_hr:
+      pixels = [divmod(pixel, scale) for pixel in range(on_hr[0], on_hr[1] + 1)]
+      parts += [(pixel + used[i][0], pixel + used[i][-1]) for pixel, i in pixels]
+    if network.bicubic_skip:
+      parts.append((used[phase][0], used[phase][-1]))
+    windows.append((int(min(first for first, _ in parts)), int(max(last for _, last in parts))))
+  return windows
 
 
 def _shift(network: Network) -> float:
-  """HR pixels from an output pixel to the centre of the window it depends on."""
-  (before, after), (low, high) = (_padding(network, grid) for grid in ("hr", "lr"))
-  crops = [layer.padding for layer in network.layers if layer.stride > 1]
-  return (
-    after - before - sum(end - start for start, end in crops) + network.scale * (high - low)
-  ) / 2
-
-
-def _receptive_field(network: Network) -> int:
-  """The most LR pixels, first to last, that an output pixel depends on, in HR pixels."""
-  scale, taps = network.scale, upscale_taps(network.scale)
-  (before, after), (low, high) = (_padding(network, grid) for grid in ("hr", "lr"))
-  widths = []
+  """HR pixels from an output pixel to the centre of its window, the mean over phases."""
+  scale, shift = network.scale, 0.0
   for phase in range(scale):
-    seen = []
-    for pixel in range(phase - before, phase + after + 1):
-      lr_pixel, lr_phase = divmod(pixel, scale)
-      if network.layers[0].grid == "lr":
-        reach = BICUBIC_REACH if network.bicubic_first else 0  # the layers depend on all phases
-        first, last = _lr_range(network.layers[-1], pixel, scale)
-        seen += [first - low - reach, last + high + reach]
-      if network.layers[0].grid == "hr" or (network.bicubic_skip and pixel == phase):
-        used = [t - BICUBIC_REACH for t in range(len(taps)) if taps[t, lr_phase] != 0]
-        seen += [lr_pixel + used[0], lr_pixel + used[-1]]
-    widths.append(max(seen) - min(seen) + 1)
-  return scale * max(widths)
+    on_lr, on_hr = _input_window(network, phase)
+    if on_lr:  # in HR pixels
+      on_hr = _hull(on_hr, (scale * on_lr[0], scale * on_lr[1] + scale - 1))
+    assert on_hr
+    shift += (sum(on_hr) / 2 - phase) / scale
+  return shift
 
 
-def _lr_range(last: Layer, pixel: int, scale: int) -> tuple[int, int]:
-  """The first and last LR pixel on which an HR pixel depends through the last layer."""
-  if last.stride == 1:
-    return pixel // scale, pixel // scale
-  tap = pixel + last.padding[0]
-  return -((last.kernel_size - 1 - tap) // last.stride), tap // last.stride
+def _input_window(network: Network, phase: int) -> tuple[Window, Window]:
+  """The LR pixels and the HR pixels of the network's input that an HR pixel of LR pixel 0 sees."""
+  scale, outputs = network.scale, network.layers[-1].outputs
+  on_lr: Window = (0, 0) if outputs.lr else None
+  on_hr: Window = (phase, phase) if outputs.hr else None
+  for layer in reversed(network.layers):
+    lr_seen: Window = None
+    hr_seen: Window = None
+    if on_lr:
+      low, high = layer.lr_padding
+      seen = on_lr[0] - low, on_lr[1] + high
+      lr_seen, hr_seen = seen, (scale * seen[0], scale * seen[1] + scale - 1)
+    if on_hr:
+      before, after = layer.hr_padding
+      lr_seen = _hull(lr_seen, layer.lr_window(*on_hr, scale))
+      hr_seen = _hull(hr_seen, (on_hr[0] - before, on_hr[1] + after))
+    on_lr = lr_seen if layer.inputs.lr else None
+    on_hr = hr_seen if layer.inputs.hr else None
+  return on_lr, on_hr
 
 
-def note_pair(lr: LRNetwork, tolerance: float) -> tuple[int, int]:
+def _hull(window: Window, other: tuple[int, int]) -> tuple[int, int]:
+  """The smallest window that holds both."""
+  return (min(window[0], other[0]), max(window[1], other[1])) if window else other
+
+
+def note_pair(
+  scale: int, features: int, kernel_size: int, depth: int, tolerance: float
+) -> tuple[int, int]:
   """The HR partner of an LR network in the note: `n / r^2` maps of kernel size `k r`.
 
   Returns:
@@ -155,34 +166,35 @@ def note_pair(lr: LRNetwork, tolerance: float) -> tuple[int, int]:
     InputError: `r^2` does not divide n = `features`; the message names numbers that it divides, and
       `matches` whose whole network costs the same MACs within the relative `tolerance`.
   """
-  maps, rest = divmod(lr.features, lr.scale**2)
+  maps, rest = divmod(features, scale**2)
   if maps and not rest:
-    return maps, lr.scale * lr.kernel_size
-  multiples = [lr.features - rest + lr.scale**2 * i for i in (0, 1)]
+    return maps, scale * kernel_size
+  multiples = [features - rest + scale**2 * i for i in (0, 1)]
   message = (
-    f"--features={lr.features} cannot be divided into features / scale^2 HR maps at "
-    f"--scale={lr.scale}: use --features={' or '.join(str(n) for n in multiples if n)}"
+    f"--features={features} cannot be divided into features / scale^2 HR maps at --scale={scale}: "
+    f"use --features={' or '.join(str(n) for n in multiples if n)}"
   )
-  target, alternatives = budget(lr).macs, []
-  for n, k in matches(lr):
-    hr = HRNetwork(lr.scale, n, lr.depth, k, lr.first_kernel_size)
-    if abs(budget(hr).macs - target) <= tolerance * target:
-      alternatives.append(f"--hr_features={n} ({n} maps of {k}x{k})")
+  target = budget(lr_network(scale, features, depth, kernel_size)).macs
+  alternatives = [
+    f"--hr_features={n} ({n} maps of {k}x{k})"
+    for n, k in matches(scale, features, kernel_size)
+    if abs(budget(hr_network(scale, n, depth, k)).macs - target) <= tolerance * target
+  ]
   if alternatives:
     message += (
       ", or match HR kernel size x maps = kernel_size x features / scale = "
-      f"{lr.features * lr.kernel_size // lr.scale} with {' or '.join(alternatives)}"
+      f"{features * kernel_size // scale} with {' or '.join(alternatives)}"
     )
   raise InputError(message)
 
 
-def matches(lr: LRNetwork) -> list[tuple[int, int]]:
+def matches(scale: int, features: int, kernel_size: int) -> list[tuple[int, int]]:
   """Every `(maps, kernel size)` whose hidden HR layer costs what the hidden LR layer costs.
 
   A hidden LR layer costs `n^2 k^2 / r^2` MACs per HR pixel and an HR one `n_H^2 K^2`: equal where
   `K n_H = k n / r`. Networks of one map and kernels of less than 3 pixels are left out.
   """
-  product, rest = divmod(lr.kernel_size * lr.features, lr.scale)
+  product, rest = divmod(kernel_size * features, scale)
   if rest:
     return []
   return [(n, product // n) for n in range(2, product // 3 + 1) if product % n == 0]

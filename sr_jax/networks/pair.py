@@ -1,211 +1,159 @@
-"""The two networks of the note, and the HR network lifted to LR space."""
+"""The two networks of the note, and all between them: values of `Network`."""
 
 import dataclasses
-from typing import Any, ClassVar, TypeGuard
+import itertools
+from collections.abc import Sequence
+from typing import Any
 
-from flax import linen as nn
+import jax
 from jax import numpy as jnp
-from jaxtyping import Array, Float
 
-from sr_jax.networks.layers import ACTIVATIONS, MID_GRAY, Conv, Layer
-from sr_jax.operators.resize import bicubic_phases, upscale_bicubic
-from sr_jax.operators.shuffle import depth_to_space
+from sr_jax.networks.maps import Layer, Maps
+from sr_jax.networks.network import Network, by_channel, lr_kernel
 
-EXECUTIONS = ("hr_space", "lr_space")  # of an `HRNetwork`
 UPSAMPLINGS = ("bicubic", "transposed_conv")
+GAIN = {"relu": 2.0, "tanh": 1.0}  # He et al. (2015), LeCun et al. (1998)
 LAST_GAIN = {True: 0.01, False: 1.0}  # by bicubic_skip: corrections of bicubic start near zero
 
 
-class LRNetwork(nn.Module):
-  """Convolves in LR space only; `depth_to_space` at the end makes the HR image (the note, Sec. 3).
+def scheduled_network(
+  scale: int = 2,
+  states: Sequence[Maps] = (Maps(16, 4),) * 5,
+  kernel_size: int = 3,
+  hr_kernel_size: int = 0,
+  first_kernel_size: int = 5,
+  activation: str = "relu",
+  bicubic_skip: bool = True,
+  bicubic_first: bool = False,
+  target: Maps | None = None,
+  tied: bool = True,
+  execution: str = "hr_space",
+  dims: int = 2,
+) -> Network:
+  """The network whose maps between two layers are these `states`: what upsamples, and when.
 
-  A first layer to `features` maps, `depth` hidden layers, a last layer to `scale**2` maps, then the
-  periodic shuffling. With `bicubic_skip` the network predicts the error of bicubic interpolation.
+  A first layer to the first state, a hidden layer from each state to the next, a last layer to the
+  `target`: the r^d phases of the HR image as LR maps (if None), or the image as an HR map. Kernels
+  are k LR pixels and, from HR to HR maps, `hr_kernel_size` HR pixels (0: r k), where the odd zero
+  of even ones alternates between the sides, first the end. With `bicubic_first` the input is the
+  HR map of a bicubic interpolation, whose kernel is `first_kernel_size` HR pixels.
+
+  Raises:
+    ValueError: there is no state.
   """
-
-  scale: int = 2
-  features: int = 32
-  depth: int = 4
-  kernel_size: int = 3
-  first_kernel_size: int = 5
-  activation: str = "relu"
-  bicubic_skip: bool = True
-  margin: ClassVar[int] = 0
-  bicubic_first: ClassVar[bool] = False
-
-  @property
-  def layers(self) -> tuple[Layer, ...]:
-    """The convolutions in order."""
-    n, k, phases = self.features, self.kernel_size, self.scale**2
-    return (
-      Layer("first", "lr", self.first_kernel_size, 1, n, n),
-      *(Layer(f"hidden_{i}", "lr", k, n, n, n) for i in range(self.depth)),
-      Layer("last", "lr", k, n, phases, phases),
-    )
-
-  @nn.compact
-  def __call__(self, x: Float[Array, "b h w 1"]) -> Float[Array, "b rh rw 1"]:
-    """Upscales LR luminance `x`."""
-    _, gain = ACTIVATIONS[self.activation]
-    *body, last = self.layers
-    y = x = x - MID_GRAY
-    for layer in body:
-      y = Conv(layer, gain, self.activation, name=layer.name)(y)
-    y = Conv(last, LAST_GAIN[self.bicubic_skip], name=last.name)(y)
-    y = depth_to_space(y, self.scale) + MID_GRAY
-    return y + upscale_bicubic(x, self.scale) if self.bicubic_skip else y
+  if not states:
+    raise ValueError("a network needs a state between its first and its last layer")
+  target = target or Maps(lr=scale**dims)
+  gain, size = GAIN[activation], hr_kernel_size or scale * kernel_size
+  first = "transposed" if not (states[0].lr or bicubic_first) else "first"
+  names = [first, *(f"hidden_{i}" for i in range(len(states) - 1)), "last"]
+  ends = [Maps(hr=1) if bicubic_first else Maps(lr=1), *states, target]
+  layers, evens = [], 0
+  for name, (inputs, outputs) in zip(names, itertools.pairwise(ends), strict=True):
+    k, hr_k = (first_kernel_size,) * 2 if name == first else (kernel_size, size)
+    k = k if inputs.lr or outputs.lr else 0
+    hr_k = hr_k if inputs.hr and outputs.hr else 0
+    is_even = hr_k > 0 and hr_k % 2 == 0
+    at_start = is_even and evens % 2 == 1
+    layers.append(Layer(name, inputs, outputs, k, hr_k, activation, gain, tied, at_start))
+    evens += is_even
+  last = dataclasses.replace(layers[-1], activation="", gain=LAST_GAIN[bicubic_skip])
+  return Network(scale, (*layers[:-1], last), bicubic_first, bicubic_skip, 1.0, execution, dims)
 
 
-class HRNetwork(nn.Module):
-  """Upsamples first, then convolves in HR space: the network that the note compares with.
+def lr_network(
+  scale: int = 2,
+  features: int = 32,
+  depth: int = 4,
+  kernel_size: int = 3,
+  first_kernel_size: int = 5,
+  activation: str = "relu",
+  bicubic_skip: bool = True,
+) -> Network:
+  """The note's LR network: LR maps only, shuffled to the HR image at the end (Section 3)."""
+  states = (Maps(lr=features),) * (depth + 1)
+  sizes = kernel_size, 0, first_kernel_size
+  return scheduled_network(scale, states, *sizes, activation, bicubic_skip)
 
-  `upsampling="bicubic"` interpolates before the first layer. With "transposed_conv" the first layer
-  is a transposed convolution of stride `scale`, whose kernel spans `first_kernel_size * scale` HR
-  pixels. It is stored and computed as the equal LR convolution to `scale**2 * features` channels
-  with `depth_to_space` and one bias a map, and so costs no more MACs.
 
-  `execution="lr_space"` computes the same from the same parameters with convolutions lifted to LR
-  space: more MACs, wider maps of fewer pixels, on CPU less time for large kernels. `untied`, in LR
-  space only, gives each phase of every HR map its own kernels and biases on the same windows.
+def hr_network(
+  scale: int = 2,
+  features: int = 8,
+  depth: int = 4,
+  kernel_size: int = 6,
+  first_kernel_size: int = 5,
+  activation: str = "relu",
+  bicubic_skip: bool = True,
+  upsampling: str = "bicubic",
+  execution: str = "hr_space",
+  untied: bool = False,
+) -> Network:
+  """The note's HR network: it upsamples first, then convolves HR maps with one kernel a map.
 
-  The odd zero around even kernels alternates between the sides from layer to layer, first the end.
+  `upsampling="bicubic"` interpolates before the first layer, of `first_kernel_size` HR pixels. With
+  "transposed_conv" the first layer is a transposed convolution, whose kernel spans
+  `first_kernel_size * scale` HR pixels. `untied` gives each phase of every HR map its own kernels
+  and biases on the same windows.
   """
-
-  scale: int = 2
-  features: int = 8
-  depth: int = 4
-  kernel_size: int = 6
-  first_kernel_size: int = 5
-  activation: str = "relu"
-  bicubic_skip: bool = True
-  upsampling: str = "bicubic"
-  execution: str = "hr_space"
-  untied: bool = False
-  margin: ClassVar[int] = 0
-
-  @property
-  def layers(self) -> tuple[Layer, ...]:
-    """The convolutions in order."""
-    n, k, phases = self.features, self.kernel_size, self.scale**2
-    own = phases if self.untied else 1
-    if self.upsampling == "transposed_conv":
-      first = Layer("transposed", "lr", self.first_kernel_size, 1, phases * n, own * n)
-    else:
-      first = Layer("first", "hr", self.first_kernel_size, 1, n, own * n, kernels=own)
-    return (
-      first,
-      *(
-        Layer(f"hidden_{i}", "hr", k, n, n, own * n, i % 2 == 1, kernels=own)
-        for i in range(self.depth)
-      ),
-      Layer("last", "hr", k, n, 1, own, self.depth % 2 == 1, kernels=own),
-    )
-
-  @property
-  def bicubic_first(self) -> bool:
-    """Whether the first layer's input is a fixed bicubic interpolation."""
-    return self.upsampling == "bicubic"
-
-  @nn.compact
-  def __call__(self, x: Float[Array, "b h w 1"]) -> Float[Array, "b rh rw 1"]:
-    """Upscales LR luminance `x`."""
-    _, gain = ACTIVATIONS[self.activation]
-    first, *hidden, last = self.layers
-    if self.execution not in EXECUTIONS:
-      raise ValueError(f"execution must be hr_space or lr_space, not {self.execution!r}")
-    if self.upsampling not in UPSAMPLINGS:
-      raise ValueError(f"upsampling must be {' or '.join(UPSAMPLINGS)}, not {self.upsampling!r}")
-    if self.untied and self.execution == "hr_space":
-      raise ValueError("an untied network must be executed in lr_space")
-    lifted = self.execution == "lr_space"
-    lift = self.scale if lifted else 1
-
-    def to_hr(phases: Array) -> Array:
-      return phases if lifted else depth_to_space(phases, self.scale)
-
-    x = x - MID_GRAY
-    bicubic = to_hr(bicubic_phases(x, self.scale))
-    front = Conv(first, gain, self.activation, lift, name=first.name)
-    y = front(bicubic) if self.bicubic_first else to_hr(front(x))
-    for layer in hidden:
-      y = Conv(layer, gain, self.activation, lift, name=layer.name)(y)
-    y = Conv(last, LAST_GAIN[self.bicubic_skip], lift=lift, name=last.name)(y) + MID_GRAY
-    if self.bicubic_skip:
-      y = y + bicubic
-    return depth_to_space(y, self.scale) if lifted else y
-
-
-def has_two_executions(network: Any) -> TypeGuard[HRNetwork]:
-  """Whether a network can be computed in HR space as well as in LR space."""
-  return isinstance(network, HRNetwork) and not network.untied
-
-
-class LiftedNetwork(nn.Module):
-  """An `HRNetwork` in LR space with its own weights for every phase: see `lift_network`."""
-
-  original: HRNetwork
-  margin: ClassVar[int] = 0
-
-  @property
-  def scale(self) -> int:
-    """Upscaling factor r."""
-    return self.original.scale
-
-  @property
-  def bicubic_skip(self) -> bool:
-    """Whether the network predicts the error of bicubic interpolation."""
-    return self.original.bicubic_skip
-
-  @property
-  def bicubic_first(self) -> bool:
-    """Whether the first layer's input is a fixed bicubic interpolation, in `scale**2` phases."""
-    return self.original.bicubic_first
-
-  @property
-  def layers(self) -> tuple[Layer, ...]:
-    """The convolutions in order, all in LR space."""
-    first, *rest = (_lift_layer(layer, self.scale) for layer in self.original.layers)
-    return (dataclasses.replace(first, name="first"), *rest)
-
-  @nn.compact
-  def __call__(self, x: Float[Array, "b h w 1"]) -> Float[Array, "b rh rw 1"]:
-    """Upscales LR luminance `x`."""
-    _, gain = ACTIVATIONS[self.original.activation]
-    *body, last = self.layers
-    x = x - MID_GRAY
-    bicubic = bicubic_phases(x, self.scale)
-    y = bicubic if self.bicubic_first else x
-    for layer in body:
-      y = Conv(layer, gain, self.original.activation, name=layer.name)(y)
-    y = Conv(last, LAST_GAIN[self.bicubic_skip], name=last.name)(y) + MID_GRAY
-    return depth_to_space(y + bicubic if self.bicubic_skip else y, self.scale)
-
-
-def _lift_layer(layer: Layer, scale: int) -> Layer:
-  """The layer with the kernel of `lift_conv`; for a layer in LR space, with untied biases."""
-  if layer.grid == "lr":
-    return dataclasses.replace(layer, biases=layer.outputs)
-  before, after = (-(-zeros // scale) for zeros in layer.padding)
-  maps = scale**2 * layer.outputs
-  return Layer(
-    layer.name, "lr", 1 + before + after, scale**2 * layer.inputs, maps, maps, before > after
+  if upsampling not in UPSAMPLINGS:
+    raise ValueError(f"upsampling must be {' or '.join(UPSAMPLINGS)}, not {upsampling!r}")
+  return scheduled_network(
+    scale,
+    (Maps(hr=features),) * (depth + 1),
+    hr_kernel_size=kernel_size,
+    first_kernel_size=first_kernel_size,
+    activation=activation,
+    bicubic_skip=bicubic_skip,
+    bicubic_first=upsampling == "bicubic",
+    target=Maps(hr=1),
+    tied=not untied,
+    execution=execution,
   )
 
 
-def lift_network(network: HRNetwork, params: Any) -> tuple[LiftedNetwork, Any]:
-  """Lifts an HR network with its parameters to the LR-space network that computes the same.
+def lifted(network: Network) -> Network:
+  """The network of LR maps alone whose kernels are those of `network` in LR space."""
+  layers = []
+  for layer in network.layers:
+    low, high = layer.padding_in_lr_space(network.scale)
+    inputs, outputs = (
+      Maps(maps.channels(network.phases)) for maps in (layer.inputs, layer.outputs)
+    )
+    name = "first" if layer.name == "transposed" else layer.name
+    size, fields = 1 + low + high, (layer.activation, layer.gain, True, low > high)
+    layers.append(Layer(name, inputs, outputs, size, 0, *fields))
+  return network.clone(layers=tuple(layers))
 
-  Equal up to the border, for either upsampling, execution or activation, with or without skip. The
-  lifted parameters are independent of each other and can be trained further. If `fits(K, r, k)`
-  (operators/lifting.py) holds for the HR kernels K, and the upsampling is learned, they are also
-  the parameters of an `LRNetwork(features=r**2 * features, kernel_size=k)`: the HR family is a
-  subset of that LR family. The note's own pair does not fit: a 6x6 at r = 2 lifts to 4x4.
+
+def lift_network(network: Network, params: Any) -> tuple[Network, Any]:
+  """Lifts a network with its parameters to one of LR maps alone that computes the same.
+
+  Equal up to the border. The lifted parameters are independent of each other and can be trained
+  further. If `fits(K, r, k)` (operators/lifting.py) holds for all HR kernels K, and the upsampling
+  is learned, they are parameters of an LR network with kernels k: the network is a member of that
+  family. The note's own pair does not fit: a 6x6 at r = 2 lifts to 4x4.
   """
-  lifted, lr_params = LiftedNetwork(network), {}
-  for layer, lr_layer in zip(network.layers, lifted.layers, strict=True):
-    kernel, bias = params[layer.name]["kernel"], params[layer.name]["bias"]
-    if layer.grid == "hr":
-      kernel, _ = layer.lift(kernel, network.scale)
-    bias = jnp.tile(bias, lr_layer.biases // layer.biases)
+  lr_network, lr_params = lifted(network), {}
+  for layer, lr_layer in zip(network.layers, lr_network.layers, strict=True):
+    blocks = layer.blocks(network.phases, network.dims)
+    kernels = {key: params[layer.name][block.name] for key, block in blocks.items()}
+    kernel, _ = lr_kernel(layer, kernels, network.scale)
+    bias = by_channel(params[layer.name]["bias"], layer, network.phases)
     lr_params[lr_layer.name] = {"kernel": kernel, "bias": bias}
-  return lifted, lr_params
+  return lr_network, lr_params
+
+
+def nearest(network: Network, lr_params: Any) -> Any:
+  """The parameters of a network whose lift is nearest to these parameters of its `lifted` network.
+
+  With `lift_network` after it, this is the orthogonal projection onto the network's family: tied
+  weights and biases become their mean, and taps that no HR kernel reaches become zero.
+  """
+  images = jnp.zeros(
+    (1, *(2 * network.scale,) * network.dims, 1), jax.tree.leaves(lr_params)[0].dtype
+  )
+  params = jax.eval_shape(network.init, jax.random.key(0), images)["params"]
+  # The lift copies: its transpose sums over copies.
+  transpose = jax.linear_transpose(lambda params: lift_network(network, params)[1], params)
+  (sums,), (copies,) = transpose(lr_params), transpose(jax.tree.map(jnp.ones_like, lr_params))
+  return jax.tree.map(jnp.divide, sums, copies)

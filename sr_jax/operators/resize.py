@@ -95,19 +95,21 @@ def upscale_taps(scale: int) -> Float[np.ndarray, "5 r"]:
   return cubic(position[None, :] - np.arange(-BICUBIC_REACH, BICUBIC_REACH + 1)[:, None])
 
 
-def bicubic_phases(x: Float[Array, "b h w 1"], scale: int) -> Float[Array, "b h w rr"]:
-  """The `scale**2` phases of the image upscaled by a whole factor, as LR maps.
+def bicubic_phases(x: Float[Array, "b *space 1"], scale: int) -> Float[Array, "b *space p"]:
+  """The `scale**d` phases of the image upscaled by a whole factor, as LR maps.
 
-  A fixed 5x5 convolution: after `depth_to_space` it equals `imresize(x, scale)`, mirrored border
-  included, up to x's own precision. Costs 25 multiply-accumulates a HR pixel. Each side of x must
-  have at least 2 pixels.
+  A fixed convolution of 5 taps an axis: after `depth_to_space` an image equals `imresize(x,
+  scale)`, mirrored border included, up to x's own precision. Costs 5^d multiply-accumulates a HR
+  pixel. Each side of x must have at least 2 pixels.
   """
-  taps = upscale_taps(scale)
-  kernel = np.einsum("ip,jq->ijpq", taps, taps).reshape(*taps.shape[:1] * 2, 1, scale**2)
+  dims, taps = x.ndim - 2, upscale_taps(scale)
+  kernel = functools.reduce(np.multiply.outer, (taps,) * dims)  # i p j q ...
+  kernel = kernel.transpose(*range(0, 2 * dims, 2), *range(1, 2 * dims, 2))
+  kernel = kernel.reshape(*taps.shape[:1] * dims, 1, scale**dims)
   reach = (BICUBIC_REACH, BICUBIC_REACH)
-  padded = jnp.pad(x, ((0, 0), reach, reach, (0, 0)), mode="symmetric")
+  padded = jnp.pad(x, ((0, 0), *(reach,) * dims, (0, 0)), mode="symmetric")
   # Always in float32: a skip in bfloat16 would limit every image to 50 dB.
-  return conv(padded, jnp.asarray(kernel, x.dtype), ((0, 0), (0, 0)), in_float32())
+  return conv(padded, jnp.asarray(kernel, x.dtype), ((0, 0),) * dims, in_float32())
 
 
 def upscale_bicubic(x: Float[Array, "b h w 1"], scale: int) -> Float[Array, "b rh rw 1"]:

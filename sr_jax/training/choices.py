@@ -14,7 +14,7 @@ from jax.sharding import Mesh
 from sr_jax.config import InputError
 from sr_jax.data.patches import Store
 from sr_jax.networks import Network
-from sr_jax.networks.pair import EXECUTIONS
+from sr_jax.networks.network import EXECUTIONS
 from sr_jax.operators.conv import FORMS, Computation
 from sr_jax.runtime.console import log
 from sr_jax.runtime.files import read_json, write_json

@@ -20,7 +20,6 @@ from jaxtyping import Array, Float32, Int32, PRNGKeyArray
 
 from sr_jax.data.patches import Crops, HostOrDevice, Store, cut, draw
 from sr_jax.networks import Network, squared_error
-from sr_jax.networks.pair import has_two_executions
 from sr_jax.operators.conv import DEFAULT, Computation, computing
 from sr_jax.training.sharding import DATA, MEMBER, each_member, one_by_one, shard_members
 
@@ -92,7 +91,7 @@ def make_optimizer(network: Network, rate: Array | float) -> optax.GradientTrans
 
 def initialise(network: Network, arm_name: str, members: Members, mesh: Mesh) -> State:
   """Fresh state of every member; its seed is folded with the arm's name."""
-  if has_two_executions(network):  # which begin alike: one program for both
+  if network.has_two_executions:  # which begin alike: one program for both
     network = network.clone(execution="hr_space")
   return _make_initialise(network, mesh)(members, np.uint32(zlib.crc32(arm_name.encode())))
 

@@ -11,7 +11,7 @@ from jaxtyping import Array
 
 from sr_jax.data.patches import Store
 from sr_jax.networks import squared_error
-from sr_jax.networks.pair import EXECUTIONS, HRNetwork, has_two_executions
+from sr_jax.networks.network import EXECUTIONS
 from sr_jax.operators.conv import computing
 from sr_jax.runtime.processes import broadcast_from_primary, to_host
 from sr_jax.training.population import Members, Population, State, make_train_steps, zero_losses
@@ -30,15 +30,14 @@ SECONDS = 0.1  # of every network and round: enough for a report
 
 
 def in_both_executions(populations: Mapping[str, Population]) -> dict[str, Population]:
-  """Every HR network in both executions, named "NAME (EXECUTION)"; others unchanged."""
+  """Every network that has two executions in both, named "NAME (EXECUTION)"; others unchanged."""
   both: dict[str, Population] = {}
   for name, population in populations.items():
-    network = population.network
-    if not isinstance(network, HRNetwork):
+    if not population.network.has_two_executions:
       both[name] = population
       continue
-    for execution in EXECUTIONS if has_two_executions(network) else [network.execution]:
-      executed = population._replace(network=network.clone(execution=execution))
+    for execution in EXECUTIONS:
+      executed = population._replace(network=population.network.clone(execution=execution))
       both[f"{name} ({execution})"] = executed
   return both
 

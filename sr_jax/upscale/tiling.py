@@ -15,7 +15,6 @@ algorithms by shape, the results are equal to rounding.
 
 import functools
 import itertools
-import math
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -24,7 +23,7 @@ import numpy as np
 from jaxtyping import Array, Float32
 
 from sr_jax.networks import Network
-from sr_jax.operators.resize import BICUBIC_REACH
+from sr_jax.networks.budget import lr_windows
 
 SIDE = 256  # of a tile in LR pixels: 64 maps of three times that take 150 MB
 
@@ -42,22 +41,7 @@ class Tile(NamedTuple):
 
 def reach(network: Network) -> int:
   """LR pixels on each side that an output pixel can depend on."""
-
-  def one_side(after: int) -> int:
-    lr = hr = 0
-    for layer in network.layers:
-      low, _ = layer.padding
-      if layer.stride > 1:
-        taps = low + layer.stride - 1 if after else layer.kernel_size - 1 - low
-        lr += taps // layer.stride
-      elif layer.grid == "lr":
-        lr += layer.padding[after]
-      else:
-        hr += layer.padding[after]
-    return lr + math.ceil(hr / network.scale)
-
-  body = max(one_side(0), one_side(1)) + (BICUBIC_REACH if network.bicubic_first else 0)
-  return max(body, BICUBIC_REACH) if network.bicubic_skip else body
+  return max(max(-first, last) for first, last in lr_windows(network))
 
 
 def plan_tiles(network: Network, height: int, width: int, side: int = SIDE) -> list[Tile]:

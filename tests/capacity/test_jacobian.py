@@ -3,7 +3,7 @@ import pytest
 
 from experiments.capacity import networks
 from sr_jax.capacity.jacobian import jacobian, rank_of
-from sr_jax.networks import LRNetwork
+from sr_jax.networks import lr_network
 
 RANKS = {
   "tanh": {"lr": 400, "hr": 100, "hr_learned": 175, "lr_tied": 153},
@@ -27,7 +27,7 @@ def test_the_rank_is_the_number_of_parameters_less_the_scales_that_relu_shares(
 
 def test_the_jacobian_is_the_derivative(optimised):
   del optimised
-  rows = jacobian(LRNetwork(features=1, depth=0), seed=1)
+  rows = jacobian(lr_network(features=1, depth=0), seed=1)
   assert rows.shape == (8 * 24 * 24, 25 + 1 + 9 * 4 + 4)
   # The last biases each move one phase, everywhere alike. Parameters go layer by layer, by name:
   # the first bias and kernel, then the last bias and kernel.

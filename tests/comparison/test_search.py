@@ -8,13 +8,13 @@ from sr_jax.comparison import search as searching
 from sr_jax.comparison.recipe import Recipe
 from sr_jax.comparison.run import Run
 from sr_jax.comparison.search import choose_rate, edge_of, search_rates
-from sr_jax.networks import LRNetwork
+from sr_jax.networks import lr_network
 from sr_jax.networks.budget import Arm
 from sr_jax.training.population import Population
 
 
 def arm(name):
-  return Arm(name, LRNetwork(), None, 0.0, "")
+  return Arm(name, lr_network(), None, 0.0, "")
 
 
 def search(monkeypatch, peaks, rates, extend=True, seeds=2):

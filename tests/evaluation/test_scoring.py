@@ -7,7 +7,7 @@ from sr_jax.data import patches
 from sr_jax.data.images import make_photo
 from sr_jax.evaluation import scoring
 from sr_jax.evaluation.metrics import mse, shave, to_db
-from sr_jax.networks import ESPCN, HRNetwork, upscale
+from sr_jax.networks import espcn, hr_network, upscale
 from sr_jax.training import population, sharding
 
 RNG = np.random.default_rng(0)
@@ -15,7 +15,7 @@ PHOTOS = [
   make_photo(name, RNG.integers(0, 256, shape, np.uint8), 2)
   for name, shape in [("a", (36, 40)), ("b", (40, 36)), ("c", (36, 40))]
 ]
-NETWORK = HRNetwork(features=2, depth=1)
+NETWORK = hr_network(features=2, depth=1)
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +41,7 @@ def test_a_member_is_scored_on_the_whole_image(trained):
 
 
 def test_each_image_shape_compiles_once():
-  network, mesh = HRNetwork(features=2, depth=0), sharding.make_mesh(1, 1)
+  network, mesh = hr_network(features=2, depth=0), sharding.make_mesh(1, 1)
   state = population.initialise(network, "hr", population.make_members([0], [1.0]), mesh)
   for _ in range(2):
     scoring.score(network, state.params, PHOTOS, mesh)
@@ -72,7 +72,7 @@ def test_training_psnr_is_that_of_the_loss_by_image(trained):
 
 def test_bicubic_is_fitted_as_networks_are():
   store, crops = patches.make_store(PHOTOS, 6), patches.fixed_crops(PHOTOS, 6, 3)
-  network = HRNetwork(features=2, depth=0)
+  network = hr_network(features=2, depth=0)
   mesh = sharding.make_mesh(1, 1)
   state = population.initialise(network, "hr", population.make_members([0], [1.0]), mesh)
   zero = jax.tree.map(jnp.zeros_like, state.params)  # the skip alone: bicubic
@@ -90,10 +90,10 @@ def test_networks_of_different_margins_are_fitted_on_the_same_pixels():
   # An output that is zero everywhere errs by the patch's own energy, within the common margin.
   store, crops = patches.make_store(PHOTOS, 16), patches.fixed_crops(PHOTOS, 16, 3)
   mesh = sharding.make_mesh(1, 1)
-  margin = ESPCN(2).margin
+  margin = espcn(2).margin
   assert margin > 0
   fits = []
-  for network in (ESPCN(2), ESPCN(2, padding="same")):
+  for network in (espcn(2), espcn(2, padding="same")):
     state = population.initialise(network, "a", population.make_members([0], [1.0]), mesh)
     params = jax.tree.map(jnp.zeros_like, state.params)
     fits += scoring.training_psnr(network, params, store, crops, 16, mesh, margin)

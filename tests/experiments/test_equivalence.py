@@ -11,7 +11,7 @@ import launch
 from experiments import equivalence
 from sr_jax.config import InputError, digest
 from sr_jax.identities import claims
-from sr_jax.networks import HRNetwork, LRNetwork
+from sr_jax.networks import hr_network, lr_network
 from sr_jax.runtime.run_folder import RunFolder
 from sr_jax.training import population, timing
 from sr_jax.training.checkpoints import Checkpoints
@@ -32,8 +32,8 @@ def run_dir(tmp_path_factory):
     patch.setattr(claims, "LAYERS", [(1, 2, 3, 0), (2, 3, 4, 1), (3, 2, 2, 0)])
     patch.setattr(claims, "OTHER_SIZES", [(1, 2, 3, 0), (1, 3, 4, 0), (1, 4, 5, 0)])
     # Like the note's pair, of fewer maps, and deep enough to have other receptive fields.
-    patch.setattr(claims, "LR_PAIR", LRNetwork(features=8, depth=1))
-    patch.setattr(claims, "HR_PAIR", HRNetwork(features=2, depth=1))
+    patch.setattr(claims, "LR_PAIR", lr_network(features=8, depth=1))
+    patch.setattr(claims, "HR_PAIR", hr_network(features=2, depth=1))
     assert launch.main(["launch.py", *flags, "--compile_cache="]) == 0
   (run_dir,) = workdir.iterdir()
   return run_dir

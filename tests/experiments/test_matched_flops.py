@@ -10,7 +10,7 @@ from experiments.matched_flops import (
   measured_arms,
 )
 from sr_jax.config import InputError
-from sr_jax.networks import HRNetwork
+from sr_jax.networks import hr_network
 from sr_jax.networks.budget import budget
 
 
@@ -136,7 +136,7 @@ def test_hr_networks_are_lifted_where_that_is_asked_for_or_pays(execution, in_lr
   lifted = [
     name
     for name, arm in found.items()
-    if isinstance(arm.network, HRNetwork) and arm.network.execution == "lr_space"
+    if isinstance(arm.network, hr_network) and arm.network.execution == "lr_space"
   ]
   assert lifted == in_lr_space
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from sr_jax.identities import claims
-from sr_jax.networks import HRNetwork, LRNetwork
+from sr_jax.networks import hr_network, lr_network
 from sr_jax.operators.conversion import deconv_to_lr, lr_to_deconv
 
 SECONDS = {"lr": 1.0, "hr (hr_space)": 2.5, "hr (lr_space)": 1.2}
@@ -19,9 +19,9 @@ def test_equal_speed_is_judged_by_the_measurement():
   ("upsampling", "verdict"), [("transposed_conv", "right"), ("bicubic", "loose")]
 )
 def test_only_a_pair_that_fits_is_contained(upsampling, verdict, monkeypatch):
-  hr = HRNetwork(kernel_size=5, depth=1, upsampling=upsampling)
+  hr = hr_network(kernel_size=5, depth=1, upsampling=upsampling)
   monkeypatch.setattr(claims, "HR_PAIR", hr)
-  monkeypatch.setattr(claims, "LR_PAIR", LRNetwork(depth=1))
+  monkeypatch.setattr(claims, "LR_PAIR", lr_network(depth=1))
   assert claims.more_representation_power()[0] == verdict
 
 
@@ -67,9 +67,9 @@ def test_a_lift_that_is_not_exact_shows_nothing(monkeypatch):
     in (claims.more_representation_power()[1])
   )
   monkeypatch.setattr(
-    claims, "HR_PAIR", HRNetwork(kernel_size=5, depth=1, upsampling="transposed_conv")
+    claims, "HR_PAIR", hr_network(kernel_size=5, depth=1, upsampling="transposed_conv")
   )
-  monkeypatch.setattr(claims, "LR_PAIR", LRNetwork(depth=1))
+  monkeypatch.setattr(claims, "LR_PAIR", lr_network(depth=1))
   verdict, evidence = claims.more_representation_power()
   assert verdict == "loose"
   assert evidence.startswith("open: HR 5x5 differs from its lift")
@@ -85,13 +85,13 @@ def test_the_overlap_of_one_hr_and_one_lr_layer():
 
 
 def test_unequal_costs_would_be_found(monkeypatch):
-  monkeypatch.setattr(claims, "HR_PAIR", HRNetwork(kernel_size=5))
+  monkeypatch.setattr(claims, "HR_PAIR", hr_network(kernel_size=5))
   assert claims.equal_cost()[0] == "wrong"
 
 
 def test_equal_stacks_would_be_found(monkeypatch):
-  monkeypatch.setattr(claims, "HR_PAIR", HRNetwork(kernel_size=3))
-  monkeypatch.setattr(claims, "LR_PAIR", LRNetwork(scale=1))
+  monkeypatch.setattr(claims, "HR_PAIR", hr_network(kernel_size=3))
+  monkeypatch.setattr(claims, "LR_PAIR", lr_network(scale=1))
   assert claims.equal_receptive_fields()[0] == "right"
 
 

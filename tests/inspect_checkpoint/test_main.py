@@ -18,7 +18,7 @@ from sr_jax.config import digest
 from sr_jax.inspect_checkpoint import kernel_figures as trained_kernels
 from sr_jax.inspect_checkpoint.__main__ import main
 from sr_jax.inspect_checkpoint.dead import dead_units
-from sr_jax.networks import ESPCN, FSRCNN, SRCNN, HRNetwork, LRNetwork
+from sr_jax.networks import espcn, fsrcnn, hr_network, lr_network, srcnn
 from sr_jax.operators.conversion import lr_to_deconv
 from sr_jax.report import figures
 from sr_jax.training import checkpoint_files
@@ -101,7 +101,7 @@ def test_the_detail_of_a_member_finds_its_dead_units_alone(planted, capsys, cont
   before = contents(planted)
   assert inspect(planted, "--arm=lr", "--member=1") == 0
   out = capsys.readouterr().out
-  assert "network: LRNetwork(scale=2, features=8, depth=1" in out
+  assert "network: lr_network(scale=2, features=8, depth=1" in out
   assert f"final: step {STEPS} of {STEPS}" in out
   assert "Dead units: 2." in out
   assert re.search(r"^first +1 of 8 +3$", out, re.MULTILINE)
@@ -264,16 +264,18 @@ def test_a_damaged_checkpoint_is_one_sentence_whatever_orbax_prints(
 
 
 NETWORKS = {  # and how many panels their first and last layers are drawn in
-  LRNetwork(features=8, depth=1): (1, 2),
-  HRNetwork(features=2, depth=1, kernel_size=3): (1, 1),
-  HRNetwork(features=2, depth=1, upsampling="transposed_conv", execution="lr_space", untied=True): (
+  lr_network(features=8, depth=1): (1, 2),
+  hr_network(features=2, depth=1, kernel_size=3): (1, 1),
+  hr_network(
+    features=2, depth=1, upsampling="transposed_conv", execution="lr_space", untied=True
+  ): (
     2,
     1,
   ),
-  HRNetwork(features=3, depth=1, upsampling="transposed_conv", kernel_size=3): (2, 1),
-  ESPCN(features=(8, 6)): (1, 2),
-  SRCNN(features=(6, 5)): (1, 1),
-  FSRCNN(features=(6, 4), depth=1): (1, 2),
+  hr_network(features=3, depth=1, upsampling="transposed_conv", kernel_size=3): (2, 1),
+  espcn(features=(8, 6)): (1, 2),
+  srcnn(features=(6, 5)): (1, 1),
+  fsrcnn(features=(6, 4), depth=1): (1, 2),
 }
 any_network = pytest.mark.parametrize("network", NETWORKS, ids=lambda one: type(one).__name__)
 

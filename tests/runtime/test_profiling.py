@@ -7,7 +7,7 @@ import numpy as np
 
 from sr_jax.data import patches
 from sr_jax.data.images import make_photo
-from sr_jax.networks import LRNetwork
+from sr_jax.networks import lr_network
 from sr_jax.runtime.profiling import CompileClock
 from sr_jax.training import population, sharding
 
@@ -17,7 +17,7 @@ STORE = patches.make_store([make_photo("n", NOISE, 2)], PATCH)
 
 
 def test_starting_and_training_compile_one_program_each():
-  network = LRNetwork(features=3, depth=1)  # of no other test, or its programs would be there
+  network = lr_network(features=3, depth=1)  # of no other test, or its programs would be there
   mesh = sharding.make_mesh(2, BATCH)
   members = sharding.shard_members(mesh, population.make_members([0, 1], [1e-3]))
   store = sharding.replicate(mesh, STORE)
@@ -35,7 +35,7 @@ def test_starting_and_training_compile_one_program_each():
 
 
 def test_a_training_program_is_what_a_cpu_runs_fast():
-  network = LRNetwork(features=3, depth=1)
+  network = lr_network(features=3, depth=1)
   mesh = sharding.make_mesh(2 * jax.device_count(), BATCH)  # two members a device
   who = population.make_members(range(2 * jax.device_count()), [1e-3])
   members = sharding.shard_members(mesh, who)

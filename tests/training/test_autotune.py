@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from sr_jax.config import InputError
-from sr_jax.networks import LRNetwork
+from sr_jax.networks import lr_network
 from sr_jax.operators import native_conv
 from sr_jax.operators.conv import Computation
 from sr_jax.operators.native.library import UnavailableError
@@ -11,7 +11,7 @@ from sr_jax.training import autotune, population, sharding
 from sr_jax.training.population import Population
 
 NOISE = np.random.default_rng(0).integers(0, 256, (24, 24), np.uint8)
-NETWORK, BATCH, PATCH = LRNetwork(features=2, depth=0), 4, 6
+NETWORK, BATCH, PATCH = lr_network(features=2, depth=0), 4, 6
 
 
 def test_every_batched_form_is_timed_at_the_precision_of_the_run(monkeypatch):

@@ -11,13 +11,13 @@ import pytest
 from orbax.checkpoint import v1 as ocp
 
 from sr_jax.config import InputError
-from sr_jax.networks import LRNetwork
+from sr_jax.networks import lr_network
 from sr_jax.training import population, sharding
 from sr_jax.training.checkpoint_files import DIGESTS, digests, sealed
 from sr_jax.training.checkpoints import Checkpoints, load_arrays, steps
 
 ROOT = Path(__file__).parents[2]
-NETWORK = LRNetwork(features=4, depth=1)
+NETWORK = lr_network(features=4, depth=1)
 
 
 def fresh(seeds=(0, 1), network=NETWORK):
@@ -73,7 +73,7 @@ def test_restores_on_another_mesh(saved, shape):
 
 
 def test_another_population_or_network_is_refused(saved):
-  others = ((3, *fresh((0, 1, 2))), (2, *fresh(network=LRNetwork(features=5, depth=1))))
+  others = ((3, *fresh((0, 1, 2))), (2, *fresh(network=lr_network(features=5, depth=1))))
   for count, state, members in others:
     checkpoints = Checkpoints(saved, count)
     with pytest.raises(InputError, match="of another network or population"):

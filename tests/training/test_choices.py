@@ -6,7 +6,7 @@ import pytest
 from sr_jax.config import InputError
 from sr_jax.data import patches
 from sr_jax.data.images import make_photo
-from sr_jax.networks import HRNetwork, LRNetwork, squared_error
+from sr_jax.networks import hr_network, lr_network, squared_error
 from sr_jax.operators.conv import Computation
 from sr_jax.runtime.run_folder import RunFolder
 from sr_jax.training import autotune, choices, sharding, timing
@@ -35,8 +35,8 @@ def test_the_widest_that_is_as_fast(seconds, width):
 
 
 def test_a_choice_is_measured_once_and_then_kept(tmp_path, stopwatch, capsys):
-  networks = {width: LRNetwork(features=width, depth=0) for width in (1, 2)}
-  slow = LRNetwork(features=64, depth=2)
+  networks = {width: lr_network(features=width, depth=0) for width in (1, 2)}
+  slow = lr_network(features=64, depth=2)
   assert Choices(RunFolder(tmp_path), {}, stopwatch).max_width("wide", slow, networks) == 2
   assert "wide: 2, by its time (target " in capsys.readouterr().out
   kept = json.loads(RunFolder(tmp_path).choices.read_text())
@@ -60,7 +60,7 @@ def test_what_is_timed_is_what_a_run_trains(stopwatch, monkeypatch):
   """The mesh, the precision, the images and the number of members are the run's."""
   timed = []
   monkeypatch.setattr(choices, "step_seconds", lambda *given: timed.append(given) or {"a": 1.0})
-  network = HRNetwork(features=1, depth=0, execution="lr_space")
+  network = hr_network(features=1, depth=0, execution="lr_space")
   stopwatch.steps({"a": network})
   ((programs, store, batch, patch),) = timed
   program = programs["a"]
@@ -81,7 +81,7 @@ def test_the_timed_program_is_the_one_that_is_trained(stopwatch, monkeypatch):
     return made[-1]
 
   monkeypatch.setattr(timing, "make_train_steps", make)
-  network = LRNetwork(features=1, depth=0)
+  network = lr_network(features=1, depth=0)
   stopwatch.steps({"a": network})
   computation = Computation("canonical", "bfloat16")
   assert made == [make_train_steps(network, 2, 6, stopwatch.mesh, computation)]
@@ -100,7 +100,7 @@ def test_on_accelerators_the_form_that_was_timed_is_the_one_that_is_trained(
     return seconds, forms
 
   monkeypatch.setattr(Stopwatch, "gradients", timed)
-  networks = dict.fromkeys(seconds, LRNetwork())
+  networks = dict.fromkeys(seconds, lr_network())
   chosen = Choices(RunFolder(tmp_path), {}, stopwatch)
   assert chosen.fastest("hr", networks) == "hr_space"
   assert chosen.taken == {"hr": "hr_space", "hr/2": "matrix_product"}
@@ -174,7 +174,7 @@ def test_forms_of_devices_of_another_kind_are_measured_again(tmp_path, stopwatch
 def test_one_form_is_not_measured(stopwatch, monkeypatch):
   monkeypatch.setattr(choices.autotune, "form_seconds", lambda *_: pytest.fail("measured"))
   monkeypatch.setattr(choices, "step_seconds", lambda timed, *_: dict.fromkeys(timed, 1.0))
-  _, forms = stopwatch.steps({"a": LRNetwork(features=1, depth=0)})
+  _, forms = stopwatch.steps({"a": lr_network(features=1, depth=0)})
   assert forms == {"a": "canonical"}
 
 
@@ -186,7 +186,7 @@ def test_the_gradients_that_are_timed_are_those_of_the_loss(stopwatch, monkeypat
     return squared_error(network, params, lr, hr)
 
   monkeypatch.setattr(timing, "squared_error", loss)
-  network = LRNetwork(features=1, depth=0)
+  network = lr_network(features=1, depth=0)
   seconds, forms = stopwatch.gradients({"a": network})
   assert forms == {"a": "canonical"}
   assert seconds["a"] > 0

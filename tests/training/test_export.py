@@ -17,7 +17,7 @@ from experiments import espcn, matched_flops
 from sr_jax.data import patches
 from sr_jax.data.images import make_photo
 from sr_jax.evaluation import scoring
-from sr_jax.networks.pair import EXECUTIONS, has_two_executions
+from sr_jax.networks.network import EXECUTIONS
 from sr_jax.operators.conv import PRECISIONS, Computation
 from sr_jax.training import population, sharding
 from sr_jax.training.autotune import BATCHED_FORMS
@@ -34,7 +34,7 @@ def scored():
   """Every network of the experiments, HR ones in each execution, once."""
   confirmatory = matched_flops.PRESETS["confirmatory"]
   for arm in (*matched_flops.arms(confirmatory), *espcn.arms(espcn.Config())):
-    if has_two_executions(arm.network):
+    if arm.network.has_two_executions:
       for name in EXECUTIONS:
         yield f"{arm.name} in {name}", arm.network.clone(execution=name)
     else:

@@ -5,7 +5,7 @@ import pytest
 
 from sr_jax.data import patches
 from sr_jax.data.images import make_photo
-from sr_jax.networks import HRNetwork, LRNetwork
+from sr_jax.networks import hr_network, lr_network
 from sr_jax.training import population
 from sr_jax.training.sharding import make_mesh, replicate
 
@@ -19,7 +19,7 @@ GOLDEN = {  # mean squared error on the batch of step 0, before that step and af
 
 @pytest.mark.parametrize(
   ("name", "network"),
-  [("lr", LRNetwork(features=8, depth=1)), ("hr", HRNetwork(features=2, depth=1))],
+  [("lr", lr_network(features=8, depth=1)), ("hr", hr_network(features=2, depth=1))],
 )
 def test_one_step_gives_the_golden_losses(name, network):
   mesh = make_mesh(1, BATCH, "member:1")

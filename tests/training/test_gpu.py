@@ -10,8 +10,8 @@ from jax.sharding import AxisType
 from sr_jax.data import patches
 from sr_jax.data.images import make_photo
 from sr_jax.evaluation import scoring
-from sr_jax.networks import ESPCN, HRNetwork, LRNetwork
-from sr_jax.networks.pair import EXECUTIONS
+from sr_jax.networks import espcn, hr_network, lr_network
+from sr_jax.networks.network import EXECUTIONS
 from sr_jax.operators.conv import DEFAULT, PRECISIONS, Computation
 from sr_jax.training import population, sharding
 from sr_jax.training.autotune import BATCHED_FORMS
@@ -21,9 +21,9 @@ MEMBERS = population.make_members([0, 1], [3e-3, 1e-2])
 PHOTO = make_photo("noise", np.random.default_rng(0).integers(0, 256, (64, 80), np.uint8), 2)
 BATCH, PATCH, STEPS = 8, 17, 7
 NETWORKS = {
-  "lr": LRNetwork(features=16, depth=2),
-  "espcn": ESPCN(features=(16, 8)),
-  **{name: HRNetwork(features=4, depth=2, execution=name) for name in EXECUTIONS},
+  "lr": lr_network(features=16, depth=2),
+  "espcn": espcn(features=(16, 8)),
+  **{name: hr_network(features=4, depth=2, execution=name) for name in EXECUTIONS},
 }
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from sr_jax.data import patches
 from sr_jax.data.images import make_photo
-from sr_jax.networks import LRNetwork
+from sr_jax.networks import lr_network
 from sr_jax.runtime import preemption
 from sr_jax.runtime.files import Unsaved
 from sr_jax.training import dispatch as dispatching
@@ -21,7 +21,7 @@ from sr_jax.training.population import Population
 from sr_jax.training.saver import Saver
 
 STEPS = 3 * steps_per_dispatch() + 7
-NETWORK = LRNetwork(features=4, depth=1)
+NETWORK = lr_network(features=4, depth=1)
 NOISE = np.random.default_rng(0).integers(0, 256, (32, 32), np.uint8)
 
 

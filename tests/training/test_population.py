@@ -10,7 +10,7 @@ from jax.sharding import AxisType
 
 from sr_jax.data import patches
 from sr_jax.data.images import make_photo
-from sr_jax.networks import ESPCN, HRNetwork, LRNetwork, squared_error, upscale
+from sr_jax.networks import espcn, hr_network, lr_network, squared_error, upscale
 from sr_jax.operators.conv import DEFAULT, Computation
 from sr_jax.training import population, sharding
 
@@ -18,7 +18,7 @@ RNG = np.random.default_rng(0)
 PHOTOS = [make_photo("a", RNG.integers(0, 256, (32, 40), np.uint8), 2)]
 PATCH, BATCH, STEPS = 6, 4, 30
 STORE = patches.make_store(PHOTOS, PATCH)
-LR, HR = LRNetwork(features=8, depth=1), HRNetwork(features=2, depth=1)
+LR, HR = lr_network(features=8, depth=1), hr_network(features=2, depth=1)
 WHO = population.make_members([0, 1], [3e-3, 1e-2])
 
 
@@ -100,7 +100,7 @@ def test_a_stretch_may_be_cut_anywhere():
 
 def test_the_last_layer_of_a_published_network_moves_at_a_tenth_of_the_rate():
   # Adam's first step is the rate in every direction, up to its epsilon.
-  network = ESPCN(scale=2, features=(6, 4), padding="same")
+  network = espcn(scale=2, features=(6, 4), padding="same")
   members = population.make_members([0], [3e-3])
   before = jax.tree.map(
     np.array, population.initialise(network, "arm", members, mesh_of(1, 1)).params
@@ -113,7 +113,7 @@ def test_the_last_layer_of_a_published_network_moves_at_a_tenth_of_the_rate():
 
 
 def test_valid_convolutions_are_compared_with_the_middle_of_the_patch():
-  network = ESPCN(scale=2, features=(6, 4))
+  network = espcn(scale=2, features=(6, 4))
   patch = PATCH + 2 * network.margin
   members, mesh = population.make_members([0], [3e-3]), mesh_of(1, 1)
   state = population.initialise(network, "arm", members, mesh)
@@ -234,7 +234,7 @@ def test_training_reduces_the_loss():
   smooth = np.add.outer(np.arange(64), 2 * np.arange(48)) % 97 + 80
   store = patches.make_store([make_photo("s", smooth.astype(np.uint8), 2)], PATCH)
   mesh, members = mesh_of(1, 1), population.make_members([0], [1e-2])
-  network = LRNetwork(features=8, depth=1, bicubic_skip=False)
+  network = lr_network(features=8, depth=1, bicubic_skip=False)
   state = population.initialise(network, "arm", members, mesh)
   step = population.make_train_steps(network, BATCH, PATCH, mesh)
   losses = []
@@ -247,7 +247,7 @@ def test_training_reduces_the_loss():
 def test_devices_that_share_a_batch_meet_once_a_step():
   mesh = sharding.make_mesh(1, 4, "data:2")
   members = sharding.shard_members(mesh, population.make_members([0], [1e-3]))
-  network = LRNetwork(features=2, depth=1)
+  network = lr_network(features=2, depth=1)
   state = population.initialise(network, "lr", members, mesh)
   program = population.train_steps_on(
     lambda params, member, step, data: squared_error(network, params, *data), network, mesh

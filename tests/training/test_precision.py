@@ -6,7 +6,7 @@ import numpy as np
 from sr_jax.data import patches
 from sr_jax.data.images import make_photo
 from sr_jax.evaluation import scoring
-from sr_jax.networks import LRNetwork
+from sr_jax.networks import lr_network
 from sr_jax.operators.conv import Computation
 from sr_jax.training import population, sharding
 
@@ -16,7 +16,7 @@ PHOTO = make_photo("tiles", np.kron(TILES, np.ones((3, 3), np.uint8)), 2)
 
 
 def psnr_after_training(precision):
-  network, mesh = LRNetwork(features=4, depth=0), sharding.make_mesh(1, 4)
+  network, mesh = lr_network(features=4, depth=0), sharding.make_mesh(1, 4)
   members = sharding.shard_members(mesh, population.make_members([0], [4e-3]))
   store = sharding.replicate(mesh, patches.make_store([PHOTO], 6))
   state = population.initialise(network, "lr", members, mesh)

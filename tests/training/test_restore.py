@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from sr_jax.config import InputError, digest
-from sr_jax.networks import ESPCN, LRNetwork
+from sr_jax.networks import espcn, lr_network
 from sr_jax.runtime.run_folder import RunFolder
 from sr_jax.training import population, sharding
 from sr_jax.training.checkpoints import Checkpoints, load_arrays
@@ -16,14 +16,14 @@ from sr_jax.training.restore import load
 
 def test_loads_the_first_arm_that_is_trained(trained_run):
   found = load(RunFolder(trained_run))
-  assert found.network == LRNetwork(features=4, depth=1)
+  assert found.network == lr_network(features=4, depth=1)
   assert (found.arm, found.step, found.seed) == ("lr", 9, 0)
   assert found.learning_rates == pytest.approx([1e-3, 1e-3])
 
 
 def test_loads_the_arm_member_and_step_that_is_asked_for(trained_run):
   found = load(RunFolder(trained_run), "espcn", member=1, step=5)
-  assert (found.network, found.step, found.seed) == (ESPCN(features=(8, 4)), 5, 1)
+  assert (found.network, found.step, found.seed) == (espcn(features=(8, 4)), 5, 1)
   _, tree, _ = load_arrays(trained_run / "checkpoints" / "espcn" / "final", 5)
   expected = jax.tree.map(lambda leaf: leaf[1], tree["params"])
   jax.tree.map(np.testing.assert_array_equal, found.params, expected)
@@ -82,7 +82,7 @@ def save(run_dir, params_to, about):
   """A run of one arm with one seed, its parameters changed."""
   mesh = sharding.make_mesh(1, 1)
   members = sharding.shard_members(mesh, population.make_members([0], [1e-3]))
-  state = population.initialise(LRNetwork(features=4, depth=1), "lr", members, mesh)
+  state = population.initialise(lr_network(features=4, depth=1), "lr", members, mesh)
   checkpoints = Checkpoints(run_dir / "checkpoints" / "lr" / "final", 1)
   changed = state._replace(params=jax.tree.map(params_to, state.params))
   checkpoints.save(1, changed, members, about)

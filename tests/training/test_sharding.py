@@ -72,16 +72,16 @@ jax.config.update("jax_num_cpu_devices", 8)
 from jax.sharding import AxisType
 from sr_jax.data import patches
 from sr_jax.data.images import make_photo
-from sr_jax.networks import HRNetwork, LRNetwork
+from sr_jax.networks import hr_network, lr_network
 from sr_jax.training import population, sharding
 noise = np.random.default_rng(0).integers(0, 256, (32, 40), np.uint8)
 store = patches.make_store([make_photo("a", noise, 2)], 6)
 who = population.make_members(range(5), [3e-3])
 found = {}
-for network in (LRNetwork(features=4, depth=0), HRNetwork(features=2, depth=0)):
+for network in (lr_network(features=4, depth=0), hr_network(features=2, depth=0)):
   reference = None
   layouts = ["member:1", "member:2", "member:4", "member:8", "data:2", "member:2,data:4"]
-  for asked in [*layouts, "explicit"] if isinstance(network, LRNetwork) else layouts[::3]:
+  for asked in [*layouts, "explicit"] if isinstance(network, lr_network) else layouts[::3]:
     mesh = sharding.make_mesh(5, 8, asked if asked != "explicit" else "member:4")
     if asked == "explicit":
       kinds = (AxisType.Explicit,) * 2

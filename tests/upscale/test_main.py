@@ -12,7 +12,7 @@ from PIL import Image
 
 from sr_jax.data.colour import OFFSETS, TO_YCBCR, from_ycbcr
 from sr_jax.data.images import decode
-from sr_jax.networks import LRNetwork, describe
+from sr_jax.networks import describe, lr_network
 from sr_jax.networks import upscale as upscale_whole
 from sr_jax.operators.resize import imresize
 from sr_jax.runtime.run_folder import RunFolder
@@ -350,7 +350,7 @@ def test_a_failure_while_writing_leaves_no_half_file(upscale, tmp_path, monkeypa
 def test_a_member_that_diverged_is_refused(tmp_path, capsys):
   mesh = sharding.make_mesh(1, 1)
   members = sharding.shard_members(mesh, population.make_members([0], [1e-3]))
-  network = LRNetwork(features=4, depth=1)
+  network = lr_network(features=4, depth=1)
   state = population.initialise(network, "lr", members, mesh)
   state = state._replace(params=jax.tree.map(lambda x: x * np.nan, state.params))
   checkpoints = Checkpoints(tmp_path / "run" / "checkpoints" / "lr" / "final", 1)

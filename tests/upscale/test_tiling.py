@@ -3,20 +3,20 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from sr_jax.networks import ESPCN, FSRCNN, SRCNN, HRNetwork, LRNetwork, upscale
+from sr_jax.networks import espcn, fsrcnn, hr_network, lr_network, srcnn, upscale
 from sr_jax.networks.budget import budget
 from sr_jax.upscale.tiling import plan_tiles, reach, upscale_tiles
 
 SIDE = 40
 NETWORKS = [
-  LRNetwork(features=8, depth=2),
-  HRNetwork(features=4, depth=2),
-  HRNetwork(features=4, depth=1, upsampling="transposed_conv"),
-  HRNetwork(features=2, depth=1, execution="lr_space", untied=True),
-  ESPCN(),
-  SRCNN(),
-  SRCNN(2, padding="same"),
-  FSRCNN(),
+  lr_network(features=8, depth=2),
+  hr_network(features=4, depth=2),
+  hr_network(features=4, depth=1, upsampling="transposed_conv"),
+  hr_network(features=2, depth=1, execution="lr_space", untied=True),
+  espcn(),
+  srcnn(),
+  srcnn(2, padding="same"),
+  fsrcnn(),
 ]
 # One tile, a row more than one, and strips, whose tiles have as many pixels as others.
 SIZES = [(2, 31), (41, 83), (18, 301), (1, 3500), (3500, 1)]
@@ -77,7 +77,7 @@ def test_so_they_are_of_other_sizes(network, size):
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("optimised")
-@pytest.mark.parametrize("network", [LRNetwork(), HRNetwork()], ids=name)
+@pytest.mark.parametrize("network", [lr_network(), hr_network()], ids=name)
 def test_so_are_the_tiles_that_are_used(network):
   assert_tiles_are_the_whole(network, (300, 523), 256)
 
@@ -103,7 +103,7 @@ def test_an_output_depends_on_pixels_within_reach_alone(network):
 @pytest.mark.parametrize("size", [*SIZES, (1, 1), (40, 40), (500, 39), (39, 500), (2000, 3)])
 @pytest.mark.parametrize("depth", [1, 40])
 def test_tiles_are_alike_and_no_smaller_than_asked(size, depth):
-  tiles = plan_tiles(LRNetwork(depth=depth), *size, SIDE)
+  tiles = plan_tiles(lr_network(depth=depth), *size, SIDE)
   shapes = {tuple(s.stop - s.start for s in tile.window) for tile in tiles}
   ((rows, columns),) = shapes
   assert rows * columns > SIDE**2 - max(size) or (rows, columns) == size

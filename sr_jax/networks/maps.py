@@ -1,0 +1,165 @@
+"""States and layers of a network: every map lives on the LR grid or on the HR grid.
+
+The state between two layers is l LR maps and h HR maps. In LR space an HR map is its R = r^d
+phases, so that every layer is an LR convolution of l + R h maps, made of blocks:
+
+  from - to   LR maps                  HR maps
+  LR maps     k taps                   a transposed convolution of r k taps: k LR taps a phase
+  HR maps     r k taps at stride r:    K taps shared by all phases, the only block whose weights
+              k LR taps a phase        are tied (operators/lifting.py)
+
+Between states of equal l + R h = n, and with K = r k, every split costs n^2 k^d / R multiply-
+accumulates and n / R values a HR pixel. It has k^d (n^2 - R (R - 1) h h') weights.
+"""
+
+import dataclasses
+import math
+from fractions import Fraction
+from typing import NamedTuple
+
+from sr_jax.operators.conv import same_padding
+
+
+@dataclasses.dataclass(frozen=True)
+class Maps:
+  """A state: `lr` maps with a value for each LR pixel, `hr` maps with one for each HR pixel."""
+
+  lr: int = 0
+  hr: int = 0
+
+  def channels(self, phases: int) -> int:
+    """Channels in LR space, where an HR map is its `phases`."""
+    return self.lr + phases * self.hr
+
+
+class Block(NamedTuple):
+  """A kernel of a layer: its name, its shape, and the weights into each value that it writes."""
+
+  name: str
+  shape: tuple[int, ...]  # (*kernel, in, out)
+  fan_in: float | tuple[float, ...]  # or one for each output channel, where they differ
+
+
+@dataclasses.dataclass(frozen=True)
+class Layer:
+  """One convolution from maps to maps; its cost and receptive field follow from these numbers.
+
+  Attributes:
+    name: of its parameters.
+    inputs: maps that it reads.
+    outputs: maps that it writes.
+    kernel_size: k, in LR pixels, of all blocks but that from HR to HR maps.
+    hr_kernel_size: K, in HR pixels, from HR to HR maps.
+    activation: "relu", "tanh", "prelu" (one slope a map), or empty.
+    gain: variance of the initial kernel times its fan-in; 2 for ReLU (He et al. 2015).
+    tied: whether the phases of an HR map share kernels and bias; if not, each has its own.
+    extra_at_start: whether the odd zero around an even kernel is before it.
+    padding: "same", or "valid": only outputs whose whole window lies within the image.
+    transposed_size: of a layer from LR to HR maps alone, the side of its transposed kernel in HR
+      pixels, where that is not r k; else 0.
+    rate: its learning rate, as a multiple of the network's.
+  """
+
+  name: str
+  inputs: Maps
+  outputs: Maps
+  kernel_size: int = 0
+  hr_kernel_size: int = 0
+  activation: str = ""
+  gain: float = 2.0
+  tied: bool = True
+  extra_at_start: bool = False
+  padding: str = "same"
+  transposed_size: int = 0
+  rate: float = 1.0
+
+  @property
+  def from_hr_to_hr(self) -> bool:
+    """Whether it has the block whose weights can be tied."""
+    return bool(self.inputs.hr and self.outputs.hr)
+
+  @property
+  def lr_padding(self) -> tuple[int, int]:
+    """LR pixels before and after its own that an output depends on, but for HR to HR maps."""
+    return same_padding(self.kernel_size, extra_at_start=self.extra_at_start)
+
+  @property
+  def hr_padding(self) -> tuple[int, int]:
+    """HR pixels before and after its own that an HR output depends on, through HR maps."""
+    return same_padding(self.hr_kernel_size, extra_at_start=self.extra_at_start)
+
+  def crop(self, scale: int) -> tuple[int, int]:
+    """HR pixels that a kernel of `transposed_size` writes too many, before and after."""
+    return (self.transposed_size - scale) // 2, (self.transposed_size - scale + 1) // 2
+
+  def lr_window(self, first: int, last: int, scale: int) -> tuple[int, int]:
+    """The first and last LR pixel on which HR outputs `first` to `last` depend, through LR maps."""
+    if self.transposed_size:
+      begin = self.crop(scale)[0]
+      return -((self.transposed_size - 1 - first - begin) // scale), (last + begin) // scale
+    low, high = self.lr_padding
+    return first // scale - low, last // scale + high
+
+  def padding_in_lr_space(self, scale: int) -> tuple[int, int]:
+    """Zeros before and after an axis of the LR convolution that all blocks make together."""
+    if self.transposed_size:
+      first, last = self.lr_window(0, scale - 1, scale)
+      return -first, last
+    if not self.from_hr_to_hr:
+      return self.lr_padding
+    before, after = (-(-zeros // scale) for zeros in self.hr_padding)
+    low, high = self.lr_padding if self.inputs.lr or self.outputs.lr else (0, 0)
+    return max(before, low), max(after, high)
+
+  def blocks(self, phases: int, dims: int) -> dict[str, Block]:
+    """The kernels of the blocks that it has; a lone one is called "kernel"."""
+    lr, hr, lr_out, hr_out = self.inputs.lr, self.inputs.hr, self.outputs.lr, self.outputs.hr
+    k, hr_k = (self.kernel_size,) * dims, (self.hr_kernel_size,) * dims
+    shapes = {
+      "from_lr": (*k, lr, lr_out + phases * hr_out),
+      "hr_to_lr": (*k, phases * hr, lr_out),
+      "hr_to_hr": (*hr_k, hr, hr_out if self.tied else phases * hr_out),
+    }
+    if self.transposed_size:
+      shapes["from_lr"] = (*(self.transposed_size,) * dims, lr, hr_out)
+    to_lr, to_hr = (float(number) for number in self.fan_in(phases, dims))
+    mixed = (to_lr,) * lr_out + (to_hr,) * (phases * hr_out)
+    to_any = mixed if lr_out and hr_out else to_lr if lr_out else to_hr
+    fans = {"from_lr": to_any, "hr_to_lr": to_lr, "hr_to_hr": to_hr}
+    present = [block for block, (*_, inputs, outputs) in shapes.items() if inputs and outputs]
+    return {
+      block: Block("kernel" if len(present) == 1 else block, shapes[block], fans[block])
+      for block in present
+    }
+
+  def biases(self, phases: int) -> int:
+    """One a map, or one a phase of an HR map where these are not tied."""
+    return self.outputs.lr + (1 if self.tied else phases) * self.outputs.hr
+
+  @property
+  def slopes(self) -> int:
+    """Learned slopes of the activation: one a map for PReLU."""
+    return self.outputs.lr + self.outputs.hr if self.activation == "prelu" else 0
+
+  def weights(self, phases: int, dims: int) -> int:
+    """Weights of all kernels."""
+    return sum(math.prod(block.shape) for block in self.blocks(phases, dims).values())
+
+  def fan_in(self, phases: int, dims: int) -> tuple[Fraction, Fraction]:
+    """Weights into a value of an LR map, and of an HR map: they differ where K is not r k."""
+    from_lr = self.inputs.lr * Fraction(self.kernel_size**dims)
+    if self.transposed_size:
+      from_lr = self.inputs.lr * Fraction(self.transposed_size**dims, phases)
+    to_lr = self.inputs.channels(phases) * Fraction(self.kernel_size**dims)
+    return to_lr, from_lr + self.inputs.hr * self.hr_kernel_size**dims
+
+  def macs(self, phases: int, dims: int) -> Fraction:
+    """Multiply-accumulates per HR pixel."""
+    to_lr, to_hr = self.fan_in(phases, dims)
+    return to_lr * self.outputs.lr / phases + to_hr * self.outputs.hr
+
+  def macs_in_lr_space(self, scale: int, dims: int) -> Fraction:
+    """Multiply-accumulates per HR pixel of the LR convolution that all blocks make together."""
+    taps, phases = 1 + sum(self.padding_in_lr_space(scale)), scale**dims
+    channels = self.inputs.channels(phases) * self.outputs.channels(phases)
+    return Fraction(taps**dims * channels, phases)
