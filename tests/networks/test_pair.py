@@ -1,4 +1,3 @@
-import dataclasses
 import functools
 
 import jax
@@ -6,37 +5,28 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from sr_jax.networks import HRNetwork, LiftedNetwork, LRNetwork, upscale
+from sr_jax.networks import Maps, hr_network, lr_network, upscale
 from sr_jax.networks.budget import budget
-from sr_jax.networks.pair import lift_network
+from sr_jax.networks.pair import lift_network, lifted
 from sr_jax.operators.resize import upscale_bicubic
 
 PLAIN = {"bicubic_skip": False}
 
 
-def short(value):
-  """A test's name: the network's class and what differs from its defaults."""
-  if not isinstance(value, LRNetwork | HRNetwork):
-    return str(type(value).__name__) if dataclasses.is_dataclass(value) else str(value)
-  plain = type(value)()
-  fields = [f.name for f in dataclasses.fields(value) if f.name not in ("parent", "name")]
-  odd = [f"{n}={getattr(value, n)}" for n in fields if getattr(value, n) != getattr(plain, n)]
-  return "-".join([type(value).__name__, *odd])
-
-
-NETWORKS = [
-  LRNetwork(),
-  LRNetwork(scale=3, features=36, **PLAIN),
-  LRNetwork(depth=0, activation="tanh"),
-  HRNetwork(),
-  HRNetwork(depth=1, **PLAIN),
-  HRNetwork(upsampling="transposed_conv"),
-  HRNetwork(upsampling="transposed_conv", depth=3, **PLAIN),
-  HRNetwork(scale=3, features=4, kernel_size=9, upsampling="transposed_conv", **PLAIN),
-  HRNetwork(scale=3, features=4, kernel_size=9, **PLAIN),
-  HRNetwork(execution="lr_space"),
-  LiftedNetwork(HRNetwork(depth=1)),
-]
+NETWORKS = {
+  "lr": lr_network(),
+  "lr-3": lr_network(scale=3, features=36, **PLAIN),
+  "lr-no-hidden-layer": lr_network(depth=0, activation="tanh"),
+  "hr": hr_network(),
+  "hr-depth-1": hr_network(depth=1, **PLAIN),
+  "hr-learned": hr_network(upsampling="transposed_conv"),
+  "hr-learned-depth-3": hr_network(upsampling="transposed_conv", depth=3, **PLAIN),
+  "hr-learned-3": hr_network(3, 4, kernel_size=9, upsampling="transposed_conv", **PLAIN),
+  "hr-3": hr_network(scale=3, features=4, kernel_size=9, **PLAIN),
+  "hr-in-lr-space": hr_network(execution="lr_space"),
+  "hr-lifted": lifted(hr_network(depth=1)),
+}
+every_network = pytest.mark.parametrize("network", NETWORKS.values(), ids=NETWORKS)
 
 
 def traced(network):
@@ -61,7 +51,7 @@ def what_every_phase_sees(network, side):
     yield pixel, np.asarray(grad(x, pixel)[0, :, :, 0], np.float64)
 
 
-@pytest.mark.parametrize("network", NETWORKS, ids=short)
+@every_network
 def test_upscales_and_has_the_parameters_of_its_budget(network):
   params = traced(network)
   y = jax.eval_shape(functools.partial(upscale, network), params, jnp.ones((2, 5, 6, 1)))
@@ -69,7 +59,7 @@ def test_upscales_and_has_the_parameters_of_its_budget(network):
   assert sum(leaf.size for leaf in jax.tree.leaves(params)) == budget(network).parameters
 
 
-@pytest.mark.parametrize("network", NETWORKS, ids=short)
+@every_network
 def test_receptive_field_is_the_support_of_the_gradient(network):
   scale = network.scale
   widths = []
@@ -84,13 +74,13 @@ def test_receptive_field_is_the_support_of_the_gradient(network):
 @pytest.mark.parametrize(
   ("network", "shift"),
   [
-    (LRNetwork(**PLAIN), 0),
-    (HRNetwork(**PLAIN), 0.5),
-    (HRNetwork(depth=3, **PLAIN), 0),
-    (HRNetwork(depth=5, **PLAIN), 0),
-    (HRNetwork(kernel_size=5, **PLAIN), 0),
+    (lr_network(**PLAIN), 0),
+    (hr_network(**PLAIN), 0.5),
+    (hr_network(depth=3, **PLAIN), 0),
+    (hr_network(depth=5, **PLAIN), 0),
+    (hr_network(kernel_size=5, **PLAIN), 0),
   ],
-  ids=short,
+  ids=["lr", "hr", "hr-depth-3", "hr-depth-5", "hr-odd-kernels"],
 )
 def test_an_odd_count_of_even_kernels_leaves_half_a_pixel(network, shift):
   # With equal weights in every kernel, the centroid of what an output sees is its window's middle.
@@ -106,12 +96,14 @@ def test_an_odd_count_of_even_kernels_leaves_half_a_pixel(network, shift):
 
 
 def test_the_skip_adds_bicubic():
-  for network in (LRNetwork(), HRNetwork()):
+  for network, plain in (
+    (lr_network(), lr_network(**PLAIN)),
+    (hr_network(), hr_network(**PLAIN)),
+  ):
     params = {**equal_weights(network)}
     params["last"] = jax.tree.map(jnp.zeros_like, params["last"])
     x = jax.random.uniform(jax.random.key(0), (1, 9, 7, 1))
     np.testing.assert_allclose(upscale(network, params, x), upscale_bicubic(x, 2), atol=1e-6)
-    plain = type(network)(**PLAIN)
     np.testing.assert_array_equal(upscale(plain, params, x), jnp.full((1, 18, 14, 1), 0.5))
 
 
@@ -122,22 +114,23 @@ def initial_last_kernel(network):
 
 def test_a_skip_starts_ten_times_nearer_to_bicubic():
   with_skip, without = (
-    np.std(initial_last_kernel(LRNetwork(features=128, depth=0, bicubic_skip=skip)))
+    np.std(initial_last_kernel(lr_network(features=128, depth=0, bicubic_skip=skip)))
     for skip in (True, False)
   )
   np.testing.assert_allclose(without / with_skip, 10, rtol=0.01)
 
 
-HR_NETWORKS = [
-  HRNetwork(depth=2),
-  HRNetwork(depth=3, activation="tanh", bicubic_skip=False),
-  HRNetwork(depth=2, upsampling="transposed_conv"),
-  HRNetwork(depth=1, kernel_size=5, upsampling="transposed_conv", **PLAIN),
-  HRNetwork(depth=2, kernel_size=4, features=3),
-  HRNetwork(scale=3, features=4, kernel_size=9, depth=1),
-  HRNetwork(scale=3, features=4, kernel_size=8, depth=2, upsampling="transposed_conv"),
-  HRNetwork(scale=4, features=2, kernel_size=12, depth=1),
-]
+HR_NETWORKS = {
+  "bicubic": hr_network(depth=2),
+  "tanh": hr_network(depth=3, activation="tanh", **PLAIN),
+  "learned": hr_network(depth=2, upsampling="transposed_conv"),
+  "learned-5x5": hr_network(depth=1, kernel_size=5, upsampling="transposed_conv", **PLAIN),
+  "4x4": hr_network(depth=2, kernel_size=4, features=3),
+  "9x9": hr_network(scale=3, features=4, kernel_size=9, depth=1),
+  "learned-8x8": hr_network(3, 4, depth=2, kernel_size=8, upsampling="transposed_conv"),
+  "12x12": hr_network(scale=4, features=2, kernel_size=12, depth=1),
+}
+every_hr_network = pytest.mark.parametrize("network", HR_NETWORKS.values(), ids=HR_NETWORKS)
 
 
 def double(network):
@@ -151,38 +144,41 @@ def double(network):
   return params, jnp.asarray(rng.random((2, 7, 6, 1)))
 
 
-@pytest.mark.parametrize("network", HR_NETWORKS, ids=short)
-def test_a_lifted_network_computes_the_same_to_the_border(network):
+@every_hr_network
+def test_execution_in_lr_space_and_the_lift_change_neither_output_nor_gradient(network):
   with jax.enable_x64():
     params, x = double(network)
-    lifted, lr_params = lift_network(network, params)
-    expected, found = jax.jit(
-      lambda params, lr_params: (upscale(network, params, x), upscale(lifted, lr_params, x))
-    )(params, lr_params)
-    np.testing.assert_allclose(found, expected, atol=1e-10)
-    assert jax.tree.map(jnp.shape, lr_params) == jax.tree.map(jnp.shape, traced(lifted))
+    weight = np.random.default_rng(1).random((2, 7 * network.scale, 6 * network.scale, 1))
 
+    def loss(network, params):
+      y = upscale(network, params, x)
+      return (weight * y**2).sum(), y
 
-@pytest.mark.parametrize("network", HR_NETWORKS, ids=short)
-def test_execution_in_lr_space_changes_neither_output_nor_gradient(network):
-  with jax.enable_x64():
-    params, x = double(network)
-    shape = (2, 7 * network.scale, 6 * network.scale, 1)
-    weight = jnp.asarray(np.random.default_rng(1).random(shape))
-    results = []
-    for one in (network, network.clone(execution="lr_space")):
+    def lift(params):
+      return lift_network(network, params)[1]
 
-      def loss(params, one=one):
-        return (weight * upscale(one, params, x) ** 2).sum()
+    @jax.jit
+    def everything(params):
+      in_hr_space, in_lr_space = (
+        jax.value_and_grad(functools.partial(loss, other), has_aux=True)(params)
+        for other in (network, network.clone(execution="lr_space"))
+      )
+      return in_hr_space, in_lr_space, lift(params), loss(lifted(network), lift(params))[1]
 
-      results.append(jax.jit(jax.value_and_grad(loss))(params))
-    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-10, atol=1e-10), *results)
+    in_hr_space, in_lr_space, lr_params, y = everything(params)
+    jax.tree.map(
+      lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-10, atol=1e-10),
+      in_lr_space,
+      in_hr_space,
+    )
+    np.testing.assert_allclose(y, in_hr_space[0][1], atol=1e-10)
+    assert jax.tree.map(jnp.shape, lr_params) == jax.tree.map(jnp.shape, traced(lifted(network)))
 
 
 def test_a_network_that_fits_lifts_into_the_lr_family():
-  hr = HRNetwork(kernel_size=5, upsampling="transposed_conv")
-  lr = LRNetwork(features=32)
-  assert LiftedNetwork(hr).layers == lr.layers
+  hr = hr_network(kernel_size=5, upsampling="transposed_conv")
+  lr = lr_network(features=32)
+  assert lifted(hr).layers == lr.layers
   with jax.enable_x64():
     params, x = double(hr)
     _, lr_params = lift_network(hr, params)
@@ -190,36 +186,53 @@ def test_a_network_that_fits_lifts_into_the_lr_family():
 
 
 def test_the_pair_of_the_note_does_not_fit():
-  layers = LiftedNetwork(HRNetwork()).layers
+  layers = lifted(hr_network()).layers
   assert [layer.kernel_size for layer in layers] == [3, 4, 4, 4, 4, 4]
-  assert {layer.outputs for layer in layers[:-1]} == {32}
+  assert {layer.outputs for layer in layers[:-1]} == {Maps(lr=32)}
 
 
 def test_a_learned_front_shares_its_bias_between_phases():
-  network = HRNetwork(upsampling="transposed_conv")
+  network = hr_network(upsampling="transposed_conv")
   params = traced(network)
   assert params["transposed"]["kernel"].shape == (5, 5, 1, 4 * 8)
   assert params["transposed"]["bias"].shape == (8,)
 
 
-UNTIED = HRNetwork(depth=2, upsampling="transposed_conv", execution="lr_space", untied=True)
+@pytest.mark.parametrize(
+  "shape",
+  [
+    {"depth": 2, "upsampling": "transposed_conv"},
+    {"depth": 1, "upsampling": "bicubic", "scale": 3, "kernel_size": 4},
+  ],
+  ids=["learned", "bicubic"],
+)
+def test_an_untied_network_with_equal_kernels_is_the_tied_one(shape):
+  tied, untied = (hr_network(**shape, execution="lr_space", untied=u) for u in (False, True))
+  with jax.enable_x64():
+    params, x = double(tied)
+    shapes = traced(untied)
+    repeated = jax.tree.map(lambda p, s: jnp.tile(p, s.shape[-1] // p.shape[-1]), params, shapes)
+    if "transposed" in params:  # its kernel has all phases, tied or not
+      repeated["transposed"]["kernel"] = params["transposed"]["kernel"]
+    outputs = jax.jit(
+      lambda params, repeated: (
+        upscale(tied, params, x),
+        upscale(untied, repeated, x),
+        upscale(lifted(untied), lift_network(untied, repeated)[1], x),
+      )
+    )(params, repeated)
+    for y in outputs[1:]:
+      np.testing.assert_allclose(y, outputs[0], atol=1e-10)
 
 
-def test_an_untied_network_with_equal_kernels_is_the_tied_one():
-  for untied in (UNTIED, UNTIED.clone(upsampling="bicubic", scale=3, kernel_size=4, depth=1)):
-    tied = untied.clone(untied=False)
-    with jax.enable_x64():
-      params, x = double(tied)
-      shapes = traced(untied)
-      repeated = jax.tree.map(lambda p, s: jnp.tile(p, s.shape[-1] // p.shape[-1]), params, shapes)
-      if untied.upsampling == "transposed_conv":  # its kernel has all phases, tied or not
-        repeated["transposed"]["kernel"] = params["transposed"]["kernel"]
-      expected = upscale(tied, params, x)
-      np.testing.assert_allclose(upscale(untied, repeated, x), expected, atol=1e-10)
-      lifted, lr_params = lift_network(untied, repeated)
-      np.testing.assert_allclose(upscale(lifted, lr_params, x), expected, atol=1e-10)
+def test_an_untied_network_is_computed_in_lr_space_alone():
+  network = hr_network(execution="hr_space", untied=True)
+  assert network.in_lr_space
+  assert not network.has_two_executions
+  assert hr_network().has_two_executions
+  assert not lr_network().has_two_executions
 
 
-def test_an_untied_network_cannot_be_computed_in_hr_space():
-  with pytest.raises(ValueError, match="executed in lr_space"):
-    traced(UNTIED.clone(execution="hr_space"))
+def test_an_upsampling_by_another_name_is_refused():
+  with pytest.raises(ValueError, match="upsampling must be bicubic or transposed_conv, not 'near"):
+    hr_network(upsampling="nearest")
