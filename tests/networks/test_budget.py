@@ -68,7 +68,8 @@ def test_closed_form_equals_the_count_of_xla(network):
   # XLA counts multiply and add, and no taps on padding: so VALID, layer by layer.
   side, flops = 48, 0.0
   for layer in network.layers:
-    ((_, shape),) = layer.blocks(network.phases, 2).values()
+    (block,) = layer.blocks(network.phases, 2).values()
+    shape = block.shape
     sides = side + shape[0] - 1
     x = jnp.zeros((1, sides, sides, shape[-2]))
     valid = jax.jit(lambda x, k: conv(x, k, ((0, 0), (0, 0)))).lower(x, jnp.zeros(shape)).compile()
