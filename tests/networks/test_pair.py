@@ -120,19 +120,6 @@ def test_a_skip_starts_ten_times_nearer_to_bicubic():
   np.testing.assert_allclose(without / with_skip, 10, rtol=0.01)
 
 
-HR_NETWORKS = {
-  "bicubic": hr_network(depth=2),
-  "tanh": hr_network(depth=3, activation="tanh", **PLAIN),
-  "learned": hr_network(depth=2, upsampling="transposed_conv"),
-  "learned-5x5": hr_network(depth=1, kernel_size=5, upsampling="transposed_conv", **PLAIN),
-  "4x4": hr_network(depth=2, kernel_size=4, features=3),
-  "9x9": hr_network(scale=3, features=4, kernel_size=9, depth=1),
-  "learned-8x8": hr_network(3, 4, depth=2, kernel_size=8, upsampling="transposed_conv"),
-  "12x12": hr_network(scale=4, features=2, kernel_size=12, depth=1),
-}
-every_hr_network = pytest.mark.parametrize("network", HR_NETWORKS.values(), ids=HR_NETWORKS)
-
-
 def double(network):
   """Random parameters in float64, of the size a network starts with, biases off zero; an image."""
   rng = np.random.default_rng(0)
@@ -142,37 +129,6 @@ def double(network):
 
   params = jax.tree.map(draw, traced(network))
   return params, jnp.asarray(rng.random((2, 7, 6, 1)))
-
-
-@every_hr_network
-def test_execution_in_lr_space_and_the_lift_change_neither_output_nor_gradient(network):
-  with jax.enable_x64():
-    params, x = double(network)
-    weight = np.random.default_rng(1).random((2, 7 * network.scale, 6 * network.scale, 1))
-
-    def loss(network, params):
-      y = upscale(network, params, x)
-      return (weight * y**2).sum(), y
-
-    def lift(params):
-      return lift_network(network, params)[1]
-
-    @jax.jit
-    def everything(params):
-      in_hr_space, in_lr_space = (
-        jax.value_and_grad(functools.partial(loss, other), has_aux=True)(params)
-        for other in (network, network.clone(execution="lr_space"))
-      )
-      return in_hr_space, in_lr_space, lift(params), loss(lifted(network), lift(params))[1]
-
-    in_hr_space, in_lr_space, lr_params, y = everything(params)
-    jax.tree.map(
-      lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-10, atol=1e-10),
-      in_lr_space,
-      in_hr_space,
-    )
-    np.testing.assert_allclose(y, in_hr_space[0][1], atol=1e-10)
-    assert jax.tree.map(jnp.shape, lr_params) == jax.tree.map(jnp.shape, traced(lifted(network)))
 
 
 def test_a_network_that_fits_lifts_into_the_lr_family():

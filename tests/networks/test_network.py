@@ -1,0 +1,272 @@
+"""The module against four plain convolutions a layer, written out here, in float64."""
+
+import dataclasses
+
+import jax
+import numpy as np
+import pytest
+from jax import lax
+from jax import numpy as jnp
+
+from sr_jax.networks import Maps, hr_network
+from sr_jax.networks.maps import Layer
+from sr_jax.networks.network import EXECUTIONS, Network
+from sr_jax.networks.pair import lift_network, scheduled_network
+from sr_jax.operators.resize import imresize
+
+
+def schedule(scale, dims, channels, hr_maps, **fields):
+  """The network whose states have these HR maps, and LR maps to `channels` in LR space."""
+  states = [Maps(channels - scale**dims * h, h) for h in hr_maps]
+  fields = {"first_kernel_size": 3, "bicubic_skip": False, "target": Maps(hr=1), **fields}
+  return scheduled_network(scale, states, **fields, dims=dims)
+
+
+def with_prelu(network):
+  *layers, last = network.layers
+  layers = [dataclasses.replace(layer, activation="prelu") for layer in layers]
+  return network.clone(layers=(*layers, last))
+
+
+def interleaved(phases, scale, dims):
+  """`(*space, r^d, ...)` to `(*scaled, ...)`: pixel r s + phi is phase phi of pixel s."""
+  space, rest = phases.shape[:dims], phases.shape[dims + 1 :]
+  split = phases.reshape(*space, *(scale,) * dims, *rest)
+  order = [axis for pair in zip(range(dims), range(dims, 2 * dims), strict=True) for axis in pair]
+  split = split.transpose(*order, *range(2 * dims, split.ndim))
+  return split.reshape(*(scale * length for length in space), *rest)
+
+
+def zeros_around(size, extra_at_start):
+  sides = ((size - 1) // 2, size // 2)
+  return sides[::-1] if extra_at_start else sides
+
+
+def plain(x, kernel, pair, stride=1):
+  dims = kernel.ndim - 2
+  space = "DHW"[:dims]
+  numbers = (f"N{space}C", f"{space}IO", f"N{space}C")
+  return lax.conv_general_dilated(
+    x, kernel, (stride,) * dims, (pair,) * dims, dimension_numbers=numbers
+  )
+
+
+def strided(x, kernel, pair, scale):
+  """HR maps to LR maps: a convolution of r k taps and stride r."""
+  dims = kernel.ndim - 2
+  taps = kernel.reshape(*kernel.shape[:dims], scale**dims, -1, kernel.shape[-1])
+  return plain(x, interleaved(taps, scale, dims), tuple(scale * side for side in pair), scale)
+
+
+def transposed(x, kernel, pair, scale):
+  """LR maps to HR maps: a transposed convolution of r k taps and stride r."""
+  dims = kernel.ndim - 2
+  taps = kernel.reshape(*kernel.shape[: dims + 1], scale**dims, -1)
+  # JAX correlates with the kernel, so that the last phase meets the first tap.
+  fine = interleaved(jnp.flip(jnp.moveaxis(taps, -2, dims), dims), scale, dims)
+  space = "DHW"[:dims]
+  low, high = pair
+  sides = (scale * low + scale - 1, scale * (high + 1) - 1)
+  numbers = (f"N{space}C", f"{space}IO", f"N{space}C")
+  return lax.conv_transpose(x, fine, (scale,) * dims, (sides,) * dims, dimension_numbers=numbers)
+
+
+def of_own_phase(values, scale, dims, space):
+  """Of `(..., R, maps)`, which all pixels may share, what belongs to each HR pixel's phase."""
+  index = np.arange(scale**dims).reshape(-1)
+  small = np.broadcast_to(index, (*space, scale**dims))
+  phase = interleaved(small[..., None], scale, dims)[..., 0]
+  mask = jnp.asarray(phase[..., None] == index)
+  return jnp.where(mask[None, ..., None], values, 0).sum(-2)
+
+
+def activate(y, name, slope):
+  if name == "prelu":
+    return jnp.where(y > 0, y, slope.reshape((1,) * (y.ndim - 1) + (-1,)) * y)
+  return {"relu": lambda y: jnp.maximum(y, 0), "tanh": jnp.tanh, "": lambda y: y}[name](y)
+
+
+def convolved(layer, params, lr, hr, scale, dims):
+  """LR and HR maps after a layer, block by block."""
+  edge = zeros_around(layer.kernel_size, layer.extra_at_start)
+  blocks = {
+    "from_lr": layer.inputs.lr,
+    "hr_to_lr": layer.inputs.hr and layer.outputs.lr,
+    "hr_to_hr": layer.inputs.hr and layer.outputs.hr,
+  }
+  names = [name for name, is_there in blocks.items() if is_there]
+  kernels = {name: params["kernel" if len(names) == 1 else name] for name in names}
+  count = layer.outputs.lr
+  to_lr, to_hr = [], []
+  if lr is not None and count:
+    to_lr.append(plain(lr, kernels["from_lr"][..., :count], edge))
+  if lr is not None and layer.outputs.hr:
+    to_hr.append(transposed(lr, kernels["from_lr"][..., count:], edge, scale))
+  if hr is not None and count:
+    to_lr.append(strided(hr, kernels["hr_to_lr"], edge, scale))
+  if hr is not None and layer.outputs.hr:
+    edge = zeros_around(layer.hr_kernel_size, layer.extra_at_start)
+    y = plain(hr, kernels["hr_to_hr"], edge)
+    if not layer.tied:
+      y = y.reshape(*y.shape[:-1], scale**dims, -1)
+      y = of_own_phase(y, scale, dims, [length // scale for length in hr.shape[1:-1]])
+    to_hr.append(y)
+  slope = params.get("slope", jnp.zeros(count + layer.outputs.hr))
+  if to_lr:
+    lr = sum(to_lr) + params["bias"][:count].reshape((1,) * (dims + 1) + (-1,))
+    lr = activate(lr, layer.activation, slope[:count])
+  if to_hr:
+    hr = sum(to_hr)
+    bias = params["bias"][count:].reshape((1,) * (dims + 1) + (-1, layer.outputs.hr))
+    bias = jnp.broadcast_to(bias, (*bias.shape[:-2], scale**dims, layer.outputs.hr))
+    hr = hr + of_own_phase(bias, scale, dims, [n // scale for n in hr.shape[1:-1]])
+    hr = activate(hr, layer.activation, slope[count:])
+  return lr if to_lr else None, hr if to_hr else None
+
+
+def interpolated(x, scale):
+  for axis in range(1, x.ndim - 1):
+    lines = np.moveaxis(x, axis, 0)
+    wide = imresize(lines.reshape(len(lines), 1, -1), scale)[:, 0]
+    x = np.moveaxis(wide.reshape(-1, *lines.shape[1:]), 0, axis)
+  return x
+
+
+def explicit(network, params, x):
+  """What a network computes of an image, each layer in four blocks."""
+  x = np.asarray(x)
+  scale, dims = network.scale, network.dims
+  bicubic = jnp.asarray(interpolated(x - 0.5, scale))
+  lr, hr = jnp.asarray(x - 0.5), None
+  if network.bicubic_first or network.layers[0].inputs.hr:
+    lr, hr = None, bicubic if network.bicubic_first else lr
+  for layer in network.layers:
+    lr, hr = convolved(layer, params[layer.name], lr, hr, scale, dims)
+  if hr is None:
+    hr = jnp.stack([interleaved(phases, scale, dims) for phases in lr])[..., None]
+  return hr + 0.5 + (bicubic if network.bicubic_skip else 0)
+
+
+def traced(network):
+  shape = (1, *(2 * network.scale,) * network.dims, 1)
+  return jax.eval_shape(network.init, jax.random.key(0), jnp.zeros(shape))["params"]
+
+
+def draw(shapes, seed=0):
+  """Random parameters in float64, of the size a network starts with, biases off zero."""
+  rng = np.random.default_rng(seed)
+
+  def values(p):
+    size = max(0.1, np.sqrt(2 / np.prod(p.shape[:-1])))
+    return jnp.asarray(rng.standard_normal(p.shape) * size)
+
+  return jax.tree.map(values, shapes)
+
+
+def image(network):
+  space = (5, 4, 3)[: network.dims]
+  if network.layers[0].inputs.hr and not network.bicubic_first:
+    space = [network.scale * length for length in space]
+  return jnp.asarray(np.random.default_rng(1).random((2, *space, 1)))
+
+
+DENOISER = Network(
+  2,
+  (
+    Layer("first", Maps(hr=1), Maps(3, 1), 3, 5, "relu"),
+    Layer("last", Maps(3, 1), Maps(hr=1), 3, 6, extra_at_start=True),
+  ),
+)
+TIED = {
+  "never": schedule(2, 2, 8, (0, 0), target=None, bicubic_skip=True),
+  "at-once": schedule(2, 2, 8, (2, 2, 2)),
+  "half": schedule(2, 2, 8, (1, 1, 1), bicubic_skip=True),
+  "late": schedule(2, 2, 8, (0, 1, 2), target=None),
+  "up-and-down": schedule(2, 2, 8, (2, 0, 1), activation="tanh"),
+  "bicubic": schedule(2, 2, 8, (1, 2), bicubic_first=True, bicubic_skip=True),
+  "5x5": schedule(2, 2, 8, (1, 2, 1), hr_kernel_size=5),
+  "4x4": schedule(2, 2, 8, (1, 1, 1), hr_kernel_size=4),
+  "even-everywhere": schedule(2, 2, 6, (1, 1), kernel_size=2, first_kernel_size=4),
+  "prelu": with_prelu(schedule(2, 2, 8, (1, 2, 1))),
+  "thirds": schedule(3, 2, 10, (1, 1, 0)),
+  "thirds-7x7": schedule(3, 2, 10, (0, 1), hr_kernel_size=7, target=None),
+  "line": schedule(2, 1, 6, (1, 3, 0, 2), bicubic_skip=True),
+  "line-thirds": schedule(3, 1, 7, (2, 1, 1), bicubic_first=True),
+  "volume": schedule(2, 3, 9, (1, 1), bicubic_skip=True),
+  "volume-thirds": schedule(3, 3, 28, (1, 1), hr_kernel_size=3, kernel_size=1),
+  "note": hr_network(depth=2),
+  "note-quarters": hr_network(scale=4, features=2, kernel_size=12, depth=0),
+  "hr-image": DENOISER,
+}
+FREE = {
+  "free": schedule(2, 2, 8, (1, 2), tied=False),
+  "free-bicubic": schedule(2, 2, 8, (2, 1), bicubic_first=True, tied=False, hr_kernel_size=5),
+  "free-line": schedule(3, 1, 7, (2, 1, 0), tied=False),
+}
+EVERY = TIED | FREE
+
+
+@pytest.mark.parametrize("network", EVERY.values(), ids=EVERY)
+def test_it_computes_what_four_plain_convolutions_a_layer_do_and_so_does_its_lift(network):
+  with jax.enable_x64():
+    params, x = draw(traced(network)), image(network)
+
+    @jax.jit
+    def outputs(params):
+      computed = [network.apply({"params": params}, x)]
+      if network.has_two_executions:
+        computed.append(network.clone(execution="lr_space").apply({"params": params}, x))
+      if network.layers[0].activation != "prelu" and network is not DENOISER:
+        lr_network, lr_params = lift_network(network, params)
+        computed.append(lr_network.apply({"params": lr_params}, x))
+      return explicit(network, params, x), computed
+
+    expected, computed = outputs(params)
+    for y in computed:
+      assert y.dtype == jnp.float64
+      np.testing.assert_allclose(y, expected, rtol=1e-10, atol=1e-10)
+
+
+@pytest.mark.parametrize("name", ["half", "note", "prelu", "thirds", "line", "volume"])
+def test_both_executions_have_the_same_gradients(name):
+  network = TIED[name]
+  with jax.enable_x64():
+    params, x = draw(traced(network)), image(network)
+    y = jax.eval_shape(network.apply, {"params": params}, x)
+    weight = np.random.default_rng(2).random(y.shape)
+
+    def loss(params, execution):
+      y = network.clone(execution=execution).apply({"params": params}, x)
+      return (weight * y**2).sum()
+
+    gradients = jax.jit(
+      lambda params: [jax.grad(loss)(params, execution) for execution in EXECUTIONS]
+    )(params)
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-10, atol=1e-10), *gradients)
+
+
+def layer(name, inputs, outputs, **fields):
+  return Layer(name, Maps(*inputs), Maps(*outputs), 3, 6, **fields)
+
+
+def test_layers_that_do_not_fit_each_other_are_refused():
+  layers = (layer("first", (1, 0), (4, 1)), layer("last", (8, 0), (0, 1)))
+  with pytest.raises(
+    ValueError, match=r"last reads Maps\(lr=8, hr=0\), .*first writes .*\(lr=4, h"
+  ):
+    Network(2, layers)
+
+
+def test_names_that_it_does_not_know_are_refused():
+  layers = (layer("first", (1, 0), (0, 2)), layer("last", (0, 2), (0, 1)))
+  with pytest.raises(ValueError, match="execution must be hr_space or lr_space, not 'fast'"):
+    Network(2, layers, execution="fast")
+  padded = (layers[0], dataclasses.replace(layers[1], padding="full"))
+  with pytest.raises(ValueError, match="padding must be same or valid, not 'full'"):
+    Network(2, padded)
+
+
+def test_blocks_that_lose_different_borders_must_be_padded():
+  layers = (layer("first", (1, 0), (4, 1)), layer("last", (4, 1), (0, 1), padding="valid"))
+  with pytest.raises(ValueError, match="last must be padded: its blocks lose different borders"):
+    Network(2, layers)
