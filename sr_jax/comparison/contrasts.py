@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from sr_jax.comparison import statistics
+from sr_jax.comparison.combinations import Combination
 from sr_jax.comparison.statistics import Effect, holm, paired_effect
 
 Results = dict[str, Any]
@@ -32,6 +34,7 @@ class Comparison:
   opponents: tuple[str, ...] = ()  # of the same cost: the best on validation meets the first arm
   subset: str | None = None  # of the first arm, which also meets it
   mechanisms: tuple[Contrast, ...] = ()  # that take the verdict apart
+  combinations: tuple[Combination, ...] = ()  # effects that more than two arms show
 
 
 def all_contrasts(results: Results, comparison: Comparison) -> list[dict[str, Any]]:
@@ -107,6 +110,52 @@ def contrast(results: Results, first: str, second: str) -> dict[str, Any]:
     "further_tests": {
       name: dataclasses.asdict(_effect_on(scores, first, second, seeds))
       for name, scores in results.get("further_tests", {}).items()
+    },
+  }
+
+
+def all_combinations(results: Results, combinations: Sequence[Combination]) -> list[dict[str, Any]]:
+  """The effects of linear contrasts; p-values of each group are adjusted together (Holm)."""
+  effects = [combine(results, combination) for combination in combinations]
+  for group in dict.fromkeys(effect["group"] for effect in effects):
+    family = [effect for effect in effects if effect["group"] == group]
+    tested = [effect for effect in family if effect["test"]["p_supported"] is not None]
+    adjusted = holm([smallest_p(effect["test"]) for effect in tested], len(family))
+    for each, p in zip(tested, adjusted, strict=True):
+      each["p_holm"] = p
+  return effects
+
+
+def combine(results: Results, combination: Combination) -> dict[str, Any]:
+  """The effect of a linear contrast on test photographs and on training patches.
+
+  Seeds on which a member of any of its arms diverged are left out and listed; members that did not
+  learn count.
+  """
+  weights = combination.weights
+  columns = {name: results["arms"][name]["members"] for name in weights}
+  rows = list(zip(*columns.values(), strict=True))
+  usable = [i for i, row in enumerate(rows) if not _diverged(row)]
+
+  def effect_of(scores: dict[str, list[dict[str, Any]]], images: int) -> dict[str, Any]:
+    table = np.zeros((len(usable), images))
+    for name, weight in weights.items():
+      psnr = [scores[name][i]["psnr"] for i in usable]
+      table += weight * np.array(psnr, float).reshape(table.shape)
+    return dataclasses.asdict(statistics.effect(table))
+
+  def of_members(split: str) -> dict[str, Any]:
+    scores = {name: [member[split] for member in column] for name, column in columns.items()}
+    return effect_of(scores, len(rows[0][0][split]["psnr"]))
+
+  return {
+    **dataclasses.asdict(combination),
+    "left_out_seeds": [row[0]["seed"] for row in rows if _diverged(row)],
+    "test": of_members("test"),
+    "training": of_members("training"),
+    "further_tests": {
+      name: effect_of(test_set["arms"], len(test_set["images"]))
+      for name, test_set in results.get("further_tests", {}).items()
     },
   }
 

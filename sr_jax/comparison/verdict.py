@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from sr_jax.comparison.contrasts import Comparison, Results, all_contrasts
+from sr_jax.comparison import findings
+from sr_jax.comparison.contrasts import Comparison, Results, all_combinations, all_contrasts
 from sr_jax.comparison.statistics import SESOI, Effect
 
 MEANING = {
@@ -16,9 +17,11 @@ ALSO = {"best": "the best opponent on validation photographs", "subset": "its su
 
 
 def decide(results: Results, comparison: Comparison) -> dict[str, Any]:
-  """The verdict of a run: its primary contrast, all contrasts, and what they say in sentences."""
+  """The verdict of a run: its primary contrast, all other effects, and what they say."""
   contrasts = all_contrasts(results, comparison)
   verdict = {"sesoi": SESOI, **contrasts[0], "contrasts": contrasts[1:]}
+  if comparison.combinations:
+    verdict["combinations"] = all_combinations(results, comparison.combinations)
   return {**verdict, "sentences": sentences({**results, "verdict": verdict})}
 
 
@@ -36,6 +39,7 @@ def sentences(results: Results) -> list[str]:
     *other_estimates(results),
     *further,
     *(also(c, results) for c in results["verdict"]["contrasts"] if c["kind"] in ALSO),
+    *findings.sentences(results),
     *cautions(results),
     not_shown(results),
   ]

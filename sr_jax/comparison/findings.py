@@ -1,0 +1,176 @@
+"""What groups of linear contrasts say, in sentences chosen by their decisions.
+
+An effect beyond the smallest of interest counts where its interval says so and its p-value,
+adjusted within its group, is below 0.05. That all effects of a group are equivalent needs no
+adjustment, since each of them has to be.
+"""
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+from sr_jax.comparison import schedules
+from sr_jax.comparison.statistics import SESOI
+
+Results = dict[str, Any]
+Effects = list[dict[str, Any]]
+Finding = Literal["all equivalent", "better", "worse", "both", "undecided", "too few photographs"]
+
+# Groups of linear contrasts.
+POSITIONS = "effects of positions"
+BLOCKS = "early, middle and late blocks"
+AGAINST_LR = "blocks against LR"
+CONTROLS = "controls against LR"
+SHARES = "shares of HR maps against LR"
+CURVE = "curve of the number of weights"
+FORM = "widths against the line through the others"
+
+LEVEL = 0.05
+LISTED = {
+  "supported": f"above {SESOI} dB",
+  "reversed": f"below -{SESOI} dB",
+  "equivalent": f"within {SESOI} dB of nothing",
+  "undecided": "undecided",
+  "too few photographs": "too few photographs to decide",
+}
+SHARE = {
+  "all equivalent": "What share of the maps to upscale: it is the number of weights; beyond what "
+  "that predicts, no share is better or worse by as much as matters",
+  "better": "What share of the maps to upscale: mixing helps, beyond what the number of weights "
+  "predicts",
+  "worse": "What share of the maps to upscale: HR maps cost more than their weights",
+  "both": "What share of the maps to upscale: HR maps help at one share and cost more than their "
+  "weights at another",
+}
+FORMS = {
+  "all equivalent": "PSNR of LR is a line in the logarithm of its parameters",
+  "better": "PSNR of LR is no line in the logarithm of its parameters: effects less what the "
+  "number of weights predicts are biased",
+  "undecided": "Whether PSNR of LR is a line in the logarithm of its parameters is undecided",
+}
+
+
+def group_of(results: Results, group: str) -> Effects:
+  """The effects of a group, in the order in which they were planned."""
+  effects = results["verdict"].get("combinations", [])
+  return [effect for effect in effects if effect["group"] == group]
+
+
+def finding(effects: Effects) -> Finding:
+  """What a group of effects says together."""
+  decisions = {effect["test"]["decision"] for effect in effects}
+  if "too few photographs" in decisions:
+    return "too few photographs"
+  if decisions == {"equivalent"}:
+    return "all equivalent"
+  shown = {
+    effect["test"]["decision"]
+    for effect in effects
+    if effect["test"]["decision"] in ("supported", "reversed") and effect["p_holm"] < LEVEL
+  }
+  if len(shown) == 2:
+    return "both"
+  if shown:
+    return "better" if "supported" in shown else "worse"
+  return "undecided"
+
+
+def share_finding(results: Results) -> str:
+  """What the shares of HR maps say, in a word or two for a table."""
+  words = {"all equivalent": "the weights", "better": "mixing helps", "worse": "mixing costs"}
+  say = finding(group_of(results, SHARES))
+  return words.get(say, say)
+
+
+def sentences(results: Results) -> list[str]:
+  """What the groups of linear contrasts of a run say; nothing of a run without any."""
+  if "combinations" not in results["verdict"]:
+    return []
+  groups = {group: group_of(results, group) for group in (BLOCKS, POSITIONS, AGAINST_LR)}
+  lead = {
+    BLOCKS: "When to upscale, in early, middle or late states",
+    POSITIONS: "Which positions are in HR, alone and with their neighbour",
+    AGAINST_LR: "Upscaling, compared with LR",
+  }
+  written = [_matters(lead[group], effects) for group, effects in groups.items() if effects]
+  if shares := group_of(results, SHARES):
+    say = finding(shares)
+    start = SHARE.get(say, "What share of the maps to upscale is undecided")
+    written.append(f"{start} ({listing(shares)}).")
+  if form := group_of(results, FORM):
+    say = finding(form)
+    key = "better" if say in ("worse", "both") else say
+    written.append(f"{FORMS.get(key, FORMS['undecided'])} ({listing(form)}).")
+  return [*written, *_on_controls(results), *_on_weights(results), *_on_lattice(results)]
+
+
+def _matters(lead: str, effects: Effects) -> str:
+  verbs = {
+    "all equivalent": "does not matter",
+    "undecided": "is undecided",
+    "too few photographs": "is undecided",
+  }
+  verb = verbs.get(finding(effects), "matters")
+  beyond = any(effect["is_less_curve"] for effect in effects)
+  weights = ", beyond what the number of weights predicts" * beyond
+  return f"{lead}, {verb}{weights} ({listing(effects)})."
+
+
+def listing(effects: Sequence[dict[str, Any]]) -> str:
+  """Effects by decision: "above 0.05 dB: late - early +0.080; undecided: middle - early +0.040"."""
+  lines = []
+  for decision, words in LISTED.items():
+    named = [f"{e['name']} {_mean(e)}" for e in effects if e["test"]["decision"] == decision]
+    if named:
+      lines.append(f"{words}: {', '.join(named)}")
+  return "; ".join(lines)
+
+
+def _mean(effect: dict[str, Any]) -> str:
+  mean = effect["test"]["mean"]
+  return "without a seed that finished in all its networks" if mean is None else f"{mean:+.3f} dB"
+
+
+def _on_controls(results: Results) -> list[str]:
+  controls = group_of(results, CONTROLS)
+  if not controls:
+    return []
+  if finding(controls) == "all equivalent":
+    return [
+      f"The controls, LR but for tied biases, are equivalent to it, as they must be "
+      f"({listing(controls)})."
+    ]
+  return [
+    f"The controls, LR but for tied biases, are not shown to be equivalent to it "
+    f"({listing(controls)}): other effects of that size are not to be trusted."
+  ]
+
+
+def _on_weights(results: Results) -> list[str]:
+  """How much the number of weights explains, and where it was not subtracted."""
+  if not (slope := group_of(results, CURVE)):
+    return [
+      "The run has no narrower LR networks, so these effects are as they are: part of them may be "
+      "the number of weights."
+    ]
+  test = slope[0]["test"]
+  if test["mean"] is None:
+    return []
+  interval = (
+    "" if test["low"] is None else f" (95 % interval {test['low']:+.3f} to {test['high']:+.3f} dB)"
+  )
+  return [f"Twice the parameters bring LR networks {test['mean']:+.3f} dB{interval}."]
+
+
+def _on_lattice(results: Results) -> list[str]:
+  """Of how many schedules a run without effects of positions is."""
+  known = {name: schedule for name in results["arms"] if (schedule := schedules.parse(name))}
+  if not known or group_of(results, POSITIONS):
+    return []
+  maps = max(max(schedule) for schedule in known.values())
+  positions = len(next(iter(known.values())))
+  everything = schedules.lattice(positions, maps)
+  count = len(set(everything) & set(known.values()))
+  return [
+    f"A reduced lattice: {count} of the {len(everything)} schedules of 0 or {maps} HR maps, too "
+    "few for the effects of positions, for which --schedules=half or all is needed."
+  ]
