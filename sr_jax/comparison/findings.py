@@ -16,13 +16,13 @@ Effects = list[dict[str, Any]]
 Finding = Literal["all equivalent", "better", "worse", "both", "undecided", "too few photographs"]
 
 # Groups of linear contrasts.
-POSITIONS = "effects of positions"
-BLOCKS = "early, middle and late blocks"
-AGAINST_LR = "blocks against LR"
-CONTROLS = "controls against LR"
-SHARES = "shares of HR maps against LR"
-CURVE = "curve of the number of weights"
-FORM = "widths against the line through the others"
+POSITIONS = "positions"
+BLOCKS = "blocks"
+AGAINST_LR = "against LR"
+CONTROLS = "controls"
+SHARES = "shares"
+CURVE = "curve"
+FORM = "form of the curve"
 
 LEVEL = 0.05
 LISTED = {

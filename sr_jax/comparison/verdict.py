@@ -117,7 +117,8 @@ def cautions(results: Results) -> list[str]:
 def not_shown(results: Results) -> str:
   """What the run cannot say."""
   second = titled(results["verdict"]["contrast"][1])
-  shapes = any(c["kind"] == "best" for c in results["verdict"]["contrasts"])
+  contrasts = results["verdict"]["contrasts"]
+  shapes = "combinations" in results["verdict"] or any(c["kind"] == "best" for c in contrasts)
   others = "" if shapes else f", or {second} networks of other shapes at the same MACs"
   return (
     "Not shown: other data, depths, widths or scales, training beyond "

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from sr_jax.comparison import verdict
+from sr_jax.comparison import findings, verdict
 from sr_jax.comparison.statistics import SESOI
 from sr_jax.comparison.verdict import titled
 from sr_jax.data.images import Photo
@@ -54,12 +54,16 @@ def write(
 
   The data are those of results.json, with a verdict, timing.json, config.json and metrics.jsonl.
   """
-  from sr_jax.report import effect_figures, figures  # noqa: PLC0415  # Matplotlib takes seconds
+  # Matplotlib takes seconds.
+  from sr_jax.report import effect_figures, figures, lattice_figures  # noqa: PLC0415
 
   run_dir.figures.mkdir(exist_ok=True)
   drawn = {
     "effects": effect_figures.effects(results),
     "forest": effect_figures.forest(results),
+    "combinations": lattice_figures.combinations(results),
+    "lattice": lattice_figures.lattice(results),
+    "shares": lattice_figures.shares(results),
     "arms": figures.arms(results),
     "differences_by_image": effect_figures.differences_by_image(results),
     "equal_flops": figures.equal_flops(results),
@@ -77,6 +81,7 @@ def write(
     Note(f"{'; '.join(notes)}."),
     _answer(results),
     _basis(results, folder),
+    _combinations(results, folder),
     _contrasts(results, folder),
     _by_photograph(results, folder),
     _equal_cost(results, timing, folder),
@@ -145,6 +150,34 @@ def _basis(results: Json, folder: Path) -> Section:
     ),
     Bullets(verdict.answers(results)[1:]),
     Table(tables.rows_by_set(results)),
+  )
+
+
+def _combinations(results: Json, folder: Path) -> Section:
+  """What linear contrasts of several networks say, if the run has any."""
+  return Section(
+    "Effects that several networks show",
+    Bullets(findings.sentences(results)),
+    Figure(
+      folder / "combinations.png",
+      "Forest plot of the effects with 95 % intervals in dB; the table below has the numbers.",
+      f"{tables.ABOUT_BARS} Less weights: less what the number of weights alone predicts.",
+    ),
+    Figure(
+      folder / "lattice.png",
+      "Schedules by their number of HR states, coloured by their effect against LR in dB; the "
+      "table of networks has the numbers.",
+      "H: a state of HR maps, L: of LR maps, from the first state to the last. Number: mean paired "
+      "difference from LR (dB). Lines join schedules with the next that have these HR states and "
+      "more.",
+    ),
+    Figure(
+      folder / "shares.png",
+      "Mean test PSNR in dB against the number of parameters, of LR networks of several widths "
+      "with the line through them, and of networks with HR maps.",
+      "Small points are seeds. From right to left, networks hold more HR maps.",
+    ),
+    Table(tables.combination_rows(results)),
   )
 
 

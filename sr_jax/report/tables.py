@@ -131,6 +131,22 @@ def contrast_rows(results: dict[str, Any]) -> Rows:
   return rows
 
 
+def combination_rows(results: dict[str, Any]) -> Rows:
+  """Every linear contrast on the test photographs, with its interval and decision."""
+  rows = [["effect", "of", "effect (dB)", "95 % interval", "decision", "over seeds alone"]]
+  rows[0] += ["median", "p (Holm)", "less the weights", "seeds left out", "question"]
+  for each in results["verdict"].get("combinations", []):
+    test, p, lost = each["test"], each.get("p_holm"), each["left_out_seeds"]
+    mean, median = (
+      "-" if test[name] is None else f"{test[name]:+.3f}" for name in ("mean", "median")
+    )
+    effect = mean, interval(test), test["decision"], interval(test, "seed_"), median
+    more = "-" if p is None else f"{p:.2g}", "yes" if each["is_less_curve"] else "no"
+    left_out = ", ".join(map(str, lost)) or "-"
+    rows.append([each["name"], each["group"], *effect, *more, left_out, each["question"]])
+  return rows
+
+
 def interval(effect: dict[str, Any], source: str = "") -> str:
   """An effect's interval in dB (or its "seed_" or "bootstrap_" interval); "-" where it has none."""
   low, high = effect[f"{source}low"], effect[f"{source}high"]

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from sr_jax.comparison import verdict
+from sr_jax.comparison import findings, verdict
+from sr_jax.comparison.combinations import Combination, difference
 from sr_jax.comparison.contrasts import Comparison, Contrast
 from sr_jax.data.images import make_photo
 from sr_jax.report import comparison, tables, times
@@ -241,6 +242,23 @@ def test_many_arms(tmp_path):
   assert "Most helped" not in parsed.text  # no thumbnails are there
   assert "One photograph" not in parsed.titles
   assert "| 001 |" in text
+
+
+def test_linear_contrasts_have_a_section_of_their_own(tmp_path):
+  names = ["0-0-0-0-0", "8-8-8-0-0", "0-0-8-8-8"]
+  effect = Combination(findings.BLOCKS, "late - early", "which?", difference(names[2], names[1]))
+  several = Comparison(Contrast(names[2], names[1], "which?"), combinations=(effect,))
+  results = make_results(several, names, 3, list("abcdefg"))
+  text, page = write(tmp_path, results)
+  parsed = check(page)
+  assert "Effects that several networks show" in parsed.titles
+  for sentence in findings.sentences(results):
+    assert sentence in parsed.text
+  for row in tables.combination_rows(results):
+    assert "| " + " | ".join(row) + " |" in text
+  for name in ("combinations", "lattice"):
+    assert (tmp_path / "figures" / f"{name}.png").exists()
+  assert not (tmp_path / "figures" / "shares.png").exists()
 
 
 def test_runs_of_the_search_that_died_or_diverged_are_counted():
