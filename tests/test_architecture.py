@@ -11,7 +11,14 @@ from pathlib import Path
 
 import pytest
 
-from experiments import capacity, equivalence, espcn, matched_flops
+from experiments import (
+  capacity,
+  equivalence,
+  espcn,
+  matched_flops,
+  what_share,
+  when_to_upscale,
+)
 from sr_jax.config import Execution
 from sr_jax.sweep.options import Launch
 
@@ -96,7 +103,16 @@ def methods(cls):
 
 @pytest.mark.parametrize(
   "cls",
-  [matched_flops.Config, espcn.Config, capacity.Config, equivalence.Config, Execution, Launch],
+  [
+    matched_flops.Config,
+    espcn.Config,
+    capacity.Config,
+    equivalence.Config,
+    when_to_upscale.Config,
+    what_share.Config,
+    Execution,
+    Launch,
+  ],
 )
 def test_every_field_is_read_somewhere(cls):
   names = {field.name for field in dataclasses.fields(cls)}

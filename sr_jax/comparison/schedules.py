@@ -42,9 +42,13 @@ def half(positions: int, maps: int) -> list[Schedule]:
 
 
 def blocks(positions: int, maps: int) -> dict[str, Schedule]:
-  """Neighbouring HR states: early, middle and late, as many of each; none, and all."""
+  """Neighbouring HR states, as many early as in the middle as late; and none, and all.
+
+  Of three positions there is no block in the middle.
+  """
   length = (positions + 1) // 2
-  starts = {"early": 0, "middle": (positions - length) // 2, "late": positions - length}
+  middle = (positions - length) // 2
+  starts = {"early": 0, **({"middle": middle} if middle else {}), "late": positions - length}
   states = {name: range(start, start + length) for name, start in starts.items()}
   chosen = {"none": range(0), **states, "all": range(positions)}
   return {

@@ -1,0 +1,271 @@
+r"""When should a network upscale its maps: early, late, in the middle, or never?
+
+A question of Shi et al. (2016, arXiv 1609.07009): "can the network learn when to upscale and what
+percentage of feature maps to upscale from using only convolutions?" The n channels of every state
+between two layers are LR maps, or HR maps of r^2 channels each. With kernels k, and K = r k from HR
+to HR maps, every schedule of states costs exactly the same MACs and activations. HR maps lose
+weights only where two neighbouring states hold them, since only a kernel from HR to HR maps is
+shared by the phases; in the last layer the phases are free in every network. So blocks of HR states
+that begin early, in the middle or late agree in weights, biases and cost, and differ in nothing but
+when.
+
+Fixed before the run:
+
+- The verdict: the late block less the early one, 0-0-8-8-8 - 8-8-8-0-0.
+- All three blocks with one another; each, and HR maps throughout, against LR.
+- In the lattice of all schedules of 0 or 8 HR maps, or in its half with an odd number of HR states
+  (resolution V): the effect of each of five positions, and of each pair of neighbours.
+- What the number of weights alone predicts is subtracted where weights differ: a line in
+  log2(parameters) through LR networks of several widths, fitted in the same run, so that its error
+  is in every interval.
+- Controls: 8-0-0-0-0 and 0-8-0-8-0 have no neighbouring HR states, so they are LR networks but for
+  tied biases, and have to come out equivalent to LR.
+- A member that diverged leaves its seed out; one that did not learn stays in, and is named.
+
+By default a reduced lattice, the blocks alone, on the sample photographs:
+
+  python launch.py --experiment=when_to_upscale
+
+Of the field's sets in the folder SETS: the half lattice with controls and widths; the same with
+K = 5, whose networks are linear subspaces of the LR network; the blocks on little data:
+
+  python launch.py --experiment=when_to_upscale --preset=confirmatory --manual_dir=SETS
+  python launch.py --experiment=when_to_upscale --preset=nested --manual_dir=SETS
+  python launch.py --experiment=when_to_upscale --preset=little_data --data_fraction=0.25,0.05 \
+    --manual_dir=SETS
+"""
+
+import dataclasses
+import functools
+import re
+from collections.abc import Callable
+from typing import Any
+
+from sr_jax.comparison import findings, schedules, verdict
+from sr_jax.comparison.combinations import Combination, WeightCurve, Weights, difference
+from sr_jax.comparison.contrasts import Comparison, Contrast
+from sr_jax.comparison.family import FamilyRecipe, measured_arms, weight_curve
+from sr_jax.comparison.schedules import Schedule, name_of
+from sr_jax.config import Execution, InputError, setting
+from sr_jax.data.finding import find
+from sr_jax.networks.budget import Arm
+from sr_jax.runner import compare
+from sr_jax.runtime.files import read_json
+from sr_jax.runtime.run_folder import RunFolder
+
+SETS: dict[str, Callable[[int, int], list[Schedule]]] = {  # of positions and HR maps
+  "blocks": lambda positions, maps: [*schedules.blocks(positions, maps).values()],
+  "half": schedules.half,
+  "all": schedules.lattice,
+  "controls": schedules.controls,
+}
+WIDTHS = "widths"
+EIGHTHS = (4, 5, 6, 7)  # of n: the widths of narrower LR networks
+STATES = r"(0|[1-9]\d*)(-(0|[1-9]\d*))*"
+
+
+@dataclasses.dataclass(frozen=True)
+class Config(FamilyRecipe):
+  """The recipe and the schedules."""
+
+  learning_rate: tuple[float, ...] = (4e-3, 8e-3)
+  search_steps: int = 300
+  schedules: tuple[str, ...] = setting(
+    ("blocks",),
+    "HR maps of every state, as 8-8-8-0-0; or blocks: none, early, middle, late, all; half: those "
+    "with an odd number of HR states; all; controls: no neighbouring HR states; widths: narrower "
+    "LR networks",
+  )
+  hr_kernel_size: int = setting(
+    0, "kernel from HR to HR maps in HR pixels, K; 0: scale x kernel_size", at_least=0
+  )
+
+  def __post_init__(self) -> None:
+    """Checks every field and the schedules."""
+    super().__post_init__()
+    if len(known := schedules_of(self)) < 2:
+      names = ", ".join(map(name_of, known)) or "none"
+      raise InputError(
+        f"--schedules={','.join(self.schedules)}: a comparison needs two schedules, and has {names}"
+      )
+
+  def arms(self) -> tuple[Arm, ...]:
+    """The networks, in the execution of the setting; with "auto" not measured yet."""
+    return arms(self)
+
+  @property
+  def positions(self) -> int:
+    """States between the layers."""
+    return self.depth + 1
+
+
+def schedules_of(config: Config) -> list[Schedule]:
+  """The schedules of a run, each once."""
+  chosen: dict[Schedule, None] = {}
+  for entry in config.schedules:
+    if entry in SETS:
+      chosen |= dict.fromkeys(SETS[entry](config.positions, config.max_hr_maps))
+    elif entry != WIDTHS:
+      chosen[_read(entry, config)] = None
+  return list(chosen)
+
+
+def _read(entry: str, config: Config) -> Schedule:
+  """The schedule of an entry of `--schedules`."""
+  flag, example = f"--schedules={entry}", name_of(_blocks(config)["early"])
+  if not re.fullmatch(STATES, entry):
+    raise InputError(
+      f"{flag} is neither the number of HR maps of every state, as {example}, nor one of "
+      f"{', '.join([*SETS, WIDTHS])}"
+    )
+  schedule = tuple(map(int, entry.split("-")))
+  if len(schedule) != config.positions:
+    raise InputError(
+      f"{flag} has {len(schedule)} states, and there are depth + 1 = {config.positions} of them: "
+      f"as {example}"
+    )
+  config.check_hr_maps(flag, max(schedule))
+  return schedule
+
+
+@functools.lru_cache(maxsize=64)
+def arms(config: Config) -> tuple[Arm, ...]:
+  """The networks of a run: the schedules, and LR networks of fewer maps."""
+  size = config.hr_kernel_size or config.scale * config.kernel_size
+  chosen = [config.schedule_arm(name_of(each), each, size) for each in schedules_of(config)]
+  widths = [config.features * part // 8 for part in EIGHTHS] if WIDTHS in config.schedules else []
+  return (*chosen, *(config.width_arm(width) for width in dict.fromkeys(widths) if width))
+
+
+def comparison(config: Config) -> Comparison:
+  """What a run decides; without the early and the late block, its first two schedules do."""
+  names = [name_of(each) for each in schedules_of(config)]
+  blocks = _present_blocks(config)
+  primary = Contrast(names[0], names[1], "the first two schedules")
+  if {"early", "late"} <= blocks.keys():
+    question = "HR maps in the last states instead of the first"
+    primary = Contrast(blocks["late"], blocks["early"], question)
+  lr = name_of((0,) * config.positions)
+  curve = weight_curve(config, lr)
+  planned = [*_between_blocks(blocks), *_of_positions(config, curve)]
+  if lr in names:
+    planned += [*_against_lr(lr, blocks, curve), *_of_controls(lr, names, config)]
+  if curve is not None:
+    slope = "what twice the parameters of LR bring"
+    planned.append(Combination(findings.CURVE, "twice the parameters", slope, curve.slope()))
+  return Comparison(primary, combinations=tuple(planned))
+
+
+def _blocks(config: Config) -> dict[str, Schedule]:
+  return schedules.blocks(config.positions, config.max_hr_maps)
+
+
+def _present_blocks(config: Config) -> dict[str, str]:
+  """The names of the schedules of the blocks that a run has."""
+  names = {name_of(each) for each in schedules_of(config)}
+  blocks = {block: name_of(schedule) for block, schedule in _blocks(config).items()}
+  return {block: name for block, name in blocks.items() if name in names}
+
+
+def _less_weights(
+  group: str, name: str, question: str, weights: Weights, curve: WeightCurve | None
+) -> Combination:
+  """An effect less what the number of weights predicts, if the run has the curve of it."""
+  less = weights if curve is None else curve.less_predicted(weights)
+  return Combination(group, name, question, less, curve is not None)
+
+
+def _between_blocks(blocks: dict[str, str]) -> list[Combination]:
+  return [
+    Combination(
+      findings.BLOCKS,
+      f"{first} - {second}",
+      f"the {first} block instead of the {second} one",
+      difference(blocks[first], blocks[second]),
+    )
+    for first, second in (("late", "early"), ("middle", "early"), ("late", "middle"))
+    if {first, second} <= blocks.keys()
+  ]
+
+
+def _of_positions(config: Config, curve: WeightCurve | None) -> list[Combination]:
+  """The effect of every position, and of every pair of neighbours, if a lattice shows them."""
+  names = {name_of(each) for each in schedules_of(config)}
+  design = schedules.design(names, config.positions, config.max_hr_maps)
+  if not design:
+    return []
+  alone = {f"state {i + 1}": (i,) for i in range(config.positions)}
+  pairs = {f"states {i + 1} x {i + 2}": (i, i + 1) for i in range(config.positions - 1)}
+  questions = {
+    **dict.fromkeys(alone, "HR maps instead of LR maps there, averaged over the other states"),
+    **dict.fromkeys(pairs, "both HR or both LR instead of one of each, averaged over the others"),
+  }
+  return [
+    _less_weights(
+      findings.POSITIONS, name, questions[name], schedules.effect_of(factor, design), curve
+    )
+    for name, factor in (alone | pairs).items()
+  ]
+
+
+def _against_lr(lr: str, blocks: dict[str, str], curve: WeightCurve | None) -> list[Combination]:
+  return [
+    _less_weights(
+      findings.AGAINST_LR,
+      f"{block} - LR",
+      f"HR maps in {'all' if block == 'all' else f'the {block}'} states instead of none",
+      difference(name, lr),
+      curve,
+    )
+    for block, name in blocks.items()
+    if name != lr
+  ]
+
+
+def _of_controls(lr: str, names: list[str], config: Config) -> list[Combination]:
+  controls = map(name_of, schedules.controls(config.positions, config.max_hr_maps))
+  return [
+    Combination(
+      findings.CONTROLS, f"{name} - LR", "biases tied, and nothing else", difference(name, lr)
+    )
+    for name in controls
+    if name in names
+  ]
+
+
+def check_data(config: FamilyRecipe, execution: Execution) -> None:
+  """Refuses photographs that are not there, without reading any."""
+  find(config.data, config.validation_data, config.test_data, execution)
+
+
+def headline(run_dir: RunFolder) -> dict[str, str]:
+  """What a finished run adds to a sweep's table."""
+  return verdict.headline(read_json(run_dir.results))
+
+
+def main(config: Config, execution: Execution, run_dir: RunFolder) -> dict[str, float]:
+  """Compares the schedules; returns the seconds of each phase."""
+  plan = functools.partial(measured_arms, config)
+  return compare("when_to_upscale", plan, comparison(config), config, execution, run_dir)
+
+
+# Of both confirmatory runs: when_to_upscale and what_share.
+CONFIRMATORY: dict[str, Any] = {
+  "hr_execution": "fewer",
+  "data": "tfds:T91",
+  "distinct": True,
+  "validation_data": "BSD200",
+  "validation_images": 12,
+  "test_data": ("BSD100", "Set14"),
+  "steps": 1000,
+  "seeds": 6,
+  "learning_rate": (2e-3, 4e-3, 8e-3, 1.6e-2),
+  "search_steps": 300,
+  "search_seeds": 3,
+}
+LATTICE = ("half", "0-0-0-0-0", "controls", WIDTHS)
+PRESETS = {
+  "confirmatory": Config(schedules=LATTICE, **CONFIRMATORY),
+  "nested": Config(schedules=LATTICE, **(CONFIRMATORY | {"hr_kernel_size": 5, "seeds": 3})),
+  "little_data": Config(schedules=("blocks",), **CONFIRMATORY),
+}

@@ -1,0 +1,129 @@
+"""Comparisons of networks that differ in how many HR maps the states between their layers hold."""
+
+import dataclasses
+import itertools
+from collections.abc import Sequence
+
+from sr_jax.comparison.combinations import WeightCurve
+from sr_jax.comparison.executions import by_rule, by_time, hr_execution_setting
+from sr_jax.comparison.recipe import Recipe
+from sr_jax.config import InputError, setting
+from sr_jax.networks import Maps, Network, lr_network
+from sr_jax.networks.budget import Arm, budget
+from sr_jax.networks.network import EXECUTIONS
+from sr_jax.networks.pair import scheduled_network
+from sr_jax.training.choices import MEASURE, Choices
+
+
+@dataclasses.dataclass(frozen=True)
+class FamilyRecipe(Recipe):
+  """The recipe, and the shape that all networks share."""
+
+  features: int = setting(
+    32,
+    "channels of every state in LR space, n: its LR maps and scale^2 times its HR maps",
+    at_least=1,
+  )
+  depth: int = setting(4, "hidden layers; there are depth + 1 states", at_least=2)
+  kernel_size: int = setting(3, "hidden kernel in LR pixels, k", choices=(1, 3, 5, 7))
+  hr_execution: str = hr_execution_setting("networks with HR maps")
+  activation: str = setting("relu", "of all networks", choices=("relu", "tanh"))
+  bicubic_skip: bool = setting(True, "all networks predict what bicubic interpolation misses")
+
+  @property
+  def max_hr_maps(self) -> int:
+    """HR maps that fill a state, n / r^2.
+
+    Raises:
+      InputError: r^2 does not divide n.
+    """
+    phases = self.scale**2
+    maps, rest = divmod(self.features, phases)
+    if rest or not maps:
+      multiples = [self.features - rest + phases * i for i in (0, 1)]
+      raise InputError(
+        f"--features={self.features} cannot be divided into features / scale^2 HR maps at "
+        f"--scale={self.scale}: use --features={' or '.join(str(n) for n in multiples if n > 0)}"
+      )
+    return maps
+
+  def arms(self) -> tuple[Arm, ...]:
+    """The networks, in the execution of the setting; with "auto" not measured yet."""
+    return ()
+
+  def arm_names(self) -> tuple[str, ...]:
+    """The names of the networks."""
+    return tuple(arm.name for arm in self.arms())
+
+  def choices(self) -> dict[str, tuple[str, ...]]:
+    """The form of each population's convolutions, and the execution of networks with HR maps."""
+    names = [arm.name for arm in self.arms() if arm.network.has_two_executions]
+    return {
+      **super().choices(),
+      **(dict.fromkeys(names, EXECUTIONS) if self.hr_execution == MEASURE else {}),
+    }
+
+  def check_hr_maps(self, flag: str, maps: int) -> None:
+    """Raises an InputError if a state has no room for this many HR maps."""
+    if maps > self.max_hr_maps:
+      raise InputError(
+        f"{flag}: {maps} HR maps do not fit into a state; at most features / scale^2 = "
+        f"{self.max_hr_maps} do"
+      )
+
+  def schedule_arm(self, name: str, schedule: Sequence[int], hr_kernel_size: int) -> Arm:
+    """The network with these HR maps in its states; the rest of each state is LR maps.
+
+    Its last layer writes the phases of the HR image as LR maps, each with its own kernel, so that
+    schedules differ in nothing but their states. With HR kernels of r k it has to cost exactly what
+    LR costs.
+    """
+    n, r, k = self.features, self.scale, self.kernel_size
+    network = scheduled_network(
+      scale=r,
+      states=tuple(Maps(n - r**2 * maps, maps) for maps in schedule),
+      kernel_size=k,
+      hr_kernel_size=hr_kernel_size,
+      activation=self.activation,
+      bicubic_skip=self.bicubic_skip,
+    )
+    is_equal = hr_kernel_size == r * k
+    note = f"{', '.join(map(str, schedule))} HR maps, the rest of {n} channels LR maps of {k}x{k}"
+    if any(a and b for a, b in itertools.pairwise(schedule)):
+      note += f", from HR to HR {hr_kernel_size}x{hr_kernel_size}"
+    macs = budget(self._lr(n)).macs if is_equal or not any(schedule) else None
+    return Arm(name, by_rule(network, self.hr_execution), macs, 0.0, note)
+
+  def width_arm(self, features: int) -> Arm:
+    """The LR network of this many maps, which costs less."""
+    note = f"{features} maps of {self.kernel_size}x{self.kernel_size} in LR space"
+    return Arm(f"lr_n{features}", self._lr(features), None, 0.0, note)
+
+  def _lr(self, features: int) -> Network:
+    return lr_network(
+      scale=self.scale,
+      features=features,
+      depth=self.depth,
+      kernel_size=self.kernel_size,
+      activation=self.activation,
+      bicubic_skip=self.bicubic_skip,
+    )
+
+
+def measured_arms(config: FamilyRecipe, choices: Choices) -> tuple[Arm, ...]:
+  """The networks of a run, each in the faster execution where that is measured."""
+  return tuple(
+    dataclasses.replace(arm, network=by_time(arm.name, arm.network, config.hr_execution, choices))
+    for arm in config.arms()
+  )
+
+
+def weight_curve(config: FamilyRecipe, lr: str) -> WeightCurve | None:
+  """PSNR against the parameters of LR and its narrower networks; None if there are none of these.
+
+  `lr` is the name of the LR network, which need not be in the run.
+  """
+  parameters = {arm.name: arm.budget.parameters for arm in config.arms()}
+  widths = [name for name in parameters if name.startswith("lr_n")]
+  names = [*widths, *([lr] if lr in parameters else [])]
+  return WeightCurve(parameters, tuple(names)) if widths and len(names) > 1 else None
