@@ -25,6 +25,7 @@ from typing import Any
 
 from sr_jax.comparison import verdict
 from sr_jax.comparison.contrasts import Comparison, Contrast
+from sr_jax.comparison.executions import by_rule, by_time, hr_execution_setting
 from sr_jax.comparison.recipe import Recipe
 from sr_jax.config import Execution, InputError, setting
 from sr_jax.data.finding import find
@@ -41,7 +42,6 @@ TIMED = ("lr_timed", "hr_timed")
 # The note's pair costs exactly the same. Other HR shapes match in every hidden layer; their first
 # and last layers differ a little.
 TOLERANCE = 0.022
-WIDEST_LIFT = 3  # times the MACs: lifting pays on CPU at 2.25 times, and no longer at 4
 
 ARMS = {
   "lr": "the LR network",
@@ -96,12 +96,7 @@ class Config(Recipe):
     0, "maps of the HR network, n_H, with kernel k n / (r n_H); 0: the note's n / r^2", at_least=0
   )
   upsampling: str = setting("bicubic", "what the HR network begins with", choices=UPSAMPLINGS)
-  hr_execution: str = setting(
-    "auto",
-    "where HR networks are computed; auto: where each trains faster, as measured before the run; "
-    f"fewer: in LR space if under {WIDEST_LIFT} times the MACs",
-    choices=("auto", *EXECUTIONS, "fewer"),
-  )
+  hr_execution: str = hr_execution_setting("HR networks")
   activation: str = setting("relu", "of all networks", choices=("relu", "tanh"))
   bicubic_skip: bool = setting(True, "all networks predict what bicubic interpolation misses")
 
@@ -147,12 +142,8 @@ def measured_arms(config: Config, choices: Choices) -> tuple[Arm, ...]:
 
 
 def _faster(arm: str, network: Network, config: Config, choices: Choices) -> Network:
-  """An arm's network; with --hr_execution=auto an HR one in the execution that trains faster."""
-  if config.hr_execution != "auto" or not network.has_two_executions:
-    return network
-  name = "hr" if arm == "hr_timed" else arm  # whose width is measured in the execution of hr
-  networks = {execution: network.clone(execution=execution) for execution in EXECUTIONS}
-  return networks[choices.fastest(name, networks)]
+  """An arm's network in its faster execution, in which the width of `hr_timed` is measured, too."""
+  return by_time("hr" if arm == "hr_timed" else arm, network, config.hr_execution, choices)
 
 
 def _equal_time_arms(config: Config, choices: Choices) -> list[Arm]:
@@ -235,9 +226,7 @@ def _hr(config: Config, maps: int, kernel_size: int, **fields: Any) -> Network:
   """
   sizes = {"features": maps, "kernel_size": kernel_size, "upsampling": config.upsampling}
   network = hr_network(**{**sizes, **_common(config), **fields}, execution="lr_space")
-  cost, execution = budget(network), config.hr_execution
-  pays = execution == "fewer" and cost.executed_macs < WIDEST_LIFT * cost.macs
-  return network if execution == "lr_space" or pays else network.clone(execution="hr_space")
+  return by_rule(network, config.hr_execution)
 
 
 def _common(config: Config) -> dict[str, Any]:

@@ -12,9 +12,10 @@ from experiments.matched_flops import (
 from sr_jax.config import InputError
 from sr_jax.networks import hr_network
 from sr_jax.networks.budget import budget
+from sr_jax.training.choices import Choices
 
 
-class Chosen:
+class Chosen(Choices):
   """Choices that need no measuring: the widths, and the executions, "lr_space" by default."""
 
   def __init__(self, **executions):
