@@ -48,7 +48,7 @@ LR = "h0"
 class Config(FamilyRecipe):
   """The recipe and the shares."""
 
-  learning_rate: tuple[float, ...] = (4e-3, 8e-3)
+  learning_rate: tuple[float, ...] = (2e-3, 4e-3, 8e-3)
   search_steps: int = 300
   hr_maps: tuple[int, ...] = setting(
     (4, 8), "HR maps of every state, h, as 0,4,8; none, which is LR, is always compared", at_least=0

@@ -68,7 +68,7 @@ STATES = r"(0|[1-9]\d*)(-(0|[1-9]\d*))*"
 class Config(FamilyRecipe):
   """The recipe and the schedules."""
 
-  learning_rate: tuple[float, ...] = (4e-3, 8e-3)
+  learning_rate: tuple[float, ...] = (2e-3, 4e-3, 8e-3)
   search_steps: int = 300
   schedules: tuple[str, ...] = setting(
     ("blocks",),
