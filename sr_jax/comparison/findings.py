@@ -158,7 +158,23 @@ def _on_weights(results: Results) -> list[str]:
   interval = (
     "" if test["low"] is None else f" (95 % interval {test['low']:+.3f} to {test['high']:+.3f} dB)"
   )
-  return [f"Twice the parameters bring LR networks {test['mean']:+.3f} dB{interval}."]
+  bring = f"Twice the parameters bring LR networks {test['mean']:+.3f} dB{interval}."
+  return [bring, *_beyond_the_line(results, slope[0])]
+
+
+def _beyond_the_line(results: Results, slope: dict[str, Any]) -> list[str]:
+  """Which networks have fewer parameters than any through which the line goes."""
+  parameters = {name: arm["budget"]["parameters"] for name, arm in results["arms"].items()}
+  least = min(parameters[name] for name in slope["weights"])
+  corrected = [e for e in results["verdict"]["combinations"] if e["is_less_curve"]]
+  names = dict.fromkeys(name for effect in corrected for name in effect["weights"])
+  beyond = [name for name in names if parameters[name] < least]
+  if not beyond:
+    return []
+  return [
+    f"{', '.join(beyond)}: fewer parameters than the narrowest LR network has, so that the line is "
+    "extended to them."
+  ]
 
 
 def _on_lattice(results: Results) -> list[str]:

@@ -2,21 +2,28 @@ import pytest
 
 from sr_jax.comparison import findings
 
+ARMS = ("0-0-0-0-0", "8-8-8-0-0")
+PARAMETERS = {"lr_n16": 10_276, "h8_k5": 8_396, "h4": 30_000}
 
-def effect(group, name, mean, decision, p=0.01, less_curve=True):
+
+def effect(group, name, mean, decision, p=0.01, less_curve=True, arms=()):
   low, high = (None, None) if mean is None else (mean - 0.01, mean + 0.01)
   test = {"mean": mean, "low": low, "high": high, "decision": decision}
   more = {} if decision == "too few photographs" else {"p_holm": p}
-  return {"group": group, "name": name, "is_less_curve": less_curve, "test": test, **more}
+  about = {"group": group, "name": name, "is_less_curve": less_curve}
+  return {**about, "weights": dict.fromkeys(arms, 1.0), "test": test, **more}
 
 
-def results(*effects, arms=("0-0-0-0-0", "8-8-8-0-0")):
-  return {"verdict": {"combinations": [*effects]}, "arms": {name: {} for name in arms}}
+def results(*effects, arms=ARMS):
+  return {
+    "verdict": {"combinations": [*effects]},
+    "arms": {name: {"budget": {"parameters": PARAMETERS.get(name, 9_000)}} for name in arms},
+  }
 
 
-def sentences(*effects, **more):
-  slope = effect(findings.CURVE, "slope", 0.2, "supported")
-  return findings.sentences(results(*effects, slope, **more))
+def sentences(*effects, arms=ARMS):
+  slope = effect(findings.CURVE, "slope", 0.2, "supported", less_curve=False, arms=arms[:1])
+  return findings.sentences(results(*effects, slope, arms=arms))
 
 
 @pytest.mark.parametrize(
@@ -89,6 +96,14 @@ def test_it_is_said_whether_the_weights_are_taken_out():
   first, last = findings.sentences(results(plain))
   assert "beyond" not in first
   assert last.startswith("The run has no narrower LR networks")
+
+
+def test_networks_with_fewer_weights_than_the_line_begins_with_are_named():
+  shares = [effect(findings.SHARES, n, 0.0, "equivalent", arms=(n,)) for n in ("h8_k5", "h4")]
+  last = sentences(*shares, arms=("lr_n16", "h8_k5", "h4"))[-1]
+  assert last.startswith("h8_k5: fewer parameters than the narrowest LR network has")
+  within = sentences(*shares[1:], arms=("lr_n16", "h8_k5", "h4"))
+  assert within[-1].startswith("Twice the parameters")
 
 
 def test_a_reduced_lattice_is_named():
