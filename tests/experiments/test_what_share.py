@@ -15,8 +15,8 @@ def groups(config):
 
 
 def test_every_share_costs_what_lr_costs_and_has_fewer_weights():
-  found = {arm.name: arm for arm in arms(Config(hr_maps=tuple(range(9))))}
-  shares = [found[f"h{maps}"] for maps in range(9)]
+  built = {arm.name: arm for arm in arms(Config(hr_maps=tuple(range(9))))}
+  shares = [built[f"h{maps}"] for maps in range(9)]
   assert {(arm.macs, arm.budget.macs, arm.budget.activations) for arm in shares} == {
     (9704, 9704, 41)
   }
@@ -28,10 +28,10 @@ def test_every_share_costs_what_lr_costs_and_has_fewer_weights():
 
 
 def test_nested_shares_have_names_of_their_own_and_declare_no_cost():
-  found = {arm.name: arm for arm in arms(Config(hr_kernel_size=(0, 5)))}
-  assert [*found] == ["h0", "h4", "h8", "h4_k5", "h8_k5", "lr_n16", "lr_n24"]
-  assert found["h4_k5"].macs is None
-  assert found["h4_k5"].budget.macs < found["h4"].budget.macs
+  built = {arm.name: arm for arm in arms(Config(hr_kernel_size=(0, 5)))}
+  assert [*built] == ["h0", "h4", "h8", "h4_k5", "h8_k5", "lr_n16", "lr_n24"]
+  assert built["h4_k5"].macs is None
+  assert built["h4_k5"].budget.macs < built["h4"].budget.macs
   assert [arm.name for arm in arms(Config(hr_kernel_size=(5,)))][:3] == ["h0", "h4_k5", "h8_k5"]
 
 

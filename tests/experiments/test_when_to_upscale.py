@@ -39,10 +39,10 @@ def test_words_stand_for_schedules_and_each_is_trained_once():
   [({}, 9704, 41), ({"scale": 3, "features": 36}, None, None), ({"depth": 3}, None, None)],
 )
 def test_every_schedule_costs_exactly_the_same(more, macs, activations):
-  found = arms(Config(schedules=("all",), **more))
-  costs = {(arm.budget.macs, arm.budget.activations) for arm in found}
+  built = arms(Config(schedules=("all",), **more))
+  costs = {(arm.budget.macs, arm.budget.activations) for arm in built}
   assert len(costs) == 1
-  assert {arm.macs for arm in found} == {arm.budget.macs for arm in found}
+  assert {arm.macs for arm in built} == {arm.budget.macs for arm in built}
   if macs:
     assert costs == {(macs, activations)}
 
@@ -58,10 +58,10 @@ def test_blocks_agree_in_weights_and_controls_have_those_of_lr_but_for_biases():
 
 
 def test_smaller_hr_kernels_cost_less_and_declare_nothing():
-  found = {arm.name: arm for arm in arms(Config(hr_kernel_size=5))}
-  assert found["0-0-0-0-0"].macs == 9704
-  assert found["8-8-8-0-0"].macs is None
-  assert found["8-8-8-8-8"].budget.macs < found["8-8-8-0-0"].budget.macs < 9704
+  built = {arm.name: arm for arm in arms(Config(hr_kernel_size=5))}
+  assert built["0-0-0-0-0"].macs == 9704
+  assert built["8-8-8-0-0"].macs is None
+  assert built["8-8-8-8-8"].budget.macs < built["8-8-8-0-0"].budget.macs < 9704
 
 
 def test_the_verdict_is_the_late_block_less_the_early_one():
@@ -112,10 +112,10 @@ def test_executions_are_measured_where_there_are_two():
       measured.append((name, [*networks]))
       return "lr_space"
 
-  found = {arm.name: arm.network.execution for arm in measured_arms(config, Chosen())}
+  built = {arm.name: arm.network.execution for arm in measured_arms(config, Chosen())}
   assert ("8-8-0-0-0", ["hr_space", "lr_space"]) in measured
   assert "0-0-0-0-0" not in dict(measured)
-  assert found["8-8-0-0-0"] == "lr_space"
+  assert built["8-8-0-0-0"] == "lr_space"
   assert set(dict(measured)) <= config.choices().keys()
   fixed = dataclasses.replace(config, hr_execution="hr_space")
   assert {arm.network.execution for arm in measured_arms(fixed, Chosen())} == {"hr_space"}
