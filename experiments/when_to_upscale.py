@@ -251,7 +251,7 @@ def main(config: Config, execution: Execution, run_dir: RunFolder) -> dict[str, 
 
 # Of both confirmatory runs: when_to_upscale and what_share.
 CONFIRMATORY: dict[str, Any] = {
-  "hr_execution": "fewer",
+  "hr_execution": "hr_space",
   "data": "tfds:T91",
   "distinct": True,
   "validation_data": "BSD200",
@@ -264,8 +264,9 @@ CONFIRMATORY: dict[str, Any] = {
   "search_seeds": 3,
 }
 LATTICE = ("half", "0-0-0-0-0", "controls", WIDTHS)
+NESTED = {"hr_kernel_size": 5, "hr_execution": "lr_space", "seeds": 3}
 PRESETS = {
   "confirmatory": Config(schedules=LATTICE, **CONFIRMATORY),
-  "nested": Config(schedules=LATTICE, **(CONFIRMATORY | {"hr_kernel_size": 5, "seeds": 3})),
+  "nested": Config(schedules=LATTICE, **(CONFIRMATORY | NESTED)),
   "little_data": Config(schedules=("blocks",), **CONFIRMATORY),
 }
