@@ -59,18 +59,6 @@ def test_upscales_and_has_the_parameters_of_its_budget(network):
   assert sum(leaf.size for leaf in jax.tree.leaves(params)) == budget(network).parameters
 
 
-@every_network
-def test_receptive_field_is_the_support_of_the_gradient(network):
-  scale = network.scale
-  widths = []
-  for _, seen in what_every_phase_sees(network, side=41):
-    rows = np.flatnonzero(np.abs(seen).max(axis=1) > 0)
-    columns = np.flatnonzero(np.abs(seen).max(axis=0) > 0)
-    np.testing.assert_array_equal(rows, columns)
-    widths.append(rows[-1] - rows[0] + 1)
-  assert scale * max(widths) == budget(network).receptive_field
-
-
 @pytest.mark.parametrize(
   ("network", "shift"),
   [

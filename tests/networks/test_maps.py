@@ -1,0 +1,152 @@
+"""Costs of layers between states of LR and HR maps, and how their kernels start."""
+
+import itertools
+import math
+from fractions import Fraction
+
+import jax
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from jax import numpy as jnp
+
+from sr_jax.networks import Maps, hr_network, lr_network
+from sr_jax.networks.budget import budget
+from sr_jax.networks.network import Conv, State
+from sr_jax.networks.pair import scheduled_network
+
+bounded = settings(deadline=None, derandomize=True, database=None, max_examples=100)
+
+
+@st.composite
+def schedules(draw):
+  """The scale r, k, d, n and depth + 1 counts of HR maps."""
+  scale, size, dims = draw(st.integers(2, 4)), draw(st.integers(1, 5)), draw(st.integers(1, 3))
+  most = draw(st.integers(1, 4))
+  channels = scale**dims * most + draw(st.integers(0, 3))
+  hr_maps = draw(st.lists(st.integers(0, most), min_size=1, max_size=6))
+  return scale, size, dims, channels, hr_maps
+
+
+def schedule(scale, size, dims, channels, hr_maps, **fields):
+  states = [Maps(channels - scale**dims * h, h) for h in hr_maps]
+  fields = {"kernel_size": size, "first_kernel_size": size, "dims": dims, **fields}
+  return scheduled_network(scale, states, **fields)
+
+
+@bounded
+@given(schedules(), st.booleans(), st.booleans())
+def test_every_schedule_costs_the_same(numbers, has_free_phases, tied):
+  scale, size, dims, channels, hr_maps = numbers
+  phases = scale**dims
+  target = None if has_free_phases else Maps(hr=1)
+  cost = budget(schedule(*numbers, target=target, tied=tied))
+  hidden = (len(hr_maps) - 1) * Fraction(channels**2 * size**dims, phases)
+  assert cost.macs == Fraction(channels * size**dims, phases) + hidden + channels * size**dims
+  assert cost.activations == Fraction(len(hr_maps) * channels, phases) + 1
+  never = budget(schedule(scale, size, dims, channels, [0] * len(hr_maps)))
+  assert (cost.macs, cost.activations) == (never.macs, never.activations)
+  assert cost.executed_macs >= cost.macs
+
+
+@bounded
+@given(schedules(), st.booleans())
+def test_weights_and_biases_have_a_closed_form(numbers, has_free_phases):
+  scale, size, dims, channels, hr_maps = numbers
+  phases = scale**dims
+  target = Maps(lr=phases) if has_free_phases else Maps(hr=1)
+  network = schedule(*numbers, target=target)
+  counts = [1, *[channels] * len(hr_maps), phases]
+  in_hr = [0, *hr_maps, target.hr]
+  for i, layer in enumerate(network.layers):
+    tied = phases * (phases - 1) * in_hr[i] * in_hr[i + 1]
+    assert layer.weights(phases, dims) == size**dims * (counts[i] * counts[i + 1] - tied)
+    assert layer.biases(phases) == counts[i + 1] - (phases - 1) * in_hr[i + 1]
+  free = schedule(*numbers, target=target, tied=False)
+  assert sum(layer.weights(phases, dims) for layer in free.layers) == size**dims * sum(
+    before * after for before, after in itertools.pairwise(counts)
+  )
+  never = schedule(scale, size, dims, channels, [0] * len(hr_maps))
+  assert budget(free).parameters == budget(never).parameters
+
+
+@bounded
+@given(schedules(), st.integers(1, 9))
+def test_an_hr_kernel_of_another_size_costs_its_taps(numbers, hr_size):
+  scale, size, dims, _, hr_maps = numbers
+  whole, other = (schedule(*numbers, hr_kernel_size=k) for k in (0, hr_size))
+  pairs = sum(a * b for a, b in itertools.pairwise(hr_maps))
+  taps = (scale * size) ** dims - hr_size**dims
+  assert budget(whole).macs - budget(other).macs == taps * pairs
+  assert budget(whole).parameters - budget(other).parameters == taps * pairs
+
+
+@pytest.mark.parametrize(
+  ("hr_maps", "weights"), [(0, 38_816), (2, 36_872), (4, 31_472), (6, 22_616), (8, 10_304)]
+)
+def test_weights_by_share(hr_maps, weights):
+  network = scheduled_network(2, [Maps(32 - 4 * hr_maps, hr_maps)] * 5, target=Maps(hr=1))
+  assert sum(layer.weights(4, 2) for layer in network.layers) == weights
+  cost = budget(network)
+  assert (cost.macs, cost.activations) == (9704, 41)
+  shape = (1, 4, 4, 1)
+  params = jax.eval_shape(network.init, jax.random.key(0), jnp.zeros(shape))["params"]
+  assert sum(p.size for p in jax.tree.leaves(params) if p.ndim == 4) == weights
+  assert sum(p.size for p in jax.tree.leaves(params)) == cost.parameters
+
+
+def test_the_ends_of_the_family_are_the_networks_of_the_note():
+  assert scheduled_network(2, [Maps(lr=32)] * 5) == lr_network()
+  assert scheduled_network(2, [Maps(hr=8)] * 5, target=Maps(hr=1)) == hr_network(
+    upsampling="transposed_conv"
+  )
+
+
+def test_adjacent_hr_states_lose_weights_and_others_only_biases():
+  # The negative controls of the question when: LR networks but for 24 biases a state of HR maps.
+  never, at_first, alternating, early = (
+    budget(schedule(2, 3, 2, 32, hr_maps)).parameters
+    for hr_maps in ((0,) * 5, (8, 0, 0, 0, 0), (0, 8, 0, 8, 0), (8, 8, 8, 0, 0))
+  )
+  assert (never - at_first, never - alternating) == (24, 48)
+  assert never - early == 3 * 24 + 2 * 9 * 4 * 3 * 8 * 8
+
+
+# K = r k, of which both fan-ins are n k^d, and less.
+@pytest.mark.parametrize("hr_size", [6, 4])
+@pytest.mark.parametrize(
+  ("inputs", "outputs"),
+  [
+    (Maps(16, 12), Maps(24, 10)),
+    (Maps(0, 16), Maps(24, 10)),
+    (Maps(16, 12), Maps(0, 16)),
+    (Maps(64, 0), Maps(24, 10)),
+    (Maps(0, 16), Maps(0, 16)),
+  ],
+  ids=["all", "from-hr", "to-hr", "from-lr", "hr-alone"],
+)
+def test_kernels_start_with_the_variance_of_each_output(hr_size, inputs, outputs):
+  states = [inputs, outputs]
+  layer = scheduled_network(2, states, hr_kernel_size=hr_size).layers[1]
+  zeros = State(
+    jnp.zeros((1, 2, 2, inputs.lr)) if inputs.lr else None,
+    jnp.zeros((1, 4, 4, inputs.hr)) if inputs.hr else None,
+  )
+  params = jax.jit(Conv(layer, 2, False).init)(jax.random.key(0), zeros)["params"]
+  kernels = {key: params[block.name] for key, block in layer.blocks(4, 2).items()}
+  to_lr = 9 * (inputs.lr + 4 * inputs.hr)
+  to_hr = 9 * inputs.lr + hr_size**2 * inputs.hr
+
+  def check(kernel, fan_in):
+    if kernel.size:
+      error = 5 / math.sqrt(kernel.size)  # 3.5 standard deviations of a mean square
+      np.testing.assert_allclose(np.mean(kernel**2) * fan_in / 2, 1, atol=error)
+
+  if "from_lr" in kernels:
+    check(kernels["from_lr"][..., : outputs.lr], to_lr)
+    check(kernels["from_lr"][..., outputs.lr :], to_hr)
+  if "hr_to_lr" in kernels:
+    check(kernels["hr_to_lr"], to_lr)
+  if "hr_to_hr" in kernels:
+    check(kernels["hr_to_hr"], to_hr)
