@@ -116,7 +116,7 @@ class Network(nn.Module):
     bicubic_skip: whether the network predicts what bicubic interpolation misses.
     contrast: factor of the image less mid-gray.
     execution: where HR maps are convolved: "hr_space", or "lr_space", as one LR convolution a
-      layer. It makes no difference where no layer ties the phases of its kernel.
+      layer, as always where a layer has HR kernels that are not tied.
     dims: spatial axes d of an image.
 
   Raises:
@@ -142,6 +142,8 @@ class Network(nn.Module):
         raise ValueError(f"padding must be same or valid, not {layer.padding!r}")
       if layer.padding == "valid" and len(layer.blocks(self.phases, self.dims)) > 1:
         raise ValueError(f"{layer.name} must be padded: its blocks lose different borders")
+      if layer.padding == "valid" and layer.from_hr_to_hr and self.in_lr_space:
+        raise ValueError(f"{layer.name} must be padded in lr_space: it loses HR pixels at borders")
     super().__post_init__()
 
   @property
@@ -158,9 +160,9 @@ class Network(nn.Module):
 
   @property
   def in_lr_space(self) -> bool:
-    """Whether states are kept in LR space: as asked for, or where no kernel needs HR space."""
-    tied = (layer.tied and layer.from_hr_to_hr for layer in self.layers)
-    return self.execution == "lr_space" or not any(tied)
+    """Whether states are in LR space: if asked for, without HR kernels, or with untied ones."""
+    tied = [layer.tied for layer in self.layers if layer.from_hr_to_hr]
+    return self.execution == "lr_space" or not (tied and all(tied))
 
   @property
   def margin(self) -> int:
