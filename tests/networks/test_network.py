@@ -8,7 +8,7 @@ import pytest
 from jax import lax
 from jax import numpy as jnp
 
-from sr_jax.networks import Maps, hr_network
+from sr_jax.networks import Maps, hr_network, srcnn
 from sr_jax.networks.maps import Layer
 from sr_jax.networks.network import EXECUTIONS, Network
 from sr_jax.networks.pair import lift_network, scheduled_network
@@ -203,6 +203,18 @@ FREE = {
   "free-bicubic": schedule(2, 2, 8, (2, 1), bicubic_first=True, tied=False, hr_kernel_size=5),
   "free-line": schedule(3, 1, 7, (2, 1, 0), tied=False),
 }
+
+
+def with_free(network, *names):
+  layers = (dataclasses.replace(layer, tied=layer.name not in names) for layer in network.layers)
+  return network.clone(layers=tuple(layers))
+
+
+FREE |= {
+  "free-hidden": with_free(TIED["half"], "hidden_0"),
+  "free-last": with_free(TIED["at-once"], "last"),
+  "free-front": with_free(TIED["at-once"], "transposed"),
+}
 EVERY = TIED | FREE
 
 
@@ -270,3 +282,5 @@ def test_blocks_that_lose_different_borders_must_be_padded():
   layers = (layer("first", (1, 0), (4, 1)), layer("last", (4, 1), (0, 1), padding="valid"))
   with pytest.raises(ValueError, match="last must be padded: its blocks lose different borders"):
     Network(2, layers)
+  with pytest.raises(ValueError, match="first must be padded in lr_space: it loses HR pixels"):
+    srcnn().clone(execution="lr_space")
