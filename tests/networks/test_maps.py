@@ -134,7 +134,7 @@ def test_kernels_start_with_the_variance_of_each_output(hr_size, inputs, outputs
     jnp.zeros((1, 4, 4, inputs.hr)) if inputs.hr else None,
   )
   params = jax.jit(Conv(layer, 2, False).init)(jax.random.key(0), zeros)["params"]
-  kernels = {key: params[block.name] for key, block in layer.blocks(4, 2).items()}
+  kernels = {key: np.asarray(params[block.name]) for key, block in layer.blocks(4, 2).items()}
   to_lr = 9 * (inputs.lr + 4 * inputs.hr)
   to_hr = 9 * inputs.lr + hr_size**2 * inputs.hr
 

@@ -239,7 +239,7 @@ def test_it_computes_what_four_plain_convolutions_a_layer_do_and_so_does_its_lif
       np.testing.assert_allclose(y, expected, rtol=1e-10, atol=1e-10)
 
 
-@pytest.mark.parametrize("name", ["half", "note", "prelu", "thirds", "line", "volume"])
+@pytest.mark.parametrize("name", ["half", "note", "thirds", "line"])
 def test_both_executions_have_the_same_gradients(name):
   network = TIED[name]
   with jax.enable_x64():

@@ -61,9 +61,11 @@ def seen(network):
   dims, scale, margin = network.dims, network.scale, network.margin
   side = 2 * budget(network).receptive_field // scale + 3
   middle = side // 2
-  x = jnp.full((1, *(side + 2 * margin,) * dims, 1), 1.0)
+  x = np.ones((1, *(side + 2 * margin,) * dims, 1), "f")
   shapes = jax.eval_shape(network.init, jax.random.key(0), x)["params"]
-  params = jax.tree.map(lambda p: jnp.full(p.shape, 1 / np.prod(p.shape[:-1])), shapes)
+  params = jax.tree.map(
+    lambda p: jnp.asarray(np.full(p.shape, 1 / np.prod(p.shape[:-1]), "f")), shapes
+  )
 
   @jax.jit
   def gradient(pixel):
@@ -71,10 +73,10 @@ def seen(network):
       y = network.apply({"params": params}, x)
       return y[(0, *(pixel,) * dims, 0)]
 
-    return jax.grad(value)(x)
+    return jax.grad(value)(jnp.asarray(x))[0, ..., 0]
 
   for phase in range(scale):
-    pixels = np.argwhere(np.abs(gradient(scale * middle + phase)[0, ..., 0]) > 1e-12)
+    pixels = np.argwhere(np.abs(gradient(scale * middle + phase)) > 1e-12)
     assert (pixels.min(0) == pixels.min()).all()  # the same on all axes
     assert (pixels.max(0) == pixels.max()).all()
     yield int(pixels.min()) - middle - margin, int(pixels.max()) - middle - margin
