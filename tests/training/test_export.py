@@ -17,6 +17,7 @@ from experiments import espcn, matched_flops
 from sr_jax.data import patches
 from sr_jax.data.images import make_photo
 from sr_jax.evaluation import scoring
+from sr_jax.networks import lr_network
 from sr_jax.networks.network import EXECUTIONS
 from sr_jax.operators.conv import PRECISIONS, Computation
 from sr_jax.training import population, sharding
@@ -128,7 +129,7 @@ def test_training_lowers(name, form, mesh):
 @pytest.mark.parametrize("precision", PRECISIONS[1:])
 @pytest.mark.parametrize("form", BATCHED_FORMS)
 def test_training_lowers_in_every_precision(form, precision, mesh):
-  network, computation = LR.clone(depth=1), Computation(form, precision)
+  network, computation = lr_network(depth=1), Computation(form, precision)
   operand = "bf16" if precision == "bfloat16" else "f32"
   operation = "convolution" if form == "plain" else "dot_general"
   types = rf": \(tensor<[0-9x]*{operand}>, tensor<[0-9x]*{operand}>\) -> tensor<[0-9x]*f32>"
