@@ -10,7 +10,7 @@ from experiments.matched_flops import (
   measured_arms,
 )
 from sr_jax.config import InputError
-from sr_jax.networks import hr_network
+from sr_jax.networks import Maps, lr_network
 from sr_jax.networks.budget import budget
 from sr_jax.training.choices import Choices
 
@@ -37,7 +37,10 @@ def named(*names, **more):
 def test_the_default_is_the_pair_of_the_note():
   lr, hr = arms(Config())
   assert (lr.name, hr.name, lr.macs, hr.macs) == ("lr", "hr", 9704, 9704)
-  assert (hr.network.features, hr.network.kernel_size) == (8, 6)
+  assert lr.network == lr_network()
+  assert {(layer.outputs, layer.hr_kernel_size) for layer in hr.network.layers[1:-1]} == {
+    (Maps(hr=8), 6)
+  }
 
 
 def test_the_family_costs_what_lr_costs_within_tolerance():
@@ -54,10 +57,9 @@ def test_the_family_costs_what_lr_costs_within_tolerance():
     "hr_k2_learned": 9912,
   }
   assert {arm.macs for arm in family.values()} == {9704}
-  assert [arm.network.upsampling for name, arm in family.items() if name != "lr"] == [
-    "bicubic",
-    "transposed_conv",
-  ] * 4
+  hr_networks = [arm.network for name, arm in family.items() if name != "lr"]
+  assert [network.bicubic_first for network in hr_networks] == [True, False] * 4
+  assert all(layer.outputs.lr == 0 for network in hr_networks for layer in network.layers)
 
 
 def test_the_controls_are_what_they_are_called():
@@ -77,21 +79,22 @@ def test_the_controls_are_what_they_are_called():
 
 
 def test_arms_of_equal_time_take_the_width_they_are_given():
-  found = named("lr", "hr", "lr_timed", "hr_timed", hr_execution="hr_space")
-  assert (found["lr_timed"].network.features, found["hr_timed"].network.features) == (36, 6)
+  timed = named("lr", "hr", "lr_timed", "hr_timed", hr_execution="hr_space")
+  assert timed["lr_timed"].network.layers[0].outputs == Maps(lr=36)
+  assert timed["hr_timed"].network.layers[0].outputs == Maps(hr=6)
 
 
 def test_each_hr_network_is_trained_in_its_faster_execution():
   chosen = Chosen(hr_k3="hr_space")
   config = Config(arms=("lr", "hr", "hr_k3", "hr_untied", "lr_timed", "hr_timed"))
   found = {arm.name: arm.network for arm in measured_arms(config, chosen)}
-  executions = {name: getattr(network, "execution", None) for name, network in found.items()}
+  executions = {name: network.execution for name, network in found.items()}
   assert executions == {
-    "lr": None,
+    "lr": "hr_space",
     "hr": "lr_space",
     "hr_k3": "hr_space",
     "hr_untied": "lr_space",
-    "lr_timed": None,
+    "lr_timed": "hr_space",
     "hr_timed": "lr_space",
   }
   # What is timed is what would be trained: the same networks, in the execution chosen for them.
@@ -134,11 +137,7 @@ def test_an_execution_that_is_not_measured_cannot_be_given_as_measured():
 )
 def test_hr_networks_are_lifted_where_that_is_asked_for_or_pays(execution, in_lr_space):
   found = named("lr", "hr", "hr_k4", "hr_k3", hr_execution=execution)
-  lifted = [
-    name
-    for name, arm in found.items()
-    if isinstance(arm.network, hr_network) and arm.network.execution == "lr_space"
-  ]
+  lifted = [name for name, arm in found.items() if arm.network.execution == "lr_space"]
   assert lifted == in_lr_space
 
 

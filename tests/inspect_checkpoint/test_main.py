@@ -263,21 +263,18 @@ def test_a_damaged_checkpoint_is_one_sentence_whatever_orbax_prints(
   assert contents(tmp_path) == before
 
 
+UNTIED = {"upsampling": "transposed_conv", "execution": "lr_space", "untied": True}
 NETWORKS = {  # and how many panels their first and last layers are drawn in
   lr_network(features=8, depth=1): (1, 2),
   hr_network(features=2, depth=1, kernel_size=3): (1, 1),
-  hr_network(
-    features=2, depth=1, upsampling="transposed_conv", execution="lr_space", untied=True
-  ): (
-    2,
-    1,
-  ),
+  hr_network(features=2, depth=1, **UNTIED): (2, 1),
   hr_network(features=3, depth=1, upsampling="transposed_conv", kernel_size=3): (2, 1),
   espcn(features=(8, 6)): (1, 2),
   srcnn(features=(6, 5)): (1, 1),
   fsrcnn(features=(6, 4), depth=1): (1, 2),
 }
-any_network = pytest.mark.parametrize("network", NETWORKS, ids=lambda one: type(one).__name__)
+NAMES = ["lr", "hr", "hr-untied", "hr-learned", "espcn", "srcnn", "fsrcnn"]
+any_network = pytest.mark.parametrize("network", NETWORKS, ids=NAMES)
 
 
 def shapes_of(network):

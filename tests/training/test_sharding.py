@@ -78,10 +78,11 @@ noise = np.random.default_rng(0).integers(0, 256, (32, 40), np.uint8)
 store = patches.make_store([make_photo("a", noise, 2)], 6)
 who = population.make_members(range(5), [3e-3])
 found = {}
-for network in (lr_network(features=4, depth=0), hr_network(features=2, depth=0)):
+networks = {"lr": lr_network(features=4, depth=0), "hr": hr_network(features=2, depth=0)}
+for name, network in networks.items():
   reference = None
   layouts = ["member:1", "member:2", "member:4", "member:8", "data:2", "member:2,data:4"]
-  for asked in [*layouts, "explicit"] if isinstance(network, lr_network) else layouts[::3]:
+  for asked in [*layouts, "explicit"] if name == "lr" else layouts[::3]:
     mesh = sharding.make_mesh(5, 8, asked if asked != "explicit" else "member:4")
     if asked == "explicit":
       kinds = (AxisType.Explicit,) * 2
@@ -95,7 +96,7 @@ for network in (lr_network(features=4, depth=0), hr_network(features=2, depth=0)
     params = sharding.without_padding(jax.tree.map(np.asarray, state.params), 5)
     reference = reference or params
     off = jax.tree.map(lambda a, b: float(abs(a - b).max()), params, reference)
-    found[f"{type(network).__name__} {asked}"] = max(jax.tree.leaves(off))
+    found[f"{name} {asked}"] = max(jax.tree.leaves(off))
 print(json.dumps(found))
 """
 

@@ -3,29 +3,27 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from sr_jax.networks import espcn, fsrcnn, hr_network, lr_network, srcnn, upscale
+from sr_jax.networks import Maps, espcn, fsrcnn, hr_network, lr_network, srcnn, upscale
 from sr_jax.networks.budget import budget
+from sr_jax.networks.pair import scheduled_network
 from sr_jax.upscale.tiling import plan_tiles, reach, upscale_tiles
 
 SIDE = 40
-NETWORKS = [
-  lr_network(features=8, depth=2),
-  hr_network(features=4, depth=2),
-  hr_network(features=4, depth=1, upsampling="transposed_conv"),
-  hr_network(features=2, depth=1, execution="lr_space", untied=True),
-  espcn(),
-  srcnn(),
-  srcnn(2, padding="same"),
-  fsrcnn(),
-]
+NETWORKS = {
+  "lr": lr_network(features=8, depth=2),
+  "hr": hr_network(features=4, depth=2),
+  "hr-learned": hr_network(features=4, depth=1, upsampling="transposed_conv"),
+  "hr-untied": hr_network(features=2, depth=1, execution="lr_space", untied=True),
+  "mixed": scheduled_network(2, [Maps(4, 1), Maps(8), Maps(0, 2)]),
+  "espcn": espcn(),
+  "srcnn": srcnn(),
+  "srcnn-same": srcnn(2, padding="same"),
+  "fsrcnn": fsrcnn(),
+}
+every_network = pytest.mark.parametrize("network", NETWORKS.values(), ids=NETWORKS)
 # One tile, a row more than one, and strips, whose tiles have as many pixels as others.
 SIZES = [(2, 31), (41, 83), (18, 301), (1, 3500), (3500, 1)]
 FAST_SIZES = [(41, 83), (1, 3500)]
-
-
-def name(network):
-  fields = (getattr(network, field, "") for field in ("upsampling", "execution", "padding"))
-  return f"{type(network).__name__} x{network.scale} {' '.join(filter(None, fields))}".strip()
 
 
 def params_of(network):
@@ -61,7 +59,7 @@ def assert_tiles_are_the_whole(network, size, side=SIDE):
 
 
 @pytest.mark.usefixtures("optimised")
-@pytest.mark.parametrize("network", NETWORKS, ids=name)
+@every_network
 @pytest.mark.parametrize("size", FAST_SIZES)
 def test_tiles_are_the_whole_bit_for_bit(network, size):
   assert_tiles_are_the_whole(network, size)
@@ -69,7 +67,7 @@ def test_tiles_are_the_whole_bit_for_bit(network, size):
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("optimised")
-@pytest.mark.parametrize("network", NETWORKS, ids=name)
+@every_network
 @pytest.mark.parametrize("size", [size for size in SIZES if size not in FAST_SIZES])
 def test_so_they_are_of_other_sizes(network, size):
   assert_tiles_are_the_whole(network, size)
@@ -77,12 +75,12 @@ def test_so_they_are_of_other_sizes(network, size):
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("optimised")
-@pytest.mark.parametrize("network", [lr_network(), hr_network()], ids=name)
+@pytest.mark.parametrize("network", [lr_network(), hr_network()], ids=["lr", "hr"])
 def test_so_are_the_tiles_that_are_used(network):
   assert_tiles_are_the_whole(network, (300, 523), 256)
 
 
-@pytest.mark.parametrize("network", NETWORKS, ids=name)
+@every_network
 def test_an_output_depends_on_pixels_within_reach_alone(network):
   params, middle, scale = params_of(network), 20, network.scale
   lr = noise(41, 41)
