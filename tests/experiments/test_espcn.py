@@ -17,7 +17,8 @@ def test_the_networks_cost_what_their_papers_count(scale, padding):
   arms = espcn.arms(espcn.Config(scale=scale, padding=padding))
   assert [arm.name for arm in arms] == list(espcn.NETWORKS)
   assert {arm.budget.macs - arm.macs for arm in arms} == {0}
-  assert {arm.network.padding for arm in arms if arm.name != "fsrcnn"} == {padding}
+  layers = [layer for arm in arms if arm.name != "fsrcnn" for layer in arm.network.layers]
+  assert {layer.padding for layer in layers} == {padding}
   assert {arm.network.scale for arm in arms} == {scale}
 
 

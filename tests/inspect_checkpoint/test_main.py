@@ -297,7 +297,7 @@ def test_only_planted_units_are_dead_in_any_network(network):
 @any_network
 def test_layers_that_upscale_are_drawn_in_both_forms(network):
   params = jax.tree.map(lambda leaf: np.ones(leaf.shape, np.float32), shapes_of(network))
-  figure = trained_kernels.draw(params, network.scale, "any")
+  figure = trained_kernels.draw(params, network, "any")
   found = tuple(
     sum(bool(cell.images) for cell in part.axes if cell.get_label() != "<colorbar>")
     for part in figure.subfigs
@@ -306,10 +306,11 @@ def test_layers_that_upscale_are_drawn_in_both_forms(network):
 
 
 def test_the_pair_of_pictures_holds_the_same_weights():
-  params = {"first": {"kernel": np.ones((1, 1, 1, 2)), "bias": np.zeros(2)}}
+  network = lr_network(features=2, depth=0)
+  params = jax.tree.map(lambda leaf: np.ones(leaf.shape, np.float32), shapes_of(network))
   kernel = np.random.default_rng(0).normal(size=(3, 3, 2, 4)).astype(np.float32)
-  params["last"] = {"kernel": kernel, "bias": np.zeros(4)}
-  figure = trained_kernels.draw(params, 2, "any")
+  params["last"]["kernel"] = kernel
+  figure = trained_kernels.draw(params, network, "any")
   lr, deconv = (
     np.ma.filled(cell.images[0].get_array(), np.nan) for cell in figure.subfigs[1].axes[:2]
   )
@@ -323,7 +324,8 @@ def test_the_pair_of_pictures_holds_the_same_weights():
 
 
 def test_a_diverged_member_is_drawn_without_weights(tmp_path):
-  params = {"first": {"kernel": np.full((3, 3, 1, 2), np.nan), "bias": np.zeros(2)}}
-  figures.save(trained_kernels.draw(params, 2, "any"), tmp_path / "kernels.png")
+  network = lr_network(features=2, depth=0)
+  params = jax.tree.map(lambda leaf: np.full(leaf.shape, np.nan, np.float32), shapes_of(network))
+  figures.save(trained_kernels.draw(params, network, "any"), tmp_path / "kernels.png")
   with Image.open(tmp_path / "kernels.png") as image:
     assert image.width == trained_kernels.WIDTH * 150
