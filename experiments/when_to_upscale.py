@@ -58,6 +58,7 @@ SETS: dict[str, Callable[[int, int], list[Schedule]]] = {  # of positions and HR
   "half": schedules.half,
   "all": schedules.lattice,
   "controls": schedules.controls,
+  "families": schedules.families,
 }
 WIDTHS = "widths"
 EIGHTHS = (4, 5, 6, 7)  # of n: the widths of narrower LR networks
@@ -73,8 +74,8 @@ class Config(FamilyRecipe):
   schedules: tuple[str, ...] = setting(
     ("blocks",),
     "HR maps of every state, as 8-8-8-0-0; or blocks: none, early, middle, late, all; half: those "
-    "with an odd number of HR states; all; controls: no neighbouring HR states; widths: narrower "
-    "LR networks",
+    "with an odd number of HR states; all; controls: no neighbouring HR states; families: those "
+    "whose weights differ; widths: narrower LR networks",
   )
   hr_kernel_size: int = setting(
     0, "kernel from HR to HR maps in HR pixels, K; 0: scale x kernel_size", at_least=0

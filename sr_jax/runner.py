@@ -39,6 +39,7 @@ from sr_jax.training.sharding import make_mesh, upload
 from sr_jax.training.timing import in_both_executions, step_seconds
 
 Plan = Callable[[Choices], Sequence[Arm]]
+Measure = Callable[[Run, dict[str, Any], dict[str, Population]], dict[str, Any]]
 EVENTS = "events for TensorBoard"
 
 
@@ -49,12 +50,14 @@ def compare(
   recipe: Recipe,
   execution: Execution,
   run_dir: RunFolder,
+  measure: Measure | None = None,
 ) -> dict[str, float]:
   """Runs a comparison from where it stands to its report.
 
   `plan` gives two or more arms once it can measure what their shapes do not say: which execution of
   a network is faster here, and which widths match in time. `comparison` says which of them are
-  compared with which. The experiment's name is kept in the run's folder.
+  compared with which. The experiment's name is kept in the run's folder. `measure` is what else an
+  experiment does with a run and its trained populations; what it returns joins the results.
 
   Returns:
     the wall time of each phase in seconds; nothing if the run was finished before.
@@ -69,6 +72,9 @@ def compare(
     broadcast_from_primary(lambda: _report_again(run))
     return {}
   results, trained = train_and_score(run)
+  if measure is not None:
+    with run.clock.phase("measure"):
+      results |= measure(run, results, trained)
   results["verdict"] = verdict.decide(results, comparison)
   with run.clock.phase("time steps"):
     steps = _time_steps(trained, run)

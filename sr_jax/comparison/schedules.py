@@ -82,3 +82,14 @@ def effect_of(positions: Sequence[int], schedules: Sequence[Schedule]) -> Weight
   }
   counts = {sign: [*signs.values()].count(sign) for sign in (1, -1)}
   return {name: sign / counts[sign] for name, sign in signs.items()}
+
+
+def reduced(schedule: Schedule) -> Schedule:
+  """The schedule less its HR states without an HR neighbour, which tie nothing but biases."""
+  padded = (0, *schedule, 0)
+  return tuple(maps if padded[i] or padded[i + 2] else 0 for i, maps in enumerate(schedule))
+
+
+def families(positions: int, maps: int) -> list[Schedule]:
+  """The schedules of the lattice whose weights differ: each HR state has an HR neighbour."""
+  return [each for each in lattice(positions, maps) if reduced(each) == each]

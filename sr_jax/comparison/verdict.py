@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sr_jax.comparison import findings
+from sr_jax.comparison import findings, learning
 from sr_jax.comparison.contrasts import Comparison, Results, all_combinations, all_contrasts
 from sr_jax.comparison.statistics import SESOI, Effect
 
@@ -22,6 +22,8 @@ def decide(results: Results, comparison: Comparison) -> dict[str, Any]:
   verdict = {"sesoi": SESOI, **contrasts[0], "contrasts": contrasts[1:]}
   if comparison.combinations:
     verdict["combinations"] = all_combinations(results, comparison.combinations)
+  if "learning" in results:
+    verdict["learning"] = learning.decide(results)
   return {**verdict, "sentences": sentences({**results, "verdict": verdict})}
 
 
@@ -39,6 +41,7 @@ def sentences(results: Results) -> list[str]:
     *other_estimates(results),
     *further,
     *(also(c, results) for c in results["verdict"]["contrasts"] if c["kind"] in ALSO),
+    *learning.sentences(results),
     *findings.sentences(results),
     *cautions(results),
     not_shown(results),

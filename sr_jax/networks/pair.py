@@ -149,11 +149,13 @@ def nearest(network: Network, lr_params: Any) -> Any:
   With `lift_network` after it, this is the orthogonal projection onto the network's family: tied
   weights and biases become their mean, and taps that no HR kernel reaches become zero.
   """
-  images = jnp.zeros(
-    (1, *(2 * network.scale,) * network.dims, 1), jax.tree.leaves(lr_params)[0].dtype
-  )
-  params = jax.eval_shape(network.init, jax.random.key(0), images)["params"]
+  leaf = jax.tree.leaves(lr_params)[0]
+  images = jnp.zeros((1, *(2 * network.scale,) * network.dims, 1), leaf.dtype)
+  shapes = jax.eval_shape(network.init, jax.random.key(0), images)["params"]
+  zero = 0 * leaf.ravel()[0].astype(int)  # which varies over a mesh as the parameters do
+  params = jax.tree.map(lambda like: jnp.full(like.shape, zero, leaf.dtype), shapes)
   # The lift copies: its transpose sums over copies.
-  transpose = jax.linear_transpose(lambda params: lift_network(network, params)[1], params)
-  (sums,), (copies,) = transpose(lr_params), transpose(jax.tree.map(jnp.ones_like, lr_params))
+  _, transpose = jax.vjp(lambda params: lift_network(network, params)[1], params)
+  ones = jax.tree.map(lambda like: jnp.full(like.shape, 1 + zero, leaf.dtype), lr_params)
+  (sums,), (copies,) = transpose(lr_params), transpose(ones)
   return jax.tree.map(jnp.divide, sums, copies)
