@@ -17,6 +17,8 @@ Fixed before the run:
 - "It is the number of weights" if every share is equivalent to what the line predicts, its interval
   within 0.05 dB; "mixing helps" if a share is better by more, as its interval and its p-value say,
   adjusted over all shares; "HR maps cost more than their weights" likewise; else undecided.
+- With --learn, gates of HR maps learn which share to upscale, among those of the smallest kernel
+  (`sr_jax/comparison/learner.py`; the rule is in `learning.py` beside it).
 - A member that diverged leaves its seed out; one that did not learn stays in, and is named.
 
 On the sample photographs; then, of the field's sets in the folder SETS, the curve and all shares:
@@ -28,10 +30,12 @@ On the sample photographs; then, of the field's sets in the folder SETS, the cur
 
 import dataclasses
 import functools
+from collections.abc import Sequence
+from typing import Any
 
 from experiments import when_to_upscale
 from experiments.when_to_upscale import CONFIRMATORY
-from sr_jax.comparison import findings, verdict
+from sr_jax.comparison import findings, learning, verdict
 from sr_jax.comparison.combinations import Combination, difference
 from sr_jax.comparison.contrasts import Comparison, Contrast
 from sr_jax.comparison.family import FamilyRecipe, measured_arms, weight_curve
@@ -59,6 +63,12 @@ class Config(FamilyRecipe):
   widths: tuple[int, ...] = setting(
     (16, 24), "maps of narrower LR networks, for the curve of the number of weights", at_least=1
   )
+
+  def __post_init__(self) -> None:
+    """Checks every field and, for gates, that all shares are there."""
+    super().__post_init__()
+    if self.learn:
+      _nested(self)
 
   @property
   def kernel_sizes(self) -> tuple[int, ...]:
@@ -144,6 +154,37 @@ def combinations(config: Config) -> list[Combination]:
   return [*planned, Combination(findings.CURVE, "twice the parameters", slope, curve.slope())]
 
 
+def learn(config: Config, *run_so_far: Any) -> dict[str, Any]:
+  """Trains networks with a gate for every HR map, and names the shares that these choose."""
+  names = _nested(config)
+  neighbours = {
+    name: [names[j] for j in (i - 1, i + 1) if 0 <= j < len(names)] for i, name in enumerate(names)
+  }
+  choices = learning.Choices("what share of its maps", neighbours, names)
+
+  def choose(gates: Sequence[float]) -> str:
+    return names[sum(gate > learning.THRESHOLD for gate in gates)]
+
+  return learning.record(choices, "maps", choose, names[-1], *run_so_far)
+
+
+def _nested(config: Config) -> list[str]:
+  """The names of all shares of the smallest HR kernel, from none to all.
+
+  Raises:
+    InputError: LR networks do not contain that of the kernel, or a share is missing.
+  """
+  size = min(config.kernel_sizes)
+  config.check_fits(size)
+  by_maps = {maps: name for name, (maps, own) in shares_of(config).items() if own == size}
+  if missing := {*range(1, config.max_hr_maps + 1)} - {*by_maps}:
+    raise InputError(
+      f"--learn needs all shares that gates can choose: add {', '.join(map(str, sorted(missing)))} "
+      f"to --hr_maps={','.join(map(str, config.hr_maps))}"
+    )
+  return [LR, *(by_maps[maps] for maps in sorted(by_maps))]
+
+
 check_data = when_to_upscale.check_data
 
 
@@ -155,8 +196,11 @@ def headline(run_dir: RunFolder) -> dict[str, str]:
 
 def main(config: Config, execution: Execution, run_dir: RunFolder) -> dict[str, float]:
   """Compares the shares; returns the seconds of each phase."""
-  plan = functools.partial(measured_arms, config)
-  return compare("what_share", plan, comparison(config), config, execution, run_dir)
+  plan, measure = functools.partial(measured_arms, config), functools.partial(learn, config)
+  if config.learn:
+    learning.check_one_process()
+  decides, also = comparison(config), measure if config.learn else None
+  return compare("what_share", plan, decides, config, execution, run_dir, also)
 
 
 CURVE = (12, 16, 20, 24, 28)  # from fewer parameters than any share has

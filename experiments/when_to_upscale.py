@@ -33,15 +33,22 @@ K = 5, whose networks are linear subspaces of the LR network; the blocks on litt
   python launch.py --experiment=when_to_upscale --preset=nested --manual_dir=SETS
   python launch.py --experiment=when_to_upscale --preset=little_data --data_fraction=0.25,0.05 \
     --manual_dir=SETS
+
+Can a network learn it? With --learn, gates between free and tied kernels are trained too
+(`sr_jax/comparison/learner.py`), and judged by the schedules that they choose, each of which is
+trained anew, like all others: K = 5, and of HR states only neighbours tie weights, so that twelve
+schedules of five states are all that differ. `sr_jax/comparison/learning.py` has the rule.
+
+  python launch.py --experiment=when_to_upscale --preset=learn --manual_dir=SETS
 """
 
 import dataclasses
 import functools
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from sr_jax.comparison import findings, schedules, verdict
+from sr_jax.comparison import findings, learning, schedules, verdict
 from sr_jax.comparison.combinations import Combination, WeightCurve, Weights, difference
 from sr_jax.comparison.contrasts import Comparison, Contrast
 from sr_jax.comparison.family import FamilyRecipe, measured_arms, weight_curve
@@ -89,6 +96,14 @@ class Config(FamilyRecipe):
       raise InputError(
         f"--schedules={','.join(self.schedules)}: a comparison needs two schedules, and has {names}"
       )
+    if self.learn:
+      self.check_fits(self.hr_kernel_size or self.scale * self.kernel_size)
+      missing = {*schedules.families(self.positions, self.max_hr_maps)} - {*known}
+      if missing:
+        raise InputError(
+          f"--learn needs all schedules that gates can choose: add families to --schedules="
+          f"{','.join(self.schedules)}"
+        )
 
   def arms(self) -> tuple[Arm, ...]:
     """The networks, in the execution of the setting; with "auto" not measured yet."""
@@ -244,10 +259,31 @@ def headline(run_dir: RunFolder) -> dict[str, str]:
   return verdict.headline(read_json(run_dir.results))
 
 
+def choices(config: Config) -> learning.Choices:
+  """What gates can choose: the schedules whose weights differ."""
+  shape = config.positions, config.max_hr_maps
+  random = [name_of(schedules.reduced(each)) for each in schedules.lattice(*shape)]
+  return learning.Choices("when", schedules.neighbours(*shape), random)
+
+
+def learn(config: Config, *run_so_far: Any) -> dict[str, Any]:
+  """Trains networks with a gate for every state, and names the schedules that these choose."""
+
+  def choose(gates: Sequence[float]) -> str:
+    chosen = tuple(config.max_hr_maps if gate > learning.THRESHOLD else 0 for gate in gates)
+    return name_of(schedules.reduced(chosen))
+
+  always = name_of((config.max_hr_maps,) * config.positions)
+  return learning.record(choices(config), "states", choose, always, *run_so_far)
+
+
 def main(config: Config, execution: Execution, run_dir: RunFolder) -> dict[str, float]:
   """Compares the schedules; returns the seconds of each phase."""
-  plan = functools.partial(measured_arms, config)
-  return compare("when_to_upscale", plan, comparison(config), config, execution, run_dir)
+  plan, measure = functools.partial(measured_arms, config), functools.partial(learn, config)
+  if config.learn:
+    learning.check_one_process()
+  decides, also = comparison(config), measure if config.learn else None
+  return compare("when_to_upscale", plan, decides, config, execution, run_dir, also)
 
 
 # Of both confirmatory runs: when_to_upscale and what_share.
@@ -269,5 +305,6 @@ NESTED = {"hr_kernel_size": 5, "hr_execution": "lr_space", "seeds": 3}
 PRESETS = {
   "confirmatory": Config(schedules=LATTICE, **CONFIRMATORY),
   "nested": Config(schedules=LATTICE, **(CONFIRMATORY | NESTED)),
+  "learn": Config(schedules=("families",), learn=True, **(CONFIRMATORY | NESTED | {"seeds": 6})),
   "little_data": Config(schedules=("blocks",), **CONFIRMATORY),
 }

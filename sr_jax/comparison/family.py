@@ -12,6 +12,7 @@ from sr_jax.networks import Maps, Network, lr_network
 from sr_jax.networks.budget import Arm, budget
 from sr_jax.networks.network import EXECUTIONS
 from sr_jax.networks.pair import scheduled_network
+from sr_jax.operators.lifting import fits
 from sr_jax.training.choices import MEASURE, Choices
 
 
@@ -29,6 +30,9 @@ class FamilyRecipe(Recipe):
   hr_execution: str = hr_execution_setting("networks with HR maps")
   activation: str = setting("relu", "of all networks", choices=("relu", "tanh"))
   bicubic_skip: bool = setting(True, "all networks predict what bicubic interpolation misses")
+  learn: bool = setting(
+    False, "also train networks with gates, which learn to choose among those that are compared"
+  )
 
   @property
   def max_hr_maps(self) -> int:
@@ -69,6 +73,15 @@ class FamilyRecipe(Recipe):
       raise InputError(
         f"{flag}: {maps} HR maps do not fit into a state; at most features / scale^2 = "
         f"{self.max_hr_maps} do"
+      )
+
+  def check_fits(self, hr_kernel_size: int) -> None:
+    """Raises an InputError where LR does not contain networks of this HR kernel, as gates need."""
+    largest = self.scale * (self.kernel_size - 1) + 1
+    if not fits(hr_kernel_size, self.scale, self.kernel_size):
+      raise InputError(
+        f"--learn needs networks that LR contains: --hr_kernel_size={largest} at most, not "
+        f"{hr_kernel_size}"
       )
 
   def schedule_arm(self, name: str, schedule: Sequence[int], hr_kernel_size: int) -> Arm:

@@ -1,7 +1,8 @@
 """LR networks that learn which states to upscale, by gates between free and tied kernels.
 
-Every state has a gate s in [0, 1] for each group of its channels: whether these are the phases of
-HR maps. Between two states a kernel W acts as
+A gate s in [0, 1] says whether channels are the phases of HR maps: one gate for each state between
+two layers, to learn when to upscale; or one for each HR map, the same in all states, to learn what
+share. From channels of gate s to channels of gate s', a kernel W acts as
 
   W - g (W - P(W)),  g = s s',
 
@@ -13,7 +14,7 @@ in every step, each while the other is held still.
 
 import itertools
 import zlib
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -46,7 +47,8 @@ VARIANTS = {  # g where it starts, whether gates learn, whether ties join channe
   "frozen at 1": (1.0, False, False),
 }
 
-Gates = dict[str, Float[Array, " groups"]]  # of the state that each layer but the last writes
+Gates = dict[str, Float[Array, " gates"]]  # of the state that each layer but the last writes
+Over = Literal["states", "maps"]
 
 
 class Learner(NamedTuple):
@@ -60,7 +62,7 @@ class Learner(NamedTuple):
 
 
 def learn(
-  lr: Network, tied: Network, arm: str, rate: float, groups: int, form: str, run: Run
+  lr: Network, tied: Network, arm: str, rate: float, over: Over, form: str, run: Run
 ) -> dict[str, dict[str, Any]]:
   """Trains every variant with every seed of a run.
 
@@ -68,8 +70,8 @@ def learn(
   of the arm `arm`, but for their variance.
 
   Returns:
-    by variant, "gates" `[seed][state][group]`, and "held_out", every seed's PSNR in dB on patches
-    of the photographs that fit gates.
+    by variant, "gates" `[seed][state]`, or `[seed][map]`, and "held_out", every seed's PSNR in dB
+    on patches of the photographs that fit gates.
   """
   recipe, seeds = run.recipe, run.recipe.seeds
   mesh = make_mesh(seeds * len(VARIANTS), batch=1)
@@ -82,7 +84,7 @@ def learn(
   members = Members(learners.seed, learners.learning_rate)
 
   def begin(fresh: tuple[Any, Learner]) -> Any:
-    return with_gates(*fresh, lr, tied, groups)
+    return with_gates(*fresh, lr, tied, over)
 
   weights = population.initialise(lr, arm, members, mesh).params
   start = jax.jit(each_member(begin, mesh))((weights, learners))
@@ -111,7 +113,9 @@ def learn(
   def finish(trained: tuple[Any, Learner]) -> tuple[Array, Any]:
     params, learner = trained
     gates = gates_of(params, learner, lr)
-    return jnp.stack(list(gates.values())), effective(params, gates, learner, lr, tied)
+    by_state = jnp.stack(list(gates.values()))
+    chosen = by_state[:, 0] if over == "states" else by_state[0]
+    return chosen, effective(params, gates, learner, lr, tied)
 
   gates, params = jax.jit(each_member(finish, mesh))((state.params, learners))
   crops = patches.fixed_crops(parts[-1], recipe.patch, PATCHES_PER_IMAGE)
@@ -126,31 +130,33 @@ def learn(
   }
 
 
-def with_gates(weights: Any, learner: Learner, lr: Network, tied: Network, groups: int) -> Any:
+def with_gates(weights: Any, learner: Learner, lr: Network, tied: Network, over: Over) -> Any:
   """Parameters to start from: gates all alike, and kernels whose gated variance is as initialised.
 
   A kernel of variance 1 has, gated, the variance p + (1 - p) (1 - g)^2: its projection, a share p
   of its dimensions, is left as it is.
   """
   start = logit(jnp.clip(jnp.sqrt(learner.tie), 1e-3, 1 - 1e-3)) / SHARPNESS
+  gates = {layer.name: jnp.full(1, start) for layer in lr.layers[:-1]}
+  if over == "maps":
+    gates = {lr.layers[0].name: jnp.full(tied.layers[0].outputs.hr, start)}
   params = {}
   for layer, tied_layer in zip(lr.layers, tied.layers, strict=True):
     share = tied_layer.weights(tied.phases, tied.dims) / layer.weights(lr.phases, lr.dims)
     variance = share + (1 - share) * (1 - learner.tie) ** 2
     own = dict(weights[layer.name])
     own["kernel"] = own["kernel"] / jnp.sqrt(variance)
-    params[layer.name] = own if layer is lr.layers[-1] else own | {"gate": jnp.full(groups, start)}
+    params[layer.name] = own | ({"gate": gates[layer.name]} if layer.name in gates else {})
   return params
 
 
 def gates_of(params: Any, learner: Learner, lr: Network) -> Gates:
   """The gates of every state, in order; those that do not learn are where they started."""
-  fixed = jnp.sqrt(learner.tie)
+  fixed, shared = jnp.sqrt(learner.tie), params[lr.layers[0].name]["gate"]
+  gates = {layer.name: params[layer.name].get("gate", shared) for layer in lr.layers[:-1]}
   return {
-    layer.name: jnp.where(
-      learner.learns > 0, jax.nn.sigmoid(SHARPNESS * params[layer.name]["gate"]), fixed
-    )
-    for layer in lr.layers[:-1]
+    name: jnp.where(learner.learns > 0, jax.nn.sigmoid(SHARPNESS * gate), fixed)
+    for name, gate in gates.items()
   }
 
 
@@ -195,5 +201,5 @@ def _orders(name: str, kernel: Array, learner: Learner, lr: Network) -> list[Arr
 
 
 def _by_channel(gates: Array, channels: int, phases: int) -> Float[Array, " channels"]:
-  """The gate of every channel, of one for each group of HR maps; phases are outermost."""
+  """The gate of every channel, of one for all or for each HR map; phases are outermost."""
   return jnp.tile(jnp.repeat(gates, channels // phases // len(gates)), phases)

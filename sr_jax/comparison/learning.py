@@ -1,96 +1,134 @@
-"""Whether gates learn when to upscale: what they choose, against schedules that were all trained.
+"""Whether gates learn what to upscale: their choices, against networks that were all trained.
 
-A choice is rounded to a schedule, and counts with the PSNR of that schedule, trained anew. Its
-regret is what the best schedule has over it. Fixed before the run: "it learns when" if the regret
-is shown to be below the smallest effect of interest and below that of random schedules, and all
-seeds but one at most choose alike. Where no schedule is shown to beat LR there is nothing to learn.
+A choice is rounded to one of the arms of the run, and counts with the PSNR of that arm, trained
+anew. Its regret is what the best arm has over it. Fixed before the run: "it learns" if the regret
+is shown to be below the smallest effect of interest and below that of random choices, and all seeds
+but one at most choose alike. Where no arm is shown to beat LR there is nothing to learn.
 """
 
 import collections
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
 import numpy as np
 from jaxtyping import Float
 
-from sr_jax.comparison import schedules
+from sr_jax.comparison import learner
 from sr_jax.comparison.contrasts import best_of
-from sr_jax.comparison.learner import LEARNED, SHUFFLED
-from sr_jax.comparison.schedules import Schedule, name_of, reduced
+from sr_jax.comparison.learner import LEARNED, SHUFFLED, Over
+from sr_jax.comparison.run import Run
 from sr_jax.comparison.statistics import SESOI, ci_half_width_over_seeds, effect
+from sr_jax.comparison.train import eval_form
+from sr_jax.config import InputError
+from sr_jax.runtime import processes
+from sr_jax.runtime.console import log
+from sr_jax.runtime.files import read_json, write_json
+from sr_jax.training.population import Population
 
-ROOT_OF_HALF = 0.5**0.5
-
+LEARNING = "learning"  # in results.json, and a part of the run's folder
 Results = dict[str, Any]
 Finding = Literal["learns", "does not learn", "nothing to learn", "undecided"]
+# A gate counts as HR above the root of a half, where it starts: g is above a half between two.
+THRESHOLD = 0.5**0.5
+
+
+@dataclasses.dataclass(frozen=True)
+class Choices:
+  """What gates can choose.
+
+  Attributes:
+    question: "when" or "what share of its maps", for sentences.
+    neighbours: of every arm that can be chosen, those that a greedy search tries next; the first
+      arm is LR, where it starts.
+    random: the arms that equally likely choices lead to, as often as they do.
+  """
+
+  question: str
+  neighbours: Mapping[str, Sequence[str]]
+  random: Sequence[str]
+
+
+def record(
+  choices: Choices,
+  over: Over,
+  choose: Callable[[Sequence[float]], str],
+  always: str,
+  run: Run,
+  results: Results,
+  trained: Mapping[str, Population],
+) -> dict[str, Any]:
+  """Trains networks with gates, once, and returns what they choose, as part of a run's results.
+
+  `choose` names the arm that a seed's gates choose; `always` is the arm of HR maps alone.
+  """
+  never, file = next(iter(choices.neighbours)), run.run_dir.part(LEARNING)
+  if file.exists():
+    variants = read_json(file)
+  else:
+    log("Training networks with gates")
+    networks = trained[never].network, trained[always].network
+    rate, form = results["arms"][never]["learning_rate"], eval_form(trained[never])
+    variants = learner.learn(*networks, never, rate, over, form, run)
+    file.parent.mkdir(exist_ok=True)
+    write_json(file, variants)
+  chosen = {kind: [*map(choose, variants[kind]["gates"])] for kind in (LEARNED, SHUFFLED)}
+  seeds = list(range(run.recipe.search_seeds))
+  about = {**dataclasses.asdict(choices), "search_seeds": seeds}
+  return {LEARNING: {**about, "variants": variants, "chosen": chosen}}
+
+
+def check_one_process() -> None:
+  """Raises an InputError where several processes share a run: networks with gates train in one."""
+  if processes.is_multiprocess():
+    raise InputError("--learn trains networks with gates in one process; leave out --distributed")
 
 
 def decide(results: Results) -> dict[str, Any]:
   """The choices of gates, their regrets, and what they say, as JSON data."""
-  learning = results["learning"]
-  maps, variants = learning["maps"], learning["variants"]
-  positions = len(variants[LEARNED]["gates"][0])
-  names = [name_of(each) for each in schedules.families(positions, maps)]
-  never, best = names[0], best_of(results, names)
-  seeds = _seeds(results, names)
+  learning = results[LEARNING]
+  names = list(learning["neighbours"])
+  never, best, seeds = names[0], best_of(results, names), _seeds(results, names)
   psnr = {name: _psnr(results, name, seeds) for name in names}
 
-  def regret(choices: Sequence[str]) -> Float[np.ndarray, "s i"]:
-    """By seed and photograph, of a choice for each seed."""
-    return psnr[best] - np.stack([psnr[name][row] for row, name in enumerate(choices)])
+  def regret(choices: Sequence[str], rows: Sequence[int]) -> Float[np.ndarray, "s i"]:
+    """By seed and photograph, of a choice for each of these rows of seeds."""
+    chosen = [psnr[name][row] for name, row in zip(choices, rows, strict=True)]
+    return psnr[best][rows] - np.reshape(chosen, (len(rows), -1))
 
-  chosen = {
-    variant: [name_of(rounded(variants[variant]["gates"][seed], maps)) for seed in seeds]
-    for variant in (LEARNED, SHUFFLED)
-  }
-  lattice = [name_of(reduced(each)) for each in schedules.lattice(positions, maps)]
-  of_random = psnr[best] - np.mean([psnr[name] for name in lattice], axis=0)
-  searched = [row for row, seed in enumerate(seeds) if seed in learning["search_seeds"]]
-  walks = [greedy(results, names, seeds[row], maps) for row in searched]
-  ends = [psnr[choice][row] for row, (choice, _) in zip(searched, walks, strict=True)]
-  of_greedy = psnr[best][searched] - np.reshape(ends, (len(ends), -1))
+  rows = list(range(len(seeds)))
+  chosen = {kind: [of[seed] for seed in seeds] for kind, of in learning["chosen"].items()}
+  of_random = psnr[best] - np.mean([psnr[name] for name in learning["random"]], axis=0)
+  searched = [row for row in rows if seeds[row] in learning["search_seeds"]]
+  walks = [greedy(results, learning["neighbours"], seeds[row]) for row in searched]
   effects = {
-    "regret": effect(regret(chosen[LEARNED])),
+    "regret": effect(regret(chosen[LEARNED], rows)),
     "regret_of_random": effect(of_random),
-    "less_than_random": effect(regret(chosen[LEARNED]) - of_random),
-    "regret_of_shuffled": effect(regret(chosen[SHUFFLED])),
-    "regret_of_greedy": effect(of_greedy),
+    "less_than_random": effect(regret(chosen[LEARNED], rows) - of_random),
+    "regret_of_shuffled": effect(regret(chosen[SHUFFLED], rows)),
+    "regret_of_greedy": effect(regret([choice for choice, _ in walks], searched)),
   }
-  drifts = [
-    float(np.mean(variants[LEARNED]["gates"][seed]) - np.mean(variants[SHUFFLED]["gates"][seed]))
-    for seed in seeds
-  ]
+  gates = {kind: learning["variants"][kind]["gates"] for kind in (LEARNED, SHUFFLED)}
+  drifts = [np.mean(gates[LEARNED][seed]) - np.mean(gates[SHUFFLED][seed]) for seed in seeds]
   measured = {
     "best": best,
     "better_than_never": [
       name for name in names[1:] if effect(psnr[name] - psnr[never]).decision == "supported"
     ],
-    "seeds": seeds,
     "chosen": chosen,
     "greedy": [choice for choice, _ in walks],
-    "greedy_schedules": [tried for _, tried in walks],
+    "greedy_tries": [tries for _, tries in walks],
     "gates_over_shuffled": [float(np.mean(drifts)), ci_half_width_over_seeds(np.array(drifts))],
     **{name: dataclasses.asdict(each) for name, each in effects.items()},
   }
   return {"finding": _finding(measured), **measured}
 
 
-def rounded(gates: Sequence[Sequence[float]], maps: int) -> Schedule:
-  """The schedule that gates choose, less HR states that tie nothing.
+def greedy(results: Results, neighbours: Mapping[str, Sequence[str]], seed: int) -> tuple[str, int]:
+  """The arm at which a greedy search ends, and how many arms it tries.
 
-  A state is HR where its mean gate is above the root of a half, so that g is above a half between
-  two of them, and gates choose nothing where they start.
-  """
-  return reduced(tuple(maps if np.mean(gate) > ROOT_OF_HALF else 0 for gate in gates))
-
-
-def greedy(results: Results, names: Sequence[str], seed: int, maps: int) -> tuple[str, int]:
-  """The schedule at which a greedy search ends, and how many schedules it tries.
-
-  From "never", it goes to the neighbour that scores best on validation photographs after the brief
-  trainings of the search for a rate, at each schedule's best rate, for as long as that gains. A
-  neighbour differs in one state, or in two that lie side by side.
+  From LR it goes to the neighbour that scores best on validation photographs after the brief
+  trainings of the search for a rate, at each arm's best rate, for as long as that gains.
   """
 
   def score(name: str) -> float:
@@ -98,21 +136,14 @@ def greedy(results: Results, names: Sequence[str], seed: int, maps: int) -> tupl
     scores = [run["validation_psnr"] for run in search if run["seed"] == seed]
     return max((psnr for psnr in scores if psnr is not None), default=-np.inf)
 
-  at, tried = names[0], {names[0]}
+  name = next(iter(neighbours))
+  tried = {name}
   while True:
-    nearby = [name for name in names if name != at and _are_neighbours(at, name, maps)]
-    tried |= {*nearby}
-    step = max(nearby, key=score)
-    if score(step) <= score(at):
-      return at, len(tried)
-    at = step
-
-
-def _are_neighbours(first: str, second: str, maps: int) -> bool:
-  """Whether two schedules differ in one state, or in two side by side."""
-  states = (name.split("-") for name in (first, second))
-  places = [i for i, (a, b) in enumerate(zip(*states, strict=True)) if a != b]
-  return len(places) == 1 or (len(places) == 2 and places[1] - places[0] == 1)
+    tried |= {*neighbours[name]}
+    step = max(neighbours[name], key=score)
+    if score(step) <= score(name):
+      return name, len(tried)
+    name = step
 
 
 def _seeds(results: Results, names: Sequence[str]) -> list[int]:
@@ -142,34 +173,35 @@ def _finding(measured: dict[str, Any]) -> Finding:
 
 
 def sentences(results: Results) -> list[str]:
-  """What the learner says, in sentences; nothing of a run without one."""
-  if (measured := results["verdict"].get("learning")) is None:
+  """What the gates of a run say, in sentences; nothing of a run without any."""
+  if (measured := results["verdict"].get(LEARNING)) is None:
     return []
-  choices = measured["chosen"][LEARNED]
-  name, count = collections.Counter(choices).most_common(1)[0]
+  question, choices = results[LEARNING]["question"], measured["chosen"][LEARNED]
   drift, half_width = measured["gates_over_shuffled"]
   ends = (
     "" if half_width is None else f" (95 % {drift - half_width:+.3f} to {drift + half_width:+.3f})"
   )
   lead = {
-    "learns": "The network learns when to upscale",
-    "does not learn": "The network does not learn when to upscale",
-    "nothing to learn": "There is nothing to learn here: no schedule is shown to beat LR by more "
-    f"than {SESOI} dB",
-    "undecided": "Whether the network learns when to upscale is undecided",
+    "learns": f"The network learns {question} to upscale",
+    "does not learn": f"The network does not learn {question} to upscale",
+    "nothing to learn": f"There is nothing to learn of {question} to upscale: nothing is shown to "
+    f"beat LR by more than {SESOI} dB",
+    "undecided": f"Whether the network learns {question} to upscale is undecided",
   }[measured["finding"]]
   others = {
-    "of random schedules": "regret_of_random",
+    "of random choices": "regret_of_random",
     "of gates whose ties join shuffled channels": "regret_of_shuffled",
     "of a greedy search": "regret_of_greedy",
   }
   regrets = ", ".join(f"{words} {_in_words(measured[key])}" for words, key in others.items())
+  counts = collections.Counter(choices).most_common()
+  listed = ", ".join(f"{name} for {count}" for name, count in counts)
   return [
-    f"{lead}. Gates choose {name} for {count} of {len(choices)} seeds; the best on validation "
-    f"photographs is {measured['best']}.",
+    f"{lead}. Of {len(choices)} seeds, gates choose {listed}; the best on validation photographs "
+    f"is {measured['best']}.",
     f"The regret of what gates choose is {_in_words(measured['regret'])}; {regrets}.",
     f"Gates end {drift:+.3f}{ends} from those whose ties join shuffled channels, which no HR map "
-    "rewards.",
+    "can reward.",
   ]
 
 

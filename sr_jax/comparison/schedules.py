@@ -93,3 +93,17 @@ def reduced(schedule: Schedule) -> Schedule:
 def families(positions: int, maps: int) -> list[Schedule]:
   """The schedules of the lattice whose weights differ: each HR state has an HR neighbour."""
   return [each for each in lattice(positions, maps) if reduced(each) == each]
+
+
+def neighbours(positions: int, maps: int) -> dict[str, list[str]]:
+  """Of each of the `families`, those that differ in one state, or in two side by side."""
+  names = {each: name_of(each) for each in families(positions, maps)}
+
+  def are_near(first: Schedule, second: Schedule) -> bool:
+    places = [i for i, (a, b) in enumerate(zip(first, second, strict=True)) if a != b]
+    return bool(places) and places[-1] - places[0] < 2
+
+  return {
+    name: [other for each, other in names.items() if are_near(schedule, each)]
+    for schedule, name in names.items()
+  }
