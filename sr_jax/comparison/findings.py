@@ -25,6 +25,11 @@ CURVE = "curve"
 FORM = "form of the curve"
 
 LEVEL = 0.05
+LEADS = {
+  BLOCKS: "When to upscale, in early, middle or late states",
+  POSITIONS: "Which positions are in HR, alone and with their neighbour",
+  AGAINST_LR: "Upscaling, compared with LR",
+}
 LISTED = {
   "supported": f"above {SESOI} dB",
   "reversed": f"below -{SESOI} dB",
@@ -85,34 +90,29 @@ def sentences(results: Results) -> list[str]:
   """What the groups of linear contrasts of a run say; nothing of a run without any."""
   if "combinations" not in results["verdict"]:
     return []
-  groups = {group: group_of(results, group) for group in (BLOCKS, POSITIONS, AGAINST_LR)}
-  lead = {
-    BLOCKS: "When to upscale, in early, middle or late states",
-    POSITIONS: "Which positions are in HR, alone and with their neighbour",
-    AGAINST_LR: "Upscaling, compared with LR",
-  }
-  written = [_matters(lead[group], effects) for group, effects in groups.items() if effects]
-  if shares := group_of(results, SHARES):
-    say = finding(shares)
-    start = SHARE.get(say, "What share of the maps to upscale is undecided")
-    written.append(f"{start} ({listing(shares)}).")
-  if form := group_of(results, FORM):
-    say = finding(form)
-    key = "better" if say in ("worse", "both") else say
-    written.append(f"{FORMS.get(key, FORMS['undecided'])} ({listing(form)}).")
+  groups = {group: group_of(results, group) for group in (*LEADS, SHARES, FORM)}
+  written = [
+    f"{claim(results, group)} ({listing(effects)})." for group, effects in groups.items() if effects
+  ]
   return [*written, *_on_controls(results), *_on_weights(results), *_on_lattice(results)]
 
 
-def _matters(lead: str, effects: Effects) -> str:
+def claim(results: Results, group: str) -> str:
+  """What a group of effects says together, without their numbers: the start of a sentence."""
+  effects = group_of(results, group)
+  say = finding(effects)
+  if group == SHARES:
+    return SHARE.get(say, "What share of the maps to upscale is undecided")
+  if group == FORM:
+    return FORMS.get("better" if say in ("worse", "both") else say, FORMS["undecided"])
   verbs = {
     "all equivalent": "does not matter",
     "undecided": "is undecided",
     "too few photographs": "is undecided",
   }
-  verb = verbs.get(finding(effects), "matters")
   beyond = any(effect["is_less_curve"] for effect in effects)
   weights = ", beyond what the number of weights predicts" * beyond
-  return f"{lead}, {verb}{weights} ({listing(effects)})."
+  return f"{LEADS[group]}, {verbs.get(say, 'matters')}{weights}"
 
 
 def listing(effects: Sequence[dict[str, Any]]) -> str:
