@@ -11,8 +11,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from experiments import espcn
-from experiments.matched_flops import PRESETS, Config, comparison
+from experiments import espcn, matched_flops, what_share, when_to_upscale
 from sr_jax.comparison import verdict
 from sr_jax.config import InputError, as_flags, flag_words, to_dict
 from sr_jax.runtime.files import read_json
@@ -25,6 +24,12 @@ COPIED = {  # of a run's figures, and what they are called in docs/figures
   "matched_flops": {"example": "example", "differences_by_image": "differences_by_image"},
   "equivalence": {"trained_layer": "trained_layer"},
 }
+PRESETS: dict[str, Any] = {  # experiments whose runs are kept by the preset that is nearest
+  "matched_flops": matched_flops,
+  "when_to_upscale": when_to_upscale,
+  "what_share": what_share,
+}
+ROUNDING = {"convolution", "hr_execution"}  # settings that change rounding alone, and no name
 DIGITS = 4  # of scores in dB, whose seeds differ in the second
 ROUNDED = ("arms", "bicubic", "further_tests")
 
@@ -48,7 +53,7 @@ def keep(source: Path) -> Path:
     _write("profile", {"profile": read_json(run_dir.profile), "device": timing["device"]})
   for figure, copy in COPIED.get(name, {}).items():
     shutil.copy(run_dir.figures / f"{figure}.png", FIGURES / f"{copy}.png")
-  start = command(name, results)
+  start = command(results)
   provenance = read_json(run_dir.config)["provenance"]
   rounded = {k: _rounded(v) if k in ROUNDED else v for k, v in results.items()}
   data = {"command": start, "provenance": provenance, "timing": timing, "results": rounded}
@@ -71,10 +76,20 @@ def _rounded(tree: Any) -> Any:
 
 
 def changed(results: dict[str, Any]) -> tuple[str, dict[str, Any]]:
-  """The preset nearest to a comparison ("" for the defaults), and the settings that differ."""
-  presets = {"": Config(), **PRESETS}
+  """The preset nearest to a comparison ("" for the defaults), and the settings that differ.
+
+  Settings that change results by rounding alone are left out.
+  """
+  preset, differing = _nearest(results)
+  return preset, {name: differing[name] for name in differing if name not in ROUNDING}
+
+
+def _nearest(results: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+  """The preset nearest to a comparison, and all settings that differ, also those of rounding."""
+  experiment = PRESETS[results["experiment"]]
+  presets = {"": experiment.Config(), **experiment.PRESETS}
   differing = {preset: _differing(results, config) for preset, config in presets.items()}
-  return min(differing.items(), key=lambda pair: len(pair[1]))
+  return min(differing.items(), key=lambda pair: len(pair[1].keys() - ROUNDING))
 
 
 def _differing(results: dict[str, Any], config: Any) -> dict[str, Any]:
@@ -84,34 +99,43 @@ def _differing(results: dict[str, Any], config: Any) -> dict[str, Any]:
 
 
 def name_of(results: dict[str, Any]) -> str | None:
-  """The name that a run is kept under: its experiment or preset, and the flags added to it."""
+  """The name that a run is kept under: its experiment, its preset, and the flags added to it.
+
+  Presets of matched_flops stand for themselves, as "confirmatory".
+  """
   experiment = results["experiment"]
   if experiment == "espcn":
     scale = results["config"]["scale"]
     return "espcn" if scale == 3 else f"espcn_x{scale}"
   if experiment in ("capacity", "equivalence"):
     return str(experiment)
-  if experiment != "matched_flops":
+  if experiment not in PRESETS:
     return None
   preset, flags = changed(results)
   if not preset:
-    return None if flags else "matched_flops"
+    return None if flags else str(experiment)
   added = " ".join(flag_words(flags)).replace("--", "").replace("/", "-")
-  return "_".join([preset, *added.split()])
+  start = [] if experiment == "matched_flops" else [experiment]
+  return "_".join([*start, preset, *added.split()])
 
 
-def command(name: str, results: dict[str, Any]) -> str:
+def command(results: dict[str, Any]) -> str:
   """The command that repeats a run, with the photograph sets in the folder SETS."""
-  start = f"python launch.py --experiment={results['experiment']}"
-  if name in ("matched_flops", "equivalence"):
-    return start
-  if name == "capacity":
-    data = as_flags({field: results["config"][field] for field in ("data", "test_data")})
-    return f"{start} --manual_dir=SETS {data}"
-  if results["experiment"] == "espcn":
-    return f"{start} --manual_dir=SETS {as_flags(_differing(results, espcn.Config()))}".strip()
-  preset, flags = changed(results)
-  return f"{start} --preset={preset} --manual_dir=SETS {as_flags(flags)}".strip()
+  experiment, config = results["experiment"], results["config"]
+  words = ["python launch.py", f"--experiment={experiment}"]
+  if experiment == "equivalence":
+    return " ".join(words)
+  preset = ""
+  if experiment == "capacity":
+    flags = {field: config[field] for field in ("data", "test_data")}
+  elif experiment == "espcn":
+    flags = _differing(results, espcn.Config())
+  else:
+    preset, flags = _nearest(results)
+  words += [f"--preset={preset}"] * bool(preset)
+  if config["data"] != "sample_photos":
+    words.append("--manual_dir=SETS")
+  return " ".join([*words, as_flags(flags)]).strip()
 
 
 @functools.cache
@@ -128,7 +152,7 @@ def _decided(data: dict[str, Any]) -> dict[str, Any]:
   results = data.get("results", {})
   if "verdict" not in results:
     return data
-  config = results["config"].items()
+  config, experiment = results["config"].items(), PRESETS[results["experiment"]]
   fields: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in config}
-  now = verdict.decide(results, comparison(Config(**fields)))
+  now = verdict.decide(results, experiment.comparison(experiment.Config(**fields)))
   return {**data, "results": {**results, "verdict": now}, "verdict_then": results["verdict"]}

@@ -1,6 +1,7 @@
 """The pages say what results/ holds, and what it holds follows from its own scores."""
 
 import copy
+import json
 import re
 
 import pytest
@@ -17,15 +18,19 @@ COMPARISONS = [name for name, data in KEPT.items() if "verdict" in data.get("res
 @pytest.mark.parametrize("name", COMPARISONS)
 def test_the_verdict_is_that_of_the_scores_and_the_means_are_those_the_run_wrote(name):
   now, then = KEPT[name]["results"]["verdict"], KEPT[name]["verdict_then"]
-  for effect, other in zip([now, *now["contrasts"]], [then, *then["contrasts"]], strict=True):
-    assert effect["contrast"] == other["contrast"]
+  for effect, other in zip(effects_of(now), effects_of(then), strict=True):
+    for key in {"contrast", "group", "name"} & other.keys():
+      assert effect[key] == other[key]
     pairs = [(effect[scores], other[scores]) for scores in ("test", "training")]
     pairs += [
       (effect["further_tests"][name], kept) for name, kept in other["further_tests"].items()
     ]
     for computed, written in pairs:
       assert computed["mean"] == pytest.approx(written["mean"], abs=5e-5)  # scores are rounded
-      assert f"{computed['mean']:+.3f}" == f"{written['mean']:+.3f}"
+
+
+def effects_of(verdict):
+  return [verdict, *verdict["contrasts"], *verdict.get("combinations", [])]
 
 
 def test_holm_covers_the_family_fixed_in_the_code_and_not_those_that_were_run():
@@ -122,7 +127,7 @@ def test_a_run_is_kept_by_its_preset_and_what_was_added_to_it():
   assert kept_results.name_of(run_of(**to_dict(PRESETS["confirmatory"]))) == "confirmatory"
   changed = run_of(**plain | {"activation": "tanh", "steps": 750})
   assert kept_results.name_of(changed) == "sensitivity_steps=750_activation=tanh"
-  assert kept_results.command("", changed) == (
+  assert kept_results.command(changed) == (
     "python launch.py --experiment=matched_flops --preset=sensitivity --manual_dir=SETS "
     "--steps=750 --activation=tanh"
   )
@@ -130,6 +135,63 @@ def test_a_run_is_kept_by_its_preset_and_what_was_added_to_it():
   assert kept_results.name_of(run_of()) == "matched_flops"
   assert kept_results.name_of({"experiment": "espcn", "config": {"scale": 2}}) == "espcn_x2"
   assert kept_results.name_of({"experiment": "smoke", "config": {}}) is None
+
+
+@pytest.mark.parametrize(
+  ("experiment", "preset", "changes", "name"),
+  [
+    ("when_to_upscale", "confirmatory", {}, "when_to_upscale_confirmatory"),
+    ("when_to_upscale", "nested", {}, "when_to_upscale_nested"),
+    (
+      "when_to_upscale",
+      "little_data",
+      {"data_fraction": 0.25},
+      "when_to_upscale_little_data_data_fraction=0.25",
+    ),
+    ("what_share", "confirmatory", {}, "what_share_confirmatory"),
+    ("what_share", "curve", {}, "what_share_curve"),
+  ],
+)
+def test_runs_of_other_experiments_are_kept_by_experiment_and_preset(
+  experiment, preset, changes, name
+):
+  config = to_dict(kept_results.PRESETS[experiment].PRESETS[preset]) | changes
+  results = {"experiment": experiment, "config": config}
+  flags = "".join(f" --{key}={value}" for key, value in changes.items())
+  start = f"python launch.py --experiment={experiment} --preset={preset} --manual_dir=SETS{flags}"
+  assert kept_results.name_of(results) == name
+  assert kept_results.command(results) == start
+  native = {"experiment": experiment, "config": config | {"convolution": "native"}}
+  assert kept_results.name_of(native) == name
+  assert kept_results.command(native) == f"{start} --convolution=native"
+
+
+def test_what_changes_rounding_alone_is_in_a_command_and_in_no_name():
+  native = run_of(convolution="native", hr_execution="lr_space")
+  assert kept_results.name_of(native) == "matched_flops"
+  assert kept_results.changed(native) == ("", {})
+  assert kept_results.command(native) == (
+    "python launch.py --experiment=matched_flops --convolution=native --hr_execution=lr_space"
+  )
+
+
+def test_a_finished_run_is_kept_and_decided_again(made_up_run, tmp_path, monkeypatch):
+  results = made_up_run("when_to_upscale", "little_data", data_fraction=0.25, convolution="native")
+  for file, data in {
+    "results.json": results,
+    "timing.json": {"phase_seconds": {}, "device": "1 x cpu"},
+    "config.json": {"provenance": {"revision": "0123456789"}},
+  }.items():
+    (tmp_path / file).write_text(json.dumps(data))
+  monkeypatch.setattr(kept_results, "KEPT", tmp_path / "kept")
+  path = kept_results.keep(tmp_path)
+  assert path.name == "when_to_upscale_little_data_data_fraction=0.25.json"
+  data = kept_results._decided(json.loads(path.read_text()))
+  assert data["command"].endswith("--data_fraction=0.25 --convolution=native")
+  effects = data["results"]["verdict"]["combinations"]
+  written = data["verdict_then"]["combinations"]
+  assert [each["name"] for each in effects] == [each["name"] for each in written]
+  assert effects[0]["test"]["mean"] == pytest.approx(written[0]["test"]["mean"], abs=1e-4)
 
 
 def test_scores_are_rounded_and_nothing_else_is():
@@ -146,12 +208,12 @@ def test_what_is_kept_is_quoted_in_a_command_and_not_in_a_name():
   plain = to_dict(PRESETS["sensitivity"])
   changed = run_of(**plain | {"data": "folder:/my photos"})
   assert kept_results.name_of(changed) == "sensitivity_data=folder:-my_photos"
-  assert kept_results.command("", changed).endswith(" '--data=folder:/my photos'")
+  assert kept_results.command(changed).endswith(" '--data=folder:/my photos'")
   capacity = {
     "experiment": "capacity",
     "config": {"data": "folder:/my photos", "test_data": ["Set5", "Set14"]},
   }
-  assert kept_results.command("capacity", capacity) == (
+  assert kept_results.command(capacity) == (
     "python launch.py --experiment=capacity --manual_dir=SETS '--data=folder:/my photos' "
     "--test_data=Set5,Set14"
   )
