@@ -50,6 +50,12 @@ def interval(effect: dict[str, Any]) -> str:
   return "-" if effect["low"] is None else f"{effect['mean']:+.3f} ({tables.interval(effect)})"
 
 
+def in_short(effect: dict[str, Any]) -> str:
+  """An effect with its interval and decision: "+0.106 (+0.084 to +0.127): supported"."""
+  is_few = effect["decision"] == "too few photographs"
+  return f"{interval(effect)}: {effect['decision']}{' to decide' if is_few else ''}"
+
+
 def seed_deviations(results: dict[str, Any]) -> list[float]:
   """Standard deviation over seeds of the mean test PSNR in dB, of every arm."""
   return [

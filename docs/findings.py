@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from docs.comparison_blocks import Kept, about, bullets, interval
+from docs.comparison_blocks import Kept, about, bullets, in_short, interval
 from docs.kept_results import changed
 from sr_jax.comparison import verdict
 from sr_jax.comparison.contrasts import contrast
@@ -74,21 +74,16 @@ def _contrast(results: dict[str, Any], key: str | tuple[str, str]) -> dict[str, 
 def _effect(results: dict[str, Any], key: str | tuple[str, str], scores: str = "test") -> str:
   """A contrast as "LR - HR +0.106 (+0.084 to +0.127): supported"."""
   each = _contrast(results, key)
-  return f"{tables.between(each['contrast'])} {_in_short(each[scores])}"
-
-
-def _in_short(effect: dict[str, Any]) -> str:
-  is_few = effect["decision"] == "too few photographs"
-  return f"{interval(effect)}: {effect['decision']}{' to decide' if is_few else ''}"
+  return f"{tables.between(each['contrast'])} {in_short(each[scores])}"
 
 
 def _note_pair(results: dict[str, Any]) -> str:
   pair = _contrast(results, ("lr", "hr"))
   sets = {results["tests"][0]: pair["test"], **pair["further_tests"]}
-  listed = "; ".join(f"{name} {_in_short(effect)}" for name, effect in sets.items())
+  listed = "; ".join(f"{name} {in_short(effect)}" for name, effect in sets.items())
   return (
     f"**The note's own pair, LR - HR: {pair['test']['decision']}.** By test set: {listed}. On "
-    f"training patches {_in_short(pair['training'])}."
+    f"training patches {in_short(pair['training'])}."
   )
 
 
@@ -132,7 +127,7 @@ def _skip(kept: dict[str, Kept]) -> str:
   return (
     f"**The skip**, which adds bicubic interpolation to each network's output, is worth "
     f"{interval(effect)} dB to LR itself, each at its best rate ({rate:g} with, {rate_without:g} "
-    f"without){sense}. Without it LR - HR is {_in_short(lead_without)}."
+    f"without){sense}. Without it LR - HR is {in_short(lead_without)}."
   )
 
 
@@ -146,7 +141,7 @@ def _best_opponent(results: dict[str, Any]) -> str:
   return (
     f"**HR is a family.** The best of it on validation photographs is {hr['note']}, at "
     f"{hr['budget']['macs'] / lr['budget']['macs']:.3f} times the MACs of LR: "
-    f"{tables.between(best['contrast'])} {_in_short(test)}. {above} of {len(keys)} estimates "
+    f"{tables.between(best['contrast'])} {in_short(test)}. {above} of {len(keys)} estimates "
     f"{'is' if above == 1 else 'are'} above {SESOI} dB: {listed}."
   )
 
@@ -191,7 +186,7 @@ def _parameters(results: dict[str, Any], kept: dict[str, Kept]) -> str:
   link = "Likewise" if is_far_ahead and is_four_level else "Parameters alone do not explain this:"
   return (
     f"**At about equal parameters, the note's two shapes are {head}**: {listed}. {link} {others}. "
-    f"(LR far - HR on training patches: {_in_short(far['training'])}.)"
+    f"(LR far - HR on training patches: {in_short(far['training'])}.)"
   )
 
 

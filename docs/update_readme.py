@@ -8,19 +8,26 @@ no number and no finding is written by hand.
 import dataclasses
 import re
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from benchmarks import chaos, conv_transpose, coverage, growth, scaling, startup, train, upsampling
-from docs import comparison_blocks, findings, kept_results, run_blocks
+from docs import comparison_blocks, findings, kept_results, question_blocks, run_blocks
 from sr_jax.report.effect_figures import differences_by_image, forest
 from sr_jax.report.figures import arms, rates, save
+from sr_jax.report.lattice_figures import combinations, lattice, shares
 from sr_jax.runtime import command_line
 
 DOCS = Path(__file__).parent
 PAGES = (DOCS.parent / "README.md", *sorted(DOCS.glob("*.md")))
 BENCHMARKS = (chaos, conv_transpose, coverage, growth, scaling, startup, train, upsampling)
-DRAWN = (forest, arms, rates, differences_by_image)
+DRAWN: dict[str, tuple[Callable[[Any], Any], ...]] = {  # of kept runs, by their names
+  "confirmatory": (forest, arms, rates, differences_by_image),
+  "when_to_upscale_confirmatory": (lattice, combinations),
+  "what_share_confirmatory": (shares, combinations),
+  "what_share_curve": (shares,),
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,7 +40,8 @@ class Arguments:
 def blocks() -> dict[str, str]:
   """The text of every block, by the name of its marks, from what is kept."""
   kept = kept_results.everything()
-  texts = findings.blocks(kept) | comparison_blocks.blocks(kept) | run_blocks.blocks(kept)
+  texts = findings.blocks(kept) | comparison_blocks.blocks(kept)
+  texts |= question_blocks.blocks(kept) | run_blocks.blocks(kept)
   for benchmark in BENCHMARKS:
     if data := kept.get(benchmark.__name__.rpartition(".")[2]):
       texts |= benchmark.blocks(data)
@@ -59,10 +67,11 @@ def rewritten(texts: dict[Path, str]) -> dict[Path, str]:
 
 def draw() -> None:
   """Draws the figures that need kept results alone, no photographs."""
-  results = kept_results.everything()["confirmatory"]["results"]
-  for draw_figure in DRAWN:
-    figure: Any = draw_figure(results)
-    save(figure, kept_results.FIGURES / f"confirmatory_{draw_figure.__name__}.png")
+  kept = kept_results.everything()
+  for name in DRAWN.keys() & kept.keys():
+    for draw_figure in DRAWN[name]:
+      figure = draw_figure(kept[name]["results"])
+      save(figure, kept_results.FIGURES / f"{name}_{draw_figure.__name__}.png")
 
 
 def main(arguments: Arguments) -> None:
