@@ -37,7 +37,7 @@ HELD_OUT = 4  # every fourth training photograph fits gates, not weights
 PATCHES_PER_IMAGE = 32  # of these, on which gates are scored
 # A gate is the logistic function of so many times its parameter, which Adam moves by no more than
 # its rate a step.
-SHARPNESS = 10.0
+SHARPNESS = 3.0
 LEARNED, SHUFFLED = "learned", "shuffled"
 VARIANTS = {  # g where it starts, whether gates learn, whether ties join channels of no common map
   LEARNED: (0.5, True, False),
