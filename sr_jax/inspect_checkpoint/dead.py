@@ -42,13 +42,11 @@ def dead_units(
     _, seen = network.apply({"params": params}, lr, mutable=["intermediates"], **capture)
     varies = {}
     for layer in network.layers[:-1]:
-      (state,) = seen["intermediates"][layer.name]["__call__"]
-      maps = [y for y in state if y is not None]
-      if network.in_lr_space and layer.outputs.hr:
-        maps = jnp.split(state.lr, [layer.outputs.lr], axis=-1)
-        if layer.tied:  # the phases of an HR map share a bias: they are one unit
-          maps[1] = maps[1].reshape(-1, layer.outputs.hr)
-      units = [y.reshape(-1, y.shape[-1]) for y in maps if y.shape[-1]]
+      (y,) = seen["intermediates"][layer.name]["__call__"]
+      maps = jnp.split(y, [layer.outputs.lr], axis=-1)
+      if layer.tied:  # the phases of an HR map share a bias: they are one unit
+        maps[1] = maps[1].reshape(-1, layer.outputs.hr)
+      units = [values.reshape(-1, values.shape[-1]) for values in maps if values.size]
       # NaN is not dead.
       varies[layer.name] = jnp.concatenate([y.min(axis=0) != y.max(axis=0) for y in units])
     return varies

@@ -89,7 +89,7 @@ def budget(network: Network) -> Budget:
     ),
     activations=Fraction(sum(layer.outputs.channels(phases) for layer in layers), phases),
     receptive_field=network.scale * max(last - first + 1 for first, last in windows),
-    shift=_shift(network),
+    shift=network.scale * sum(first + last for first, last in windows) / (2 * len(windows)),
   )
 
 
@@ -114,18 +114,6 @@ def lr_windows(network: Network) -> list[tuple[int, int]]:
       parts.append((used[phase][0], used[phase][-1]))
     windows.append((int(min(first for first, _ in parts)), int(max(last for _, last in parts))))
   return windows
-
-
-def _shift(network: Network) -> float:
-  """HR pixels from an output pixel to the centre of its window, the mean over phases."""
-  scale, shift = network.scale, 0.0
-  for phase in range(scale):
-    on_lr, on_hr = _input_window(network, phase)
-    if on_lr:  # in HR pixels
-      on_hr = _hull(on_hr, (scale * on_lr[0], scale * on_lr[1] + scale - 1))
-    assert on_hr
-    shift += (sum(on_hr) / 2 - phase) / scale
-  return shift
 
 
 def _input_window(network: Network, phase: int) -> tuple[Window, Window]:

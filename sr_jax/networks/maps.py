@@ -31,6 +31,11 @@ class Maps:
     """Channels in LR space, where an HR map is its `phases`."""
     return self.lr + phases * self.hr
 
+  @property
+  def is_mixed(self) -> bool:
+    """Whether it has maps of both kinds."""
+    return bool(self.lr and self.hr)
+
 
 class Block(NamedTuple):
   """A kernel of a layer: its name, its shape, and the weights into each value that it writes."""

@@ -1,9 +1,8 @@
 """The network of this package: a sequence of layers between states of LR and HR maps."""
 
 import itertools
-import math
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import numpy as np
@@ -26,21 +25,12 @@ PRELU_SLOPE = 0.25  # at the start: He et al. (2015)
 MID_GRAY = 0.5
 
 
-class State(NamedTuple):
-  """Values of LR maps `(b, *space, l)` and of HR maps `(b, *scaled, h)`; None where there are none.
-
-  In LR space `lr` holds both: the LR maps, then the phases of the HR maps, `(b, *space, l + R h)`.
-  """
-
-  lr: Any = None
-  hr: Any = None
-
-
 class Conv(nn.Module):
   """The convolution that a `Layer` describes, with its bias and its activation.
 
-  In LR space it is one LR convolution; else HR maps are read and written in HR space. Kernels are
-  drawn normal with variance `gain / fan_in`.
+  In LR space it is one LR convolution of l LR maps and the phases of h HR maps, `(b, *space,
+  l + R h)`. In HR space its inputs, and its outputs, are of one kind, and HR maps are `(b, *scaled,
+  h)`. Kernels are drawn normal with variance `gain / fan_in`.
   """
 
   layer: Layer
@@ -48,66 +38,39 @@ class Conv(nn.Module):
   in_lr_space: bool
 
   @nn.compact
-  def __call__(self, x: State) -> State:
+  def __call__(self, x: Float[Array, "b *space i"]) -> Float[Array, "b *space2 o"]:
     """Convolves a state."""
-    layer, lr_maps = self.layer, self.layer.outputs.lr
-    dims = (x.hr if x.lr is None else x.lr).ndim - 2
-    phases = self.scale**dims
+    layer, dims = self.layer, x.ndim - 2
+    phases, in_hr_space = self.scale**dims, not self.in_lr_space
     kernels = {
-      block: self.param(name, _normal(layer.gain, fan_in), shape)
-      for block, (name, shape, fan_in) in layer.blocks(phases, dims).items()
+      key: self.param(block.name, _normal(layer.gain, block.fan_in), block.shape)
+      for key, block in layer.blocks(phases, dims).items()
     }
-    own = {"bias": self.param("bias", nn.initializers.zeros_init(), (layer.biases(phases),))}
+    bias = self.param("bias", nn.initializers.zeros_init(), (layer.biases(phases),))
+    if layer.from_hr_to_hr and in_hr_space:
+      kernel, padding = kernels["hr_to_hr"], layer.hr_padding
+    else:
+      x = space_to_depth(x, self.scale) if layer.inputs.hr and in_hr_space else x
+      kernel, padding = lr_kernel(layer, kernels, self.scale)
+      bias = by_channel(bias, layer, phases)
+    pair = (0, 0) if layer.padding == "valid" else padding
+    is_relu = layer.activation == "relu"  # which the native convolution has built in
+    y = conv(x, kernel, (pair,) * dims, bias=bias, relu=is_relu)
+    if layer.activation == "tanh":
+      y = nn.tanh(y)
     if layer.slopes:
       start = nn.initializers.constant(PRELU_SLOPE)
-      own["slope"] = self.param("slope", start, (layer.slopes,))
-    packed = {name: by_channel(vector, layer, phases) for name, vector in own.items()}
-    if self.in_lr_space:
-      kernel, padding = lr_kernel(layer, kernels, self.scale)
-      return State(self._convolve(x.lr, kernel, padding, **packed))
-    y_lr = y_hr = None
-    if lr_maps:  # of all maps, in one convolution
-      inputs = [x.lr, None if x.hr is None else space_to_depth(x.hr, self.scale)]
-      taps = [kernels[key][..., :lr_maps] for key in ("from_lr", "hr_to_lr") if key in kernels]
-      joined = jnp.concatenate([maps for maps in inputs if maps is not None], -1)
-      mine = {name: vector[:lr_maps] for name, vector in own.items()}
-      y_lr = self._convolve(joined, jnp.concatenate(taps, -2), layer.lr_padding, **mine)
-    if layer.outputs.hr and x.lr is not None:  # by a transposed convolution
-      mine = {name: vector[lr_maps:] for name, vector in packed.items()} if x.hr is None else {}
-      y_hr = self._convolve(x.lr, kernels["from_lr"][..., lr_maps:], layer.lr_padding, **mine)
-      y_hr = depth_to_space(y_hr, self.scale)
-    if layer.from_hr_to_hr:
-      mine = {name: vector[lr_maps:] for name, vector in own.items()}
-      y_hr = self._convolve(x.hr, kernels["hr_to_hr"], layer.hr_padding, **mine, plus=y_hr)
-    return State(y_lr, y_hr)
-
-  def _convolve(
-    self,
-    x: Array,
-    kernel: Array,
-    padding: tuple[int, int],
-    bias: Array | None = None,
-    slope: Array | None = None,
-    plus: Array | None = None,
-  ) -> Array:
-    """Convolves and adds `plus`; with a bias, the activation follows."""
-    pair = (0, 0) if self.layer.padding == "valid" else padding
-    activation = self.layer.activation if bias is not None else ""
-    is_fused = activation == "relu" and plus is None  # which the native convolution has built in
-    y = conv(x, kernel, (pair,) * (x.ndim - 2), bias=bias, relu=is_fused)
-    y = y if plus is None else y + plus
-    if slope is not None:
-      return jnp.where(y > 0, y, slope.reshape((1,) * (y.ndim - 1) + (-1,)) * y)
-    if is_fused or not activation:
-      return y
-    return nn.relu(y) if activation == "relu" else nn.tanh(y)
+      slope = by_channel(self.param("slope", start, (layer.slopes,)), layer, phases)
+      y = jnp.where(y > 0, y, slope.reshape((1,) * (y.ndim - 1) + (-1,)) * y)
+    to_hr_space = in_hr_space and layer.outputs.hr and not layer.from_hr_to_hr
+    return depth_to_space(y, self.scale) if to_hr_space else y
 
 
 class Network(nn.Module):
   """A sequence of layers between states of LR and HR maps, from an image to an HR image.
 
-  The image that it reads is on the grid of the first layer's inputs; with `bicubic_first` an LR
-  image is interpolated to them. LR maps that the last layer writes are the phases of the HR image.
+  The image is on the grid of the first layer's inputs; with `bicubic_first` it is an LR image that
+  is interpolated to them. LR maps that the last layer writes are the phases of the HR image.
 
   Attributes:
     scale: upscaling factor r.
@@ -115,8 +78,7 @@ class Network(nn.Module):
     bicubic_first: whether the first layer reads a fixed bicubic interpolation.
     bicubic_skip: whether the network predicts what bicubic interpolation misses.
     contrast: factor of the image less mid-gray.
-    execution: where HR maps are convolved: "hr_space", or "lr_space", as one LR convolution a
-      layer, as always where a layer has HR kernels that are not tied.
+    execution: where HR maps are convolved if there is a choice: "hr_space", or "lr_space".
     dims: spatial axes d of an image.
 
   Raises:
@@ -140,10 +102,8 @@ class Network(nn.Module):
     for layer in self.layers:
       if layer.padding not in ("same", "valid"):
         raise ValueError(f"padding must be same or valid, not {layer.padding!r}")
-      if layer.padding == "valid" and len(layer.blocks(self.phases, self.dims)) > 1:
-        raise ValueError(f"{layer.name} must be padded: its blocks lose different borders")
       if layer.padding == "valid" and layer.from_hr_to_hr and self.in_lr_space:
-        raise ValueError(f"{layer.name} must be padded in lr_space: it loses HR pixels at borders")
+        raise ValueError(f"{layer.name} must be padded in LR space: it loses HR pixels at borders")
     super().__post_init__()
 
   @property
@@ -152,54 +112,57 @@ class Network(nn.Module):
     return self.scale**self.dims
 
   @property
+  def _can_be_in_hr_space(self) -> bool:
+    """Whether a kernel is shared by phases, none is not, and no state mixes both kinds of maps.
+
+    A mixed state is faster as one LR convolution, also where that takes more MACs.
+    """
+    tied = [layer.tied for layer in self.layers if layer.from_hr_to_hr]
+    return bool(tied) and all(tied) and not any(layer.outputs.is_mixed for layer in self.layers)
+
+  @property
   def has_two_executions(self) -> bool:
     """Whether HR maps can be convolved in HR space as well as in LR space."""
-    return any(layer.from_hr_to_hr for layer in self.layers) and all(
-      layer.padding == "same" and layer.tied for layer in self.layers
-    )
+    is_padded = all(layer.padding == "same" for layer in self.layers)
+    return self._can_be_in_hr_space and is_padded
 
   @property
   def in_lr_space(self) -> bool:
-    """Whether states are in LR space: if asked for, without HR kernels, or with untied ones."""
-    tied = [layer.tied for layer in self.layers if layer.from_hr_to_hr]
-    return self.execution == "lr_space" or not (tied and all(tied))
+    """Whether states are in LR space: where that is asked for, or there is no choice."""
+    return self.execution == "lr_space" or not self._can_be_in_hr_space
+
+  @property
+  def _borders(self) -> tuple[int, int]:
+    """LR pixels and HR pixels on each side that layers without padding take off."""
+    unpadded = [layer for layer in self.layers if layer.padding == "valid"]
+    on_hr = sum(layer.hr_padding[1] for layer in unpadded if layer.from_hr_to_hr)
+    on_lr = [each.padding_in_lr_space(self.scale)[1] for each in unpadded if not each.from_hr_to_hr]
+    return sum(on_lr) + (BICUBIC_REACH if unpadded and self.bicubic_first else 0), on_hr
 
   @property
   def margin(self) -> int:
     """LR pixels on each side of an image for which layers without padding have no output."""
-    unpadded = [layer for layer in self.layers if layer.padding == "valid"]
-    on_lr = sum(
-      layer.padding_in_lr_space(self.scale)[1] for layer in unpadded if not layer.from_hr_to_hr
-    )
-    reach = BICUBIC_REACH if unpadded and self.bicubic_first else 0
-    return reach + on_lr + math.ceil(self._hr_border / self.scale)
-
-  @property
-  def _hr_border(self) -> int:
-    """HR pixels on each side that layers without padding take off HR maps."""
-    unpadded = (layer for layer in self.layers if layer.padding == "valid")
-    return sum(layer.hr_padding[1] for layer in unpadded if layer.from_hr_to_hr)
+    on_lr, on_hr = self._borders
+    return on_lr - (-on_hr // self.scale)
 
   @nn.compact
   def __call__(self, x: Float[Array, "b *space c"]) -> Float[Array, "b *scaled c2"]:
     """Maps luminance in 0..1 to HR luminance, less `margin`."""
-    x = x - MID_GRAY
     has_bicubic = self.bicubic_first or self.bicubic_skip
+    x = x - MID_GRAY
     bicubic: Any = bicubic_phases(x, self.scale) if has_bicubic else None
     y = bicubic if self.bicubic_first else x
     y = y if self.contrast == 1 else self.contrast * y
-    state = State(y)
     if self.layers[0].inputs.hr and self.bicubic_first and not self.in_lr_space:
-      beyond = self.scale * self.margin - self._hr_border
-      state = State(hr=crop_border(depth_to_space(y, self.scale), beyond))
-    elif self.layers[0].inputs.hr and not self.bicubic_first:
-      state = State(space_to_depth(y, self.scale)) if self.in_lr_space else State(hr=y)
+      beyond = self.scale * self.margin - self._borders[1]
+      y = crop_border(depth_to_space(y, self.scale), beyond)
+    elif self.layers[0].inputs.hr and not self.bicubic_first and self.in_lr_space:
+      y = space_to_depth(y, self.scale)
     for layer in self.layers:
-      state = Conv(layer, self.scale, self.in_lr_space, name=layer.name)(state)
-    if state.hr is not None:
-      y = state.hr + MID_GRAY
+      y = Conv(layer, self.scale, self.in_lr_space, name=layer.name)(y)
+    y = y + MID_GRAY
+    if self.layers[-1].outputs.hr and not self.in_lr_space:
       return y + depth_to_space(bicubic, self.scale) if self.bicubic_skip else y
-    y = state.lr + MID_GRAY
     return depth_to_space(y + bicubic if self.bicubic_skip else y, self.scale)
 
 
@@ -212,14 +175,14 @@ def lr_kernel(
   if layer.transposed_size:
     return deconv_to_lr(kernels["from_lr"], scale, (layer.crop(scale),) * dims)[0], padding
 
-  def widened(block: str) -> Array:
-    kernel, (before, after) = kernels[block], layer.lr_padding
-    if block == "hr_to_hr":
+  def widened(key: str) -> Array:
+    kernel, (before, after) = kernels[key], layer.lr_padding
+    if key == "hr_to_hr":
       lift = lift_conv if layer.tied else lift_untied_conv
       kernel, ((before, after), *_) = lift(kernel, scale, (layer.hr_padding,) * dims)
     return jnp.pad(kernel, (*((low - before, high - after),) * dims, (0, 0), (0, 0)))
 
-  from_hr = [widened(block) for block in ("hr_to_lr", "hr_to_hr") if block in kernels]
+  from_hr = [widened(key) for key in ("hr_to_lr", "hr_to_hr") if key in kernels]
   rows = [widened("from_lr")] if "from_lr" in kernels else []
   rows += [jnp.concatenate(from_hr, -1)] if from_hr else []
   return jnp.concatenate(rows, -2), padding
