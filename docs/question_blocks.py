@@ -9,14 +9,14 @@ from typing import Any
 
 from docs.comparison_blocks import Kept, about, bullets, in_short, interval
 from docs.kept_results import changed
-from sr_jax.comparison import findings
+from sr_jax.comparison import findings, learning
 from sr_jax.config import as_flags
-from sr_jax.report import tables
+from sr_jax.report import gate_figures, tables
 from sr_jax.report.markdown import table as markdown_table
 
 Results = dict[str, Any]
 
-WHEN, SHARE, LEARN = "when_to_upscale", "what_share", "learn_when"
+WHEN, SHARE, LEARN = "when_to_upscale", "what_share", "learned"
 OPEN = "Not measured yet: results/ holds no confirmatory run."
 FIGURES = {  # of the confirmatory runs: file name, text for those who do not see it, caption
   WHEN: (
@@ -47,7 +47,7 @@ def blocks(kept: dict[str, Kept]) -> dict[str, str]:
     ),
     WHEN: "\n\n".join([_answer(when, WHEN, _when), *_other_runs(kept)]),
     SHARE: "\n\n".join([_answer(share, SHARE, _share), *_curve(kept.get(f"{SHARE}_curve"))]),
-    LEARN: _learned(kept.get(f"{LEARN}_confirmatory")),
+    LEARN: _learned(kept),
   }
 
 
@@ -126,7 +126,8 @@ def _costs(results: Results) -> str:
 
 def _other_runs(kept: dict[str, Kept]) -> list[str]:
   """The claims and effects of the runs of other presets: smaller kernels, little data."""
-  names = [name for name in kept if name.startswith(f"{WHEN}_") and name != f"{WHEN}_confirmatory"]
+  shown_elsewhere = {f"{WHEN}_confirmatory", f"{WHEN}_learn"}
+  names = [name for name in kept if name.startswith(f"{WHEN}_") and name not in shown_elsewhere]
   claims, commands, times = [], [], []
   rows = [["run", "effect", "less the weights", "on test photographs (dB)", "decision"]]
   rows[0].append("on training patches (dB)")
@@ -160,9 +161,13 @@ def _curve(data: Kept | None) -> list[str]:
   return ["### The curve of the number of weights", bullets(sentences), figure, *_repeated(data)]
 
 
-def _learned(data: Kept | None) -> str:
-  """Whether a network learns when to upscale; nothing before that is measured."""
-  if data is None:
-    return ""
-  sentences = bullets(data["results"]["verdict"]["sentences"])
-  return "\n\n".join(["## Can a network learn it?", sentences, *_repeated(data)])
+def _learned(kept: dict[str, Kept]) -> str:
+  """Whether a network learns when, and what share; nothing before that is measured."""
+  parts = []
+  for name, data in kept.items():
+    if learning.LEARNING in data.get("results", {}):
+      written = learning.sentences(data["results"])
+      text = f"Gates of every seed of {name.replace('_', ' ')}"
+      parts += [bullets(written), _figure(f"{name}_gates", text), gate_figures.ABOUT]
+      parts += [markdown_table(gate_figures.rows(data["results"])), *_repeated(data)]
+  return "\n\n".join(["## Can a network learn it?", *parts]) if parts else ""

@@ -16,6 +16,7 @@ from benchmarks import chaos, conv_transpose, coverage, growth, scaling, startup
 from docs import comparison_blocks, findings, kept_results, question_blocks, run_blocks
 from sr_jax.report.effect_figures import differences_by_image, forest
 from sr_jax.report.figures import arms, rates, save
+from sr_jax.report.gate_figures import gates
 from sr_jax.report.lattice_figures import combinations, lattice, shares
 from sr_jax.runtime import command_line
 
@@ -25,7 +26,8 @@ BENCHMARKS = (chaos, conv_transpose, coverage, growth, scaling, startup, train, 
 DRAWN: dict[str, tuple[Callable[[Any], Any], ...]] = {  # of kept runs, by their names
   "confirmatory": (forest, arms, rates, differences_by_image),
   "when_to_upscale_confirmatory": (lattice, combinations),
-  "what_share_confirmatory": (shares, combinations),
+  "when_to_upscale_learn": (gates, combinations),
+  "what_share_confirmatory": (shares, combinations, gates),
   "what_share_curve": (shares,),
 }
 
@@ -70,8 +72,8 @@ def draw() -> None:
   kept = kept_results.everything()
   for name in DRAWN.keys() & kept.keys():
     for draw_figure in DRAWN[name]:
-      figure = draw_figure(kept[name]["results"])
-      save(figure, kept_results.FIGURES / f"{name}_{draw_figure.__name__}.png")
+      if figure := draw_figure(kept[name]["results"]):
+        save(figure, kept_results.FIGURES / f"{name}_{draw_figure.__name__}.png")
 
 
 def main(arguments: Arguments) -> None:

@@ -181,7 +181,7 @@ def effective(params: Any, gates: Gates, learner: Learner, lr: Network, tied: Ne
   result = {}
   for name, (before, after) in zip(names, itertools.pairwise(ends), strict=True):
     own, on_ties, (rows, columns) = weights[name], projected[name], orders[name]
-    tie = (before[:, None] * after).reshape(1, 1, len(before), len(after))
+    tie = jnp.outer(before, after).reshape(1, 1, len(before), len(after))
     kernel = own["kernel"] - tie * (own["kernel"] - on_ties["kernel"])
     bias = own["bias"] - after * (own["bias"] - on_ties["bias"])
     back = jnp.argsort(rows), jnp.argsort(columns)

@@ -1,5 +1,6 @@
 """One arm of a run: its network, members, and the parameters of one member."""
 
+import dataclasses
 from collections.abc import Iterator
 from typing import Any
 
@@ -8,6 +9,7 @@ import numpy as np
 from sr_jax.inspect_checkpoint import dead
 from sr_jax.inspect_checkpoint.overview import header
 from sr_jax.inspect_checkpoint.run import Run
+from sr_jax.networks import Network, describe
 from sr_jax.runtime.console import table
 from sr_jax.training import metrics
 from sr_jax.training.restore import FINAL, Trained
@@ -19,13 +21,13 @@ def describe_arm(run: Run, trained: Trained) -> Iterator[str]:
   Raises an InputError if a file of the run is damaged.
   """
   arm, stage, member = trained.arm, trained.stage, trained.member
-  network = trained.metadata["network"]
-  fields = ", ".join(f"{name}={value!r}" for name, value in network.items() if name != "kind")
+  fields = [f"{k}={v!r}" for k, v in describe(trained.network).items() if k != "layers"]
   with run.reading(run.folder.config):
     about = run.arms[arm]
     yield header(run)
     cost = ", ".join(f"{name.replace('_', ' ')} {n:g}" for name, n in about["budget"].items())
-    yield f"{arm}: {about['note']}\nnetwork: {network['kind']}({fields})\nper HR pixel: {cost}"
+    yield f"{arm}: {about['note']}\nnetwork: {', '.join(fields)}\nper HR pixel: {cost}"
+    yield table(_layer_rows(trained.network))
   kept = ", ".join(map(str, run.stages(arm)[stage]))
   yield f"{stage}: step {trained.step} of {trained.metadata['steps']}; checkpoints kept: {kept}"
   with run.reading(run.folder.metrics):
@@ -35,6 +37,23 @@ def describe_arm(run: Run, trained: Trained) -> Iterator[str]:
   rate = f"{trained.learning_rates[member]:g}"
   yield f"Member {member}: seed {trained.seed}, rate {rate}\n" + table(_parameter_rows(trained))
   yield _describe_dead_units(trained)
+
+
+def _layer_rows(network: Network) -> list[list[str]]:
+  """A table of a network's layers: the maps that they read and write, and their kernels."""
+  rows = [["layer", "reads", "writes", "kernel", "activation"]]
+  for layer in network.layers:
+    sizes = {"LR": layer.kernel_size, "HR": layer.hr_kernel_size}
+    sizes["HR, transposed"] = layer.transposed_size
+    kernels = [f"{size}x{size} {pixels}" for pixels, size in sizes.items() if size]
+    maps = [
+      " + ".join(f"{count} {kind}" for kind, count in dataclasses.asdict(state).items() if count)
+      for state in (layer.inputs, layer.outputs)
+    ]
+    untied = ", phases untied" * (not layer.tied)
+    cells = *maps, ", ".join(kernels) + untied, layer.activation or "-"
+    rows.append([layer.name, *cells])
+  return rows
 
 
 def _last_metrics(run: Run, trained: Trained) -> dict[str, tuple[int, list]]:

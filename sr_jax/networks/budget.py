@@ -26,7 +26,8 @@ class Budget:
     activations: values written by convolutions per HR pixel.
     receptive_field: side, in HR pixels, of the LR window that one HR pixel depends on (the largest
       over phases).
-    shift: HR pixels by which even kernels move the centre of the window.
+    shift: HR pixels by which even kernels move an output against its inputs; in a state of both
+      kinds, through its HR maps.
   """
 
   macs: Fraction
@@ -89,7 +90,7 @@ def budget(network: Network) -> Budget:
     ),
     activations=Fraction(sum(layer.outputs.channels(phases) for layer in layers), phases),
     receptive_field=network.scale * max(last - first + 1 for first, last in windows),
-    shift=network.scale * sum(first + last for first, last in windows) / (2 * len(windows)),
+    shift=sum(layer.shift(network.scale) for layer in layers),
   )
 
 
@@ -107,7 +108,9 @@ def lr_windows(network: Network) -> list[tuple[int, int]]:
     if on_lr:
       reach = BICUBIC_REACH if network.bicubic_first else 0  # these LR maps are all its phases
       parts.append((on_lr[0] - reach, on_lr[1] + reach))
-    if on_hr:
+    if on_hr and not network.bicubic_first:
+      parts.append((on_hr[0] // scale, on_hr[1] // scale))
+    elif on_hr:
       pixels = [divmod(pixel, scale) for pixel in range(on_hr[0], on_hr[1] + 1)]
       parts += [(pixel + used[i][0], pixel + used[i][-1]) for pixel, i in pixels]
     if network.bicubic_skip:

@@ -27,6 +27,10 @@ class Maps:
   lr: int = 0
   hr: int = 0
 
+  def __post_init__(self) -> None:
+    if min(self.lr, self.hr) < 0 or not self.lr + self.hr:
+      raise ValueError(f"a state has no map, or a negative number of them: {self}")
+
   def channels(self, phases: int) -> int:
     """Channels in LR space, where an HR map is its `phases`."""
     return self.lr + phases * self.hr
@@ -78,6 +82,11 @@ class Layer:
   transposed_size: int = 0
   rate: float = 1.0
 
+  def __post_init__(self) -> None:
+    sizes = [self.kernel_size or self.transposed_size] * bool(self.inputs.lr or self.outputs.lr)
+    if min([*sizes, *[self.hr_kernel_size] * self.from_hr_to_hr]) < 1:
+      raise ValueError(f"{self.name} has no kernel from {self.inputs} to {self.outputs}")
+
   @property
   def from_hr_to_hr(self) -> bool:
     """Whether it has the block whose weights can be tied."""
@@ -104,6 +113,14 @@ class Layer:
       return -((self.transposed_size - 1 - first - begin) // scale), (last + begin) // scale
     low, high = self.lr_padding
     return first // scale - low, last // scale + high
+
+  def shift(self, scale: int) -> float:
+    """HR pixels from an output to the centre of its window; of HR outputs through HR maps."""
+    if self.transposed_size:
+      before, after = self.crop(scale)
+      return (before - after) / 2
+    before, after = self.hr_padding if self.from_hr_to_hr else self.lr_padding
+    return (1 if self.from_hr_to_hr else scale) * (after - before) / 2
 
   def padding_in_lr_space(self, scale: int) -> tuple[int, int]:
     """Zeros before and after an axis of the LR convolution that all blocks make together."""

@@ -96,6 +96,10 @@ class Network(nn.Module):
   def __post_init__(self) -> None:
     if self.execution not in EXECUTIONS:
       raise ValueError(f"execution must be hr_space or lr_space, not {self.execution!r}")
+    if not self.layers or self.layers[-1].outputs.is_mixed or self.layers[0].inputs.is_mixed:
+      raise ValueError("a network needs layers, from maps of one kind to maps of one kind")
+    if self.bicubic_skip and self.layers[0].inputs.hr and not self.bicubic_first:
+      raise ValueError("bicubic_skip needs an LR image to interpolate, and the layers read HR maps")
     for layer, after in itertools.pairwise(self.layers):
       if layer.outputs != after.inputs:
         raise ValueError(f"{after.name} reads {after.inputs}, {layer.name} writes {layer.outputs}")

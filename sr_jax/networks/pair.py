@@ -53,7 +53,7 @@ def scheduled_network(
     k, hr_k = (first_kernel_size,) * 2 if name == first else (kernel_size, size)
     k = k if inputs.lr or outputs.lr else 0
     hr_k = hr_k if inputs.hr and outputs.hr else 0
-    is_even = hr_k > 0 and hr_k % 2 == 0
+    is_even = name != first and hr_k > 0 and hr_k % 2 == 0
     at_start = is_even and evens % 2 == 1
     layers.append(Layer(name, inputs, outputs, k, hr_k, activation, gain, tied, at_start))
     evens += is_even
@@ -112,16 +112,22 @@ def hr_network(
 
 
 def lifted(network: Network) -> Network:
-  """The network of LR maps alone whose kernels are those of `network` in LR space."""
+  """The network of LR maps alone whose kernels are those of `network` in LR space.
+
+  Raises:
+    ValueError: HR layers are not padded, and lose HR pixels at borders.
+  """
   layers = []
   for layer in network.layers:
     low, high = layer.padding_in_lr_space(network.scale)
     inputs, outputs = (
       Maps(maps.channels(network.phases)) for maps in (layer.inputs, layer.outputs)
     )
-    name = "first" if layer.name == "transposed" else layer.name
+    name = "first" if layer is network.layers[0] else layer.name
+    if layer.from_hr_to_hr and layer.padding == "valid":
+      raise ValueError(f"{layer.name} must be padded: in LR space it cannot lose HR pixels")
     size, fields = 1 + low + high, (layer.activation, layer.gain, True, low > high)
-    layers.append(Layer(name, inputs, outputs, size, 0, *fields))
+    layers.append(Layer(name, inputs, outputs, size, 0, *fields, layer.padding, rate=layer.rate))
   return network.clone(layers=tuple(layers))
 
 
@@ -138,8 +144,10 @@ def lift_network(network: Network, params: Any) -> tuple[Network, Any]:
     blocks = layer.blocks(network.phases, network.dims)
     kernels = {key: params[layer.name][block.name] for key, block in blocks.items()}
     kernel, _ = lr_kernel(layer, kernels, network.scale)
-    bias = by_channel(params[layer.name]["bias"], layer, network.phases)
-    lr_params[lr_layer.name] = {"kernel": kernel, "bias": bias}
+    vectors = [name for name in ("bias", "slope") if name in params[layer.name]]
+    lr_params[lr_layer.name] = {"kernel": kernel} | {
+      name: by_channel(params[layer.name][name], layer, network.phases) for name in vectors
+    }
   return lr_network, lr_params
 
 
@@ -150,7 +158,8 @@ def nearest(network: Network, lr_params: Any) -> Any:
   weights and biases become their mean, and taps that no HR kernel reaches become zero.
   """
   leaf = jax.tree.leaves(lr_params)[0]
-  images = jnp.zeros((1, *(2 * network.scale,) * network.dims, 1), leaf.dtype)
+  channels = 1 if network.bicubic_first else sum(dataclasses.astuple(network.layers[0].inputs))
+  images = jnp.zeros((1, *(2 * network.scale,) * network.dims, channels), leaf.dtype)
   shapes = jax.eval_shape(network.init, jax.random.key(0), images)["params"]
   zero = 0 * leaf.ravel()[0].astype(int)  # which varies over a mesh as the parameters do
   params = jax.tree.map(lambda like: jnp.full(like.shape, zero, leaf.dtype), shapes)

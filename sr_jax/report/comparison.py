@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from sr_jax.comparison import findings, verdict
+from sr_jax.comparison import findings, learning, verdict
 from sr_jax.comparison.statistics import SESOI
 from sr_jax.comparison.verdict import titled
 from sr_jax.data.images import Photo
@@ -55,7 +55,7 @@ def write(
   The data are those of results.json, with a verdict, timing.json, config.json and metrics.jsonl.
   """
   # Matplotlib takes seconds.
-  from sr_jax.report import effect_figures, figures, lattice_figures  # noqa: PLC0415
+  from sr_jax.report import effect_figures, figures, gate_figures, lattice_figures  # noqa: PLC0415
 
   run_dir.figures.mkdir(exist_ok=True)
   drawn = {
@@ -64,6 +64,7 @@ def write(
     "combinations": lattice_figures.combinations(results),
     "lattice": lattice_figures.lattice(results),
     "shares": lattice_figures.shares(results),
+    "gates": gate_figures.gates(results),
     "arms": figures.arms(results),
     "differences_by_image": effect_figures.differences_by_image(results),
     "equal_flops": figures.equal_flops(results),
@@ -81,6 +82,7 @@ def write(
     Note(f"{'; '.join(notes)}."),
     _answer(results),
     _basis(results, folder),
+    _learning_of_gates(results, folder),
     _combinations(results, folder),
     _contrasts(results, folder),
     _by_photograph(results, folder),
@@ -150,6 +152,22 @@ def _basis(results: Json, folder: Path) -> Section:
     ),
     Bullets(verdict.answers(results)[1:]),
     Table(tables.rows_by_set(results)),
+  )
+
+
+def _learning_of_gates(results: Json, folder: Path) -> Section:
+  """What networks with gates choose, if the run has any."""
+  from sr_jax.report import gate_figures  # noqa: PLC0415  # Matplotlib takes seconds
+
+  return Section(
+    "What gates learn",
+    Bullets(learning.sentences(results)),
+    Figure(
+      folder / "gates.png",
+      "Gates of every seed; the table below has their means.",
+      gate_figures.ABOUT,
+    ),
+    Table(gate_figures.rows(results)),
   )
 
 

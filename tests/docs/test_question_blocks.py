@@ -83,13 +83,9 @@ def test_other_presets_and_the_curve_are_shown_where_they_are_kept(made_up_run):
   assert "Twice the parameters bring LR networks +0.1" in share
 
 
-def test_nothing_is_said_of_a_learner_before_it_is_measured(made_up_run):
-  assert question_blocks.blocks({})["learn_when"] == ""
-  results = {"verdict": {"sentences": ["It learns when."]}}
-  (data,) = kept(made_up_run("what_share", "curve")).values()
-  learned = {"learn_when_confirmatory": {**data, "results": results}}
-  text = question_blocks.blocks(learned)["learn_when"]
-  assert text.startswith("## Can a network learn it?\n\n- It learns when.\n\n```sh\n")
+def test_nothing_is_said_of_gates_before_they_are_measured(made_up_run):
+  assert question_blocks.blocks({})["learned"] == ""
+  assert question_blocks.blocks(kept(made_up_run("what_share", "curve")))["learned"] == ""
 
 
 def test_the_figures_that_blocks_show_are_those_that_are_drawn(made_up_run, tmp_path, monkeypatch):

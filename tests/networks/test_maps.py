@@ -13,7 +13,7 @@ from jax import numpy as jnp
 
 from sr_jax.networks import Maps, hr_network, lr_network
 from sr_jax.networks.budget import budget
-from sr_jax.networks.network import Conv, State
+from sr_jax.networks.network import Conv
 from sr_jax.networks.pair import scheduled_network
 
 bounded = settings(deadline=None, derandomize=True, database=None, max_examples=100)
@@ -129,11 +129,8 @@ def test_adjacent_hr_states_lose_weights_and_others_only_biases():
 def test_kernels_start_with_the_variance_of_each_output(hr_size, inputs, outputs):
   states = [inputs, outputs]
   layer = scheduled_network(2, states, hr_kernel_size=hr_size).layers[1]
-  zeros = State(
-    jnp.zeros((1, 2, 2, inputs.lr)) if inputs.lr else None,
-    jnp.zeros((1, 4, 4, inputs.hr)) if inputs.hr else None,
-  )
-  params = jax.jit(Conv(layer, 2, False).init)(jax.random.key(0), zeros)["params"]
+  zeros = jnp.zeros((1, 2, 2, inputs.channels(4)))
+  params = jax.jit(Conv(layer, 2, True).init)(jax.random.key(0), zeros)["params"]
   kernels = {key: np.asarray(params[block.name]) for key, block in layer.blocks(4, 2).items()}
   to_lr = 9 * (inputs.lr + 4 * inputs.hr)
   to_hr = 9 * inputs.lr + hr_size**2 * inputs.hr

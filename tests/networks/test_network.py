@@ -8,10 +8,10 @@ import pytest
 from jax import lax
 from jax import numpy as jnp
 
-from sr_jax.networks import Maps, hr_network, srcnn
+from sr_jax.networks import Maps, fsrcnn, hr_network, srcnn
 from sr_jax.networks.maps import Layer
 from sr_jax.networks.network import EXECUTIONS, Network
-from sr_jax.networks.pair import lift_network, scheduled_network
+from sr_jax.networks.pair import lift_network, lifted, scheduled_network
 from sr_jax.operators.resize import imresize
 
 
@@ -228,7 +228,7 @@ def test_it_computes_what_four_plain_convolutions_a_layer_do_and_so_does_its_lif
       computed = [network.apply({"params": params}, x)]
       if network.has_two_executions:
         computed.append(network.clone(execution="lr_space").apply({"params": params}, x))
-      if network.layers[0].activation != "prelu" and network is not DENOISER:
+      if network is not DENOISER:
         lr_network, lr_params = lift_network(network, params)
         computed.append(lr_network.apply({"params": lr_params}, x))
       return explicit(network, params, x), computed
@@ -278,9 +278,35 @@ def test_names_that_it_does_not_know_are_refused():
     Network(2, padded)
 
 
-def test_blocks_that_lose_different_borders_must_be_padded():
+def test_layers_that_lose_hr_pixels_must_be_padded_in_lr_space():
   layers = (layer("first", (1, 0), (4, 1)), layer("last", (4, 1), (0, 1), padding="valid"))
-  with pytest.raises(ValueError, match="last must be padded: its blocks lose different borders"):
+  with pytest.raises(ValueError, match="last must be padded in LR space: it loses HR pixels"):
     Network(2, layers)
-  with pytest.raises(ValueError, match="first must be padded in lr_space: it loses HR pixels"):
+  with pytest.raises(ValueError, match="first must be padded in LR space: it loses HR pixels"):
     srcnn().clone(execution="lr_space")
+
+
+@pytest.mark.parametrize(
+  ("make", "message"),
+  [
+    (lambda: Network(2, ()), "a network needs layers"),
+    (lambda: Network(2, (layer("first", (1, 0), (4, 1)),)), "from maps of one kind"),
+    (lambda: Maps(-4, 9), r"a state has no map, or a negative number.*lr=-4"),
+    (lambda: Layer("last", Maps(4), Maps(4)), "last has no kernel from"),
+    (lambda: Layer("last", Maps(hr=1), Maps(hr=1), 3), "last has no kernel from"),
+    (
+      lambda: Network(2, (layer("last", (0, 1), (0, 1)),), bicubic_skip=True),
+      "bicubic_skip needs an LR image",
+    ),
+    (lambda: lifted(srcnn()), "first must be padded: in LR space"),
+  ],
+)
+def test_networks_that_cannot_be_computed_are_refused(make, message):
+  with pytest.raises(ValueError, match=message):
+    make()
+
+
+def test_lifted_networks_keep_slopes_names_and_margins():
+  network = fsrcnn(2, features=(5, 3), depth=1)
+  assert len({each.name for each in lifted(network).layers}) == len(network.layers)
+  assert lifted(network).margin == network.margin
