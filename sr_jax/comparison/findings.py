@@ -110,6 +110,8 @@ def claim(results: Results, group: str) -> str:
     "undecided": "is undecided",
     "too few photographs": "is undecided",
   }
+  if group == AGAINST_LR:  # whose sign has a meaning
+    verbs |= {"better": "helps", "worse": "hurts", "both": "helps or hurts, by when"}
   beyond = any(effect["is_less_curve"] for effect in effects)
   weights = ", beyond what the number of weights predicts" * beyond
   return f"{LEADS[group]}, {verbs.get(say, 'matters')}{weights}"

@@ -23,6 +23,7 @@ from jax.scipy.special import logit
 from jaxtyping import Array, Float
 
 from sr_jax.comparison.run import Run
+from sr_jax.config import InputError
 from sr_jax.data import patches
 from sr_jax.evaluation import scoring
 from sr_jax.networks import Network, squared_error
@@ -33,7 +34,7 @@ from sr_jax.training.dispatch import train_unlogged
 from sr_jax.training.population import Members, batch_key
 from sr_jax.training.sharding import each_member, make_mesh, on_mesh, shard_members, upload
 
-HELD_OUT = 4  # every fourth training photograph fits gates, not weights
+HELD_OUT = 4  # every fourth training photograph, of few every last one, fits gates, not weights
 PATCHES_PER_IMAGE = 32  # of these, on which gates are scored
 # A gate is the logistic function of so many times its parameter, which Adam moves by no more than
 # its rate a step.
@@ -72,6 +73,9 @@ def learn(
   Returns:
     by variant, "gates" `[seed][state]`, or `[seed][map]`, and "held_out", every seed's PSNR in dB
     on patches of the photographs that fit gates.
+
+  Raises:
+    InputError: there is only one photograph to train on.
   """
   recipe, seeds = run.recipe, run.recipe.seeds
   mesh = make_mesh(seeds * len(VARIANTS), batch=1)
@@ -90,7 +94,10 @@ def learn(
   start = jax.jit(each_member(begin, mesh))((weights, learners))
   state = population.start_from(lr, start, mesh)
 
-  parts = [run.photos.train[i::HELD_OUT] for i in range(HELD_OUT)]
+  every = min(HELD_OUT, len(run.photos.train))
+  if every < 2:
+    raise InputError("--learn needs two photographs to train on at least: one fits gates alone")
+  parts = [run.photos.train[i::every] for i in range(every)]
   fitted = [photo for part in parts[:-1] for photo in part]
   stores = [upload(patches.make_store(photos, recipe.patch)) for photos in (fitted, parts[-1])]
   data = tuple(on_mesh(mesh, store) for store in stores)

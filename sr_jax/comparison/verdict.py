@@ -1,5 +1,6 @@
 """What a comparison says, as data and as sentences that a person understands."""
 
+import re
 from typing import Any
 
 from sr_jax.comparison import findings, learning
@@ -28,8 +29,10 @@ def decide(results: Results, comparison: Comparison) -> dict[str, Any]:
 
 
 def titled(name: str) -> str:
-  """An arm's name for readers: "hr_k3_learned" is HR k3 learned."""
+  """An arm's name for readers: "hr_k3_learned" is HR k3 learned, "h4_k5" is h = 4, K = 5."""
   first, *rest = name.split("_")
+  if share := re.fullmatch(r"h(\d+)(?:_k(\d+))?", name):
+    return f"h = {share[1]}" + (f", K = {share[2]}" if share[2] else "")
   return " ".join([first.upper(), *rest])
 
 

@@ -1,11 +1,14 @@
 import itertools
 import json
 
+import numpy as np
 import pytest
 
 import launch
 from experiments.what_share import PRESETS, Config, arms, comparison
 from sr_jax.comparison import findings
+from sr_jax.comparison.learner import LEARNED, SHUFFLED
+from sr_jax.comparison.learning import THRESHOLD
 from sr_jax.config import InputError
 
 
@@ -112,3 +115,59 @@ def test_a_run_says_what_it_answers(tmp_path, tiny_folder, capsys):
   assert set(effects[0]["weights"]) == {"h1", "h0", "lr_n2"}
   assert "What share of the maps to upscale is undecided" in out
   assert (run_dir / "figures" / "shares.png").exists()
+
+
+def test_gates_need_all_shares_of_kernels_that_lr_contains():
+  nested = {"hr_kernel_size": (0, 5), "learn": True}
+  assert Config(hr_maps=tuple(range(9)), **nested).learn
+  with pytest.raises(InputError, match="add 1, 2, 3, 5, 6, 7 to --hr_maps=4,8"):
+    Config(**nested)
+  with pytest.raises(InputError, match="--hr_kernel_size=5 at most, not 6"):
+    Config(hr_maps=tuple(range(9)), learn=True)
+
+
+@pytest.mark.slow
+def test_gates_learn_once_and_are_judged_by_the_shares_they_choose(tmp_path, tiny_folder, capsys):
+  command = [
+    "launch.py",
+    "--experiment=what_share",
+    f"--data=folder:{tiny_folder / 'data'}",
+    "--hr_maps=1,2",
+    "--hr_kernel_size=5",
+    "--learn",
+    "--widths=4",
+    "--features=8",
+    "--depth=2",
+    "--steps=4",
+    "--search_steps=2",
+    "--seeds=2",
+    "--learning_rate=1e-3,2e-3",
+    "--batch=4",
+    "--patch=8",
+    "--hr_execution=lr_space",
+    "--convolution=xla",
+    f"--workdir={tmp_path / 'runs'}",
+    f"--data_dir={tmp_path / 'cache'}",
+    "--compile_cache=",
+  ]
+  assert launch.main(command) == 0
+  assert "what share of its maps to upscale" in capsys.readouterr().out
+  (run_dir,) = (tmp_path / "runs").iterdir()
+  results = (run_dir / "results.json").read_bytes()
+  learned = json.loads(results)["learning"]
+  assert list(learned["neighbours"]) == ["h0", "h1_k5", "h2_k5"]
+  for kind in (LEARNED, SHUFFLED):
+    gates = learned["variants"][kind]["gates"]
+    assert np.shape(gates) == (2, 2)  # seeds x HR maps
+    counts = [sum(gate > THRESHOLD for gate in member) for member in gates]
+    assert learned["chosen"][kind] == [list(learned["neighbours"])[count] for count in counts]
+  for kind, gate in (("frozen at 0", 0), ("frozen at 1", 1)):
+    np.testing.assert_allclose(learned["variants"][kind]["gates"], gate)
+  assert (run_dir / "figures" / "gates.png").exists()
+  assert "What gates learn" in (run_dir / "report.md").read_text()
+
+  (run_dir / "results.json").unlink()  # as if killed after the gates were trained
+  part = (run_dir / "parts" / "learning.json").stat().st_mtime_ns
+  assert launch.main(command) == 0
+  assert (run_dir / "results.json").read_bytes() == results
+  assert (run_dir / "parts" / "learning.json").stat().st_mtime_ns == part

@@ -5,8 +5,8 @@ import json
 import pytest
 
 import launch
-from experiments.when_to_upscale import LATTICE, PRESETS, Config, arms, comparison
-from sr_jax.comparison import findings
+from experiments.when_to_upscale import LATTICE, PRESETS, Config, arms, choices, comparison, learn
+from sr_jax.comparison import findings, learning
 from sr_jax.comparison.family import measured_arms
 from sr_jax.config import InputError
 from sr_jax.training.choices import Choices
@@ -200,3 +200,19 @@ def test_a_run_says_what_it_answers(tmp_path, tiny_folder, capsys):
   assert "A reduced lattice: 3 of the 8 schedules of 0 or 1 HR maps" in out
   for name in ("combinations", "lattice"):
     assert (run_dir / "figures" / f"{name}.png").exists()
+
+
+def test_gates_need_all_schedules_whose_weights_differ():
+  assert names("families", learn=True, hr_kernel_size=5) == list(choices(Config()).neighbours)
+  with pytest.raises(InputError, match="add families to --schedules=blocks"):
+    Config(learn=True, hr_kernel_size=5)
+  with pytest.raises(InputError, match="--hr_kernel_size=5 at most, not 6"):
+    Config(schedules=("families",), learn=True)
+
+
+def test_a_gate_between_two_states_ties_them_where_both_are_above_the_start(monkeypatch):
+  monkeypatch.setattr(learning, "record", lambda choices, over, choose, *_: choose)
+  choose = learn(Config())
+  high, low = learning.THRESHOLD + 0.01, learning.THRESHOLD
+  assert choose([high, high, low, high, low]) == "8-8-0-0-0"
+  assert choose([low] * 5) == "0-0-0-0-0"
