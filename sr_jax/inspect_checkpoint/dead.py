@@ -44,14 +44,15 @@ def dead_units(
     for layer in network.layers[:-1]:
       (y,) = seen["intermediates"][layer.name]["__call__"]
       maps = jnp.split(y, [layer.outputs.lr], axis=-1)
-      if layer.tied:  # the phases of an HR map share a bias: they are one unit
+      if layer.tied and layer.outputs.hr:  # phases share a bias: they are one unit
         maps[1] = maps[1].reshape(-1, layer.outputs.hr)
       units = [values.reshape(-1, values.shape[-1]) for values in maps if values.size]
       # NaN is not dead.
       varies[layer.name] = jnp.concatenate([y.min(axis=0) != y.max(axis=0) for y in units])
     return varies
 
+  alive = vary(params, lr)
   return {
-    name: (np.flatnonzero(~np.asarray(alive)).tolist(), len(alive))
-    for name, alive in vary(params, lr).items()
+    layer.name: (np.flatnonzero(~np.asarray(alive[layer.name])).tolist(), len(alive[layer.name]))
+    for layer in network.layers[:-1]
   }
