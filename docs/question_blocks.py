@@ -43,6 +43,11 @@ def blocks(kept: dict[str, Kept]) -> dict[str, str]:
       [
         _when(when["results"]) if when else f"**When to upscale?** {OPEN}",
         _share(share["results"]) if share else f"**What share of the maps?** {OPEN}",
+        *(
+          f"**Can it learn {data['results'][learning.LEARNING]['question']}?** "
+          f"{learning.sentences(data['results'])[0]}"
+          for data in _with_gates(kept).values()
+        ),
       ]
     ),
     WHEN: "\n\n".join([_answer(when, WHEN, _when), *_other_runs(kept)]),
@@ -164,10 +169,14 @@ def _curve(data: Kept | None) -> list[str]:
 def _learned(kept: dict[str, Kept]) -> str:
   """Whether a network learns when, and what share; nothing before that is measured."""
   parts = []
-  for name, data in kept.items():
-    if learning.LEARNING in data.get("results", {}):
-      written = learning.sentences(data["results"])
-      text = f"Gates of every seed of {name.replace('_', ' ')}"
-      parts += [bullets(written), _figure(f"{name}_gates", text), gate_figures.ABOUT]
-      parts += [markdown_table(gate_figures.rows(data["results"])), *_repeated(data)]
+  for name, data in _with_gates(kept).items():
+    text = f"Gates of every seed of {name.replace('_', ' ')}"
+    parts += [bullets(learning.sentences(data["results"])), _figure(f"{name}_gates", text)]
+    parts += [gate_figures.ABOUT, markdown_table(gate_figures.rows(data["results"]))]
+    parts += _repeated(data)
   return "\n\n".join(["## Can a network learn it?", *parts]) if parts else ""
+
+
+def _with_gates(kept: dict[str, Kept]) -> dict[str, Kept]:
+  """The kept runs whose networks with gates learned what to upscale."""
+  return {k: data for k, data in kept.items() if learning.LEARNING in data.get("results", {})}
