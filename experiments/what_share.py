@@ -175,7 +175,7 @@ def _nested(config: Config) -> list[str]:
     InputError: LR networks do not contain that of the kernel, or a share is missing.
   """
   size = min(config.kernel_sizes)
-  config.check_fits(size)
+  config.check_gates(size)
   by_maps = {maps: name for name, (maps, own) in shares_of(config).items() if own == size}
   if missing := {*range(1, config.max_hr_maps + 1)} - {*by_maps}:
     raise InputError(
@@ -207,6 +207,8 @@ CURVE = (12, 16, 20, 24, 28)  # from fewer parameters than any share has
 # A state of both kinds of maps is faster as one LR convolution.
 SHARES = CONFIRMATORY | {"hr_execution": "lr_space"}
 PRESETS = {
-  "confirmatory": Config(hr_maps=tuple(range(9)), hr_kernel_size=(0, 5), widths=CURVE, **SHARES),
+  "confirmatory": Config(
+    hr_maps=tuple(range(9)), hr_kernel_size=(0, 5), widths=CURVE, learn=True, **SHARES
+  ),
   "curve": Config(hr_maps=(0,), widths=CURVE, **SHARES),
 }

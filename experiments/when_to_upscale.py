@@ -97,7 +97,7 @@ class Config(FamilyRecipe):
         f"--schedules={','.join(self.schedules)}: a comparison needs two schedules, and has {names}"
       )
     if self.learn:
-      self.check_fits(self.hr_kernel_size or self.scale * self.kernel_size)
+      self.check_gates(self.hr_kernel_size or self.scale * self.kernel_size)
       missing = {*schedules.families(self.positions, self.max_hr_maps)} - {*known}
       if missing:
         raise InputError(

@@ -11,9 +11,10 @@ from sr_jax.config import InputError, setting
 from sr_jax.networks import Maps, Network, lr_network
 from sr_jax.networks.budget import Arm, budget
 from sr_jax.networks.network import EXECUTIONS
-from sr_jax.networks.pair import scheduled_network
-from sr_jax.operators.lifting import fits
+from sr_jax.networks.pair import lifted, scheduled_network
 from sr_jax.training.choices import MEASURE, Choices
+
+MIN_SEEDS = 3  # of gates, of which all but one have to agree
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,13 +76,25 @@ class FamilyRecipe(Recipe):
         f"{self.max_hr_maps} do"
       )
 
-  def check_fits(self, hr_kernel_size: int) -> None:
-    """Raises an InputError where LR does not contain networks of this HR kernel, as gates need."""
-    largest = self.scale * (self.kernel_size - 1) + 1
-    if not fits(hr_kernel_size, self.scale, self.kernel_size):
+  def check_gates(self, hr_kernel_size: int) -> None:
+    """Raises an InputError where gates from LR to this HR kernel cannot be trained or judged."""
+    lr, always = self._lr(self.features), (self.max_hr_maps,) * (self.depth + 1)
+
+    def lifts(size: int) -> bool:
+      return lifted(self.schedule_arm("", always, size).network).layers == lr.layers
+
+    if not lifts(hr_kernel_size):
+      sizes = [str(size) for size in range(1, self.scale * self.kernel_size) if lifts(size)]
       raise InputError(
-        f"--learn needs networks that LR contains: --hr_kernel_size={largest} at most, not "
-        f"{hr_kernel_size}"
+        f"--learn needs HR kernels that lift to --kernel_size={self.kernel_size}: --hr_kernel_size="
+        f"{' or '.join(sizes)}, not {hr_kernel_size}"
+      )
+    if self.seeds < MIN_SEEDS:
+      raise InputError(f"--learn needs --seeds={MIN_SEEDS} at least, to see whether they agree")
+    if len(self.learning_rate) < 2:
+      raise InputError(
+        "--learn needs two rates at least in --learning_rate: a greedy search goes by the brief "
+        "trainings of the search for a rate"
       )
 
   def schedule_arm(self, name: str, schedule: Sequence[int], hr_kernel_size: int) -> Arm:

@@ -23,7 +23,6 @@ from jax.scipy.special import logit
 from jaxtyping import Array, Float
 
 from sr_jax.comparison.run import Run
-from sr_jax.config import InputError
 from sr_jax.data import patches
 from sr_jax.evaluation import scoring
 from sr_jax.networks import Network, squared_error
@@ -34,7 +33,7 @@ from sr_jax.training.dispatch import train_unlogged
 from sr_jax.training.population import Members, batch_key
 from sr_jax.training.sharding import each_member, make_mesh, on_mesh, shard_members, upload
 
-HELD_OUT = 4  # every fourth training photograph, of few every last one, fits gates, not weights
+HELD_OUT = 4  # every fourth training photograph, or the last of fewer, fits gates, not weights
 PATCHES_PER_IMAGE = 32  # of these, on which gates are scored
 # A gate is the logistic function of so many times its parameter, which Adam moves by no more than
 # its rate a step.
@@ -72,10 +71,7 @@ def learn(
 
   Returns:
     by variant, "gates" `[seed][state]`, or `[seed][map]`, and "held_out", every seed's PSNR in dB
-    on patches of the photographs that fit gates.
-
-  Raises:
-    InputError: there is only one photograph to train on.
+    on patches of the photographs that fit gates; None for what diverged.
   """
   recipe, seeds = run.recipe, run.recipe.seeds
   mesh = make_mesh(seeds * len(VARIANTS), batch=1)
@@ -95,10 +91,8 @@ def learn(
   state = population.start_from(lr, start, mesh)
 
   every = min(HELD_OUT, len(run.photos.train))
-  if every < 2:
-    raise InputError("--learn needs two photographs to train on at least: one fits gates alone")
   parts = [run.photos.train[i::every] for i in range(every)]
-  fitted = [photo for part in parts[:-1] for photo in part]
+  fitted = [photo for part in parts[:-1] for photo in part] or parts[-1]
   stores = [upload(patches.make_store(photos, recipe.patch)) for photos in (fitted, parts[-1])]
   data = tuple(on_mesh(mesh, store) for store in stores)
   computation = Computation(form, recipe.precision)
@@ -125,12 +119,15 @@ def learn(
     return chosen, effective(params, gates, learner, lr, tied)
 
   gates, params = jax.jit(each_member(finish, mesh))((state.params, learners))
+  by_member = [
+    [float(gate) if np.isfinite(gate) else None for gate in member] for member in np.asarray(gates)
+  ]
   crops = patches.fixed_crops(parts[-1], recipe.patch, PATCHES_PER_IMAGE)
   fits = scoring.training_psnr(lr, params, data[1], crops, recipe.patch, mesh, 0, form)
   held_out = [None if None in fit else float(np.mean(np.array(fit, float))) for fit in fits]
   return {
     variant: {
-      "gates": np.asarray(gates)[i * seeds : (i + 1) * seeds].tolist(),
+      "gates": by_member[i * seeds : (i + 1) * seeds],
       "held_out": held_out[i * seeds : (i + 1) * seeds],
     }
     for i, variant in enumerate(VARIANTS)
@@ -198,11 +195,11 @@ def effective(params: Any, gates: Gates, learner: Learner, lr: Network, tied: Ne
 
 def _orders(name: str, kernel: Array, learner: Learner, lr: Network) -> list[Array]:
   """The order of a kernel's inputs and of its outputs: random if shuffled, but for the image's."""
-  rng = np.random.default_rng(zlib.crc32(name.encode()))
+  key = jax.random.fold_in(jax.random.key(learner.seed), zlib.crc32(name.encode()))
   is_image = name == lr.layers[0].name, name == lr.layers[-1].name
   orders = []
-  for size, keeps in zip(kernel.shape[-2:], is_image, strict=True):
-    shuffled, plain = rng.permutation(size), np.arange(size)
+  for side, (size, keeps) in enumerate(zip(kernel.shape[-2:], is_image, strict=True)):
+    shuffled, plain = jax.random.permutation(jax.random.fold_in(key, side), size), np.arange(size)
     orders.append(plain if keeps else jnp.where(learner.shuffled, shuffled, plain))
   return [jnp.asarray(order) for order in orders]
 

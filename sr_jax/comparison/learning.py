@@ -1,9 +1,18 @@
 """Whether gates learn what to upscale: their choices, against networks that were all trained.
 
 A choice is rounded to one of the arms of the run, and counts with the PSNR of that arm, trained
-anew. Its regret is what the best arm has over it. Fixed before the run: "it learns" if the regret
-is shown to be below the smallest effect of interest and below that of random choices, and all seeds
-but one at most choose alike. Where no arm is shown to beat LR there is nothing to learn.
+anew. Its regret is what the best arm on validation photographs has over it on test photographs.
+Fixed before the run, where "shown" is by a 95 % interval:
+
+- nothing to learn: no arm is better than LR by the smallest effect of interest, all shown;
+- it learns: an arm is shown to be better than LR by more (Holm), the regret is shown to be below
+  the smallest effect of interest, below that of random choices and below that of gates whose ties
+  join shuffled channels, and all seeds but one at most choose alike;
+- it does not learn: such an arm is shown, and the regret is shown to be above the smallest effect
+  of interest, or above that of random choices;
+- else undecided.
+
+A seed whose gates diverged chooses nothing: it is left out of regrets, and does not agree.
 """
 
 import collections
@@ -18,7 +27,7 @@ from sr_jax.comparison import learner
 from sr_jax.comparison.contrasts import best_of
 from sr_jax.comparison.learner import LEARNED, SHUFFLED, Over
 from sr_jax.comparison.run import Run
-from sr_jax.comparison.statistics import SESOI, ci_half_width_over_seeds, effect
+from sr_jax.comparison.statistics import SESOI, ci_half_width_over_seeds, effect, holm
 from sr_jax.comparison.train import eval_form
 from sr_jax.config import InputError
 from sr_jax.runtime import processes
@@ -31,6 +40,7 @@ Results = dict[str, Any]
 Finding = Literal["learns", "does not learn", "nothing to learn", "undecided"]
 # A gate counts as HR above the root of a half, where it starts: g is above a half between two.
 THRESHOLD = 0.5**0.5
+LEVEL = 0.05
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,7 +82,10 @@ def record(
     variants = learner.learn(*networks, never, rate, over, form, run)
     file.parent.mkdir(exist_ok=True)
     write_json(file, variants)
-  chosen = {kind: [*map(choose, variants[kind]["gates"])] for kind in (LEARNED, SHUFFLED)}
+  chosen = {
+    kind: [None if None in gates else choose(gates) for gates in variants[kind]["gates"]]
+    for kind in (LEARNED, SHUFFLED)
+  }
   seeds = list(range(run.recipe.search_seeds))
   about = {**dataclasses.asdict(choices), "search_seeds": seeds}
   return {LEARNING: {**about, "variants": variants, "chosen": chosen}}
@@ -88,37 +101,51 @@ def decide(results: Results) -> dict[str, Any]:
   """The choices of gates, their regrets, and what they say, as JSON data."""
   learning = results[LEARNING]
   names = list(learning["neighbours"])
-  never, best, seeds = names[0], best_of(results, names), _seeds(results, names)
+  never, best = names[0], best_of(results, names)
+  seeds = [
+    seed
+    for seed in _seeds(results, names)
+    if all(choices[seed] is not None for choices in learning["chosen"].values())
+  ]
   psnr = {name: _psnr(results, name, seeds) for name in names}
 
   def regret(choices: Sequence[str], rows: Sequence[int]) -> Float[np.ndarray, "s i"]:
     """By seed and photograph, of a choice for each of these rows of seeds."""
     chosen = [psnr[name][row] for name, row in zip(choices, rows, strict=True)]
-    return psnr[best][rows] - np.reshape(chosen, (len(rows), -1))
+    return psnr[best][list(rows)] - np.reshape(chosen, (len(rows), psnr[best].shape[1]))
 
-  rows = list(range(len(seeds)))
-  chosen = {kind: [of[seed] for seed in seeds] for kind, of in learning["chosen"].items()}
+  rows = range(len(seeds))
+  chosen = {kind: [choices[seed] for seed in seeds] for kind, choices in learning["chosen"].items()}
   of_random = psnr[best] - np.mean([psnr[name] for name in learning["random"]], axis=0)
   searched = [row for row in rows if seeds[row] in learning["search_seeds"]]
   walks = [greedy(results, learning["neighbours"], seeds[row]) for row in searched]
   effects = {
     "regret": effect(regret(chosen[LEARNED], rows)),
     "regret_of_random": effect(of_random),
-    "less_than_random": effect(regret(chosen[LEARNED], rows) - of_random),
+    "less_random": effect(regret(chosen[LEARNED], rows) - of_random),
     "regret_of_shuffled": effect(regret(chosen[SHUFFLED], rows)),
+    "less_shuffled": effect(regret(chosen[LEARNED], rows) - regret(chosen[SHUFFLED], rows)),
     "regret_of_greedy": effect(regret([choice for choice, _ in walks], searched)),
   }
   gates = {kind: learning["variants"][kind]["gates"] for kind in (LEARNED, SHUFFLED)}
   drifts = [np.mean(gates[LEARNED][seed]) - np.mean(gates[SHUFFLED][seed]) for seed in seeds]
+  over_never = [effect(psnr[name] - psnr[never]) for name in names[1:]]
+  p_values = [1.0 if each.p_supported is None else 2 * each.p_supported for each in over_never]
+  steps = results["config"]["search_steps"] * len(results["learning_rates"])
   measured = {
     "best": best,
     "better_than_never": [
-      name for name in names[1:] if effect(psnr[name] - psnr[never]).decision == "supported"
+      name for name, p in zip(names[1:], holm(p_values, len(p_values)), strict=True) if p < LEVEL
     ],
+    "none_is_better": all(each.high is not None and each.high < SESOI for each in over_never),
+    "seeds": len(learning["chosen"][LEARNED]),
     "chosen": chosen,
     "greedy": [choice for choice, _ in walks],
-    "greedy_tries": [tries for _, tries in walks],
-    "gates_over_shuffled": [float(np.mean(drifts)), ci_half_width_over_seeds(np.array(drifts))],
+    "greedy_steps": [steps * tries for _, tries in walks],
+    "gates_over_shuffled": [
+      float(np.mean(drifts)) if drifts else None,
+      ci_half_width_over_seeds(np.array(drifts)),
+    ],
     **{name: dataclasses.asdict(each) for name, each in effects.items()},
   }
   return {"finding": _finding(measured), **measured}
@@ -156,20 +183,23 @@ def _seeds(results: Results, names: Sequence[str]) -> list[int]:
 
 def _psnr(results: Results, name: str, seeds: Sequence[int]) -> Float[np.ndarray, "s i"]:
   members = results["arms"][name]["members"]
-  return np.array([members[seed]["test"]["psnr"] for seed in seeds], float)
+  scores = [members[seed]["test"]["psnr"] for seed in seeds]
+  return np.array(scores, float).reshape(len(seeds), len(members[0]["test"]["psnr"]))
 
 
 def _finding(measured: dict[str, Any]) -> Finding:
   choices, regret = measured["chosen"][LEARNED], measured["regret"]
   if regret["low"] is None or regret["decision"] == "too few photographs":
     return "undecided"
-  if not measured["better_than_never"]:
+  if measured["none_is_better"]:
     return "nothing to learn"
-  less = measured["less_than_random"]
-  agree = collections.Counter(choices).most_common(1)[0][1] >= len(choices) - 1
-  if regret["high"] < SESOI and less["high"] < 0 and agree:
+  if not measured["better_than_never"]:
+    return "undecided"
+  less = [measured[name] for name in ("less_random", "less_shuffled")]
+  agree = collections.Counter(choices).most_common(1)[0][1] >= measured["seeds"] - 1
+  if regret["high"] < SESOI and all(each["high"] < 0 for each in less) and agree:
     return "learns"
-  return "does not learn" if regret["low"] > SESOI or less["low"] > 0 else "undecided"
+  return "does not learn" if regret["low"] > SESOI or less[0]["low"] > 0 else "undecided"
 
 
 def sentences(results: Results) -> list[str]:
@@ -184,24 +214,30 @@ def sentences(results: Results) -> list[str]:
   lead = {
     "learns": f"The network learns {question} to upscale",
     "does not learn": f"The network does not learn {question} to upscale",
-    "nothing to learn": f"There is nothing to learn of {question} to upscale: nothing is shown to "
-    f"beat LR by more than {SESOI} dB",
+    "nothing to learn": f"There is nothing to learn of {question} to upscale: nothing beats LR by "
+    f"as much as {SESOI} dB",
     "undecided": f"Whether the network learns {question} to upscale is undecided",
   }[measured["finding"]]
+  steps = measured["greedy_steps"]
+  cost = (
+    f" ({np.mean(steps):,.0f} steps, gates {2 * results['config']['steps']:,})" if steps else ""
+  )
   others = {
     "of random choices": "regret_of_random",
     "of gates whose ties join shuffled channels": "regret_of_shuffled",
-    "of a greedy search": "regret_of_greedy",
+    f"of a greedy search{cost}": "regret_of_greedy",
   }
   regrets = ", ".join(f"{words} {_in_words(measured[key])}" for words, key in others.items())
   counts = collections.Counter(choices).most_common()
   listed = ", ".join(f"{name} for {count}" for name, count in counts)
+  if drift is None:
+    return [f"{lead}: no seed finished in all networks."]
   return [
-    f"{lead}. Of {len(choices)} seeds, gates choose {listed}; the best on validation photographs "
-    f"is {measured['best']}.",
+    f"{lead}. Of {measured['seeds']} seeds, gates choose {listed}; the best on validation "
+    f"photographs is {measured['best']}.",
     f"The regret of what gates choose is {_in_words(measured['regret'])}; {regrets}.",
-    f"Gates end {drift:+.3f}{ends} from those whose ties join shuffled channels, which no HR map "
-    "can reward.",
+    f"Gates end {drift:+.3f}{ends} from those whose ties join shuffled channels, which share no HR "
+    "map.",
   ]
 
 

@@ -29,7 +29,14 @@ def gates(results: dict[str, Any]) -> Figure | None:
   for axes, kind in zip(panels, (LEARNED, SHUFFLED), strict=True):
     for seed, values in enumerate(variants[kind]["gates"]):
       places = np.arange(1, len(values) + 1)
-      axes.plot(places, values, "o-", color=COLOURS[seed % len(COLOURS)], alpha=0.7, markersize=4)
+      axes.plot(
+        places,
+        np.array(values, float),
+        "o-",
+        color=COLOURS[seed % len(COLOURS)],
+        alpha=0.7,
+        markersize=4,
+      )
     axes.axhline(THRESHOLD, color="0.4", linestyle="--", linewidth=1)
     axes.set(title=kind, ylim=(-0.03, 1.03), xticks=places, xlabel=_axis(results))
   panels[0].set_ylabel("gate")
@@ -47,8 +54,8 @@ def rows(results: dict[str, Any]) -> list[list[str]]:
     return table
   learning = results[LEARNING]
   for kind, variant in learning["variants"].items():
-    means = np.mean(variant["gates"], axis=0)
-    chosen = learning["chosen"].get(kind)
+    means = np.nanmean(np.array(variant["gates"], float), axis=0)
+    chosen = [choice or "diverged" for choice in learning["chosen"].get(kind, [])]
     fits = [psnr for psnr in variant["held_out"] if psnr is not None]
     table.append(
       [
