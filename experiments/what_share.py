@@ -207,8 +207,7 @@ CURVE = (12, 16, 20, 24, 28)  # from fewer parameters than any share has
 # A state of both kinds of maps is faster as one LR convolution.
 SHARES = CONFIRMATORY | {"hr_execution": "lr_space"}
 PRESETS = {
-  "confirmatory": Config(
-    hr_maps=tuple(range(9)), hr_kernel_size=(0, 5), widths=CURVE, learn=True, **SHARES
-  ),
+  "confirmatory": Config(hr_maps=tuple(range(9)), hr_kernel_size=(0, 5), widths=CURVE, **SHARES),
+  "learn": Config(hr_maps=tuple(range(9)), hr_kernel_size=(5,), widths=CURVE, learn=True, **SHARES),
   "curve": Config(hr_maps=(0,), widths=CURVE, **SHARES),
 }

@@ -134,7 +134,7 @@ def test_executions_are_measured_where_there_are_two():
       "--schedules=8-8-x-0-0 is neither the number of HR maps of every state, as 8-8",
     ),
     (("08-8-8-0-0",), "is neither the number of HR maps of every state"),
-    (("thirds",), "nor one of blocks, half, all, controls, widths"),
+    (("thirds",), "nor one of blocks, half, all, controls, families, widths"),
     (("8-8-8-0-0", "8-8-8-0-0"), "names a value twice"),
     (("8-8-8-0-0", "widths"), "a comparison needs two schedules, and has 8-8-8-0-0"),
     (("widths",), "a comparison needs two schedules, and has none"),
