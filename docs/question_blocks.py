@@ -57,18 +57,23 @@ def blocks(kept: dict[str, Kept]) -> dict[str, str]:
 
 
 def _when(results: Results) -> str:
-  """The claim on early, middle and late blocks, and its effects."""
+  """The claims on early, middle and late blocks, with their effects, and on positions."""
   effects = findings.group_of(results, findings.BLOCKS)
   listed = "; ".join(f"{each['name']} {in_short(each['test'])}" for each in effects)
   claim = findings.claim(results, findings.BLOCKS)
-  return f"**{claim}.** On {results['tests'][0]}, in dB: {listed}."
+  sentences = [f"**{claim}.** On {results['tests'][0]}, in dB: {listed}."]
+  if positions := _by_mean(findings.group_of(results, findings.POSITIONS)):
+    ends = ", to ".join(f"{e['name']} {in_short(e['test'])}" for e in (positions[0], positions[-1]))
+    claim = findings.claim(results, findings.POSITIONS)
+    sentences.append(f"**{claim}**: {len(positions)} effects, from {ends}.")
+  return " ".join(sentences)
 
 
 def _share(results: Results) -> str:
   """The claim on shares, the least and the greatest effect, and the verdict of the run."""
-  effects = findings.group_of(results, findings.SHARES)
-  known = [each for each in effects if each["test"]["mean"] is not None]
-  known.sort(key=lambda each: each["test"]["mean"])
+  known = _by_mean(findings.group_of(results, findings.SHARES))
+  if not known:
+    return f"**{findings.claim(results, findings.SHARES)}.**"
   ends = ", to ".join(
     f"{_percentage(each['name'], results)} {in_short(each['test'])}"
     for each in (known[0], known[-1])
@@ -79,6 +84,12 @@ def _share(results: Results) -> str:
     f"HR maps, less what the number of weights predicts: {len(known)} shares, from {ends}. With "
     f"nothing subtracted, {_percentage(share, results)} is {in_short(results['verdict']['test'])}."
   )
+
+
+def _by_mean(effects: findings.Effects) -> findings.Effects:
+  """The effects that have a mean, the least first."""
+  known = [each for each in effects if each["test"]["mean"] is not None]
+  return sorted(known, key=lambda each: each["test"]["mean"])
 
 
 def _percentage(name: str, results: Results) -> str:
@@ -174,7 +185,7 @@ def _learned(kept: dict[str, Kept]) -> str:
     parts += [bullets(learning.sentences(data["results"])), _figure(f"{name}_gates", text)]
     parts += [gate_figures.ABOUT, markdown_table(gate_figures.rows(data["results"]))]
     parts += _repeated(data)
-  return "\n\n".join(["## Can a network learn it?", *parts]) if parts else ""
+  return "\n\n".join(parts) or OPEN
 
 
 def _with_gates(kept: dict[str, Kept]) -> dict[str, Kept]:

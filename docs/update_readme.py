@@ -27,7 +27,8 @@ DRAWN: dict[str, tuple[Callable[[Any], Any], ...]] = {  # of kept runs, by their
   "confirmatory": (forest, arms, rates, differences_by_image),
   "when_to_upscale_confirmatory": (lattice, combinations),
   "when_to_upscale_learn": (gates, combinations),
-  "what_share_confirmatory": (shares, combinations, gates),
+  "what_share_confirmatory": (shares, combinations),
+  "what_share_learn": (shares, combinations, gates),
   "what_share_curve": (shares,),
 }
 

@@ -15,8 +15,9 @@ Fixed before the run:
   is in every interval. A run of its own (preset "curve") shows beforehand whether it is a line:
   each inner width against the line through the others.
 - "It is the number of weights" if every share is equivalent to what the line predicts, its interval
-  within 0.05 dB; "mixing helps" if a share is better by more, as its interval and its p-value say,
-  adjusted over all shares; "HR maps cost more than their weights" likewise; else undecided.
+  within 0.05 dB; a share is "better than the number of weights predicts", or worse, if it is by
+  more, as its interval and its p-value, adjusted over all shares, say; else undecided. All of that
+  is said under the condition that PSNR of LR is a line, and whether it is shown to be one.
 - With --learn, gates of HR maps learn which share to upscale, among those of the smallest kernel
   (`sr_jax/comparison/learner.py`; the rule is in `learning.py` beside it).
 - A member that diverged leaves its seed out; one that did not learn stays in, and is named.
@@ -191,7 +192,8 @@ check_data = when_to_upscale.check_data
 def headline(run_dir: RunFolder) -> dict[str, str]:
   """What a finished run adds to a sweep's table."""
   results = read_json(run_dir.results)
-  return {**verdict.headline(results), "all shares": findings.share_finding(results)}
+  shares = {"all shares": findings.share_finding(results)}
+  return {**verdict.headline(results), **shares, **learning.headline(results)}
 
 
 def main(config: Config, execution: Execution, run_dir: RunFolder) -> dict[str, float]:

@@ -256,7 +256,8 @@ def check_data(config: FamilyRecipe, execution: Execution) -> None:
 
 def headline(run_dir: RunFolder) -> dict[str, str]:
   """What a finished run adds to a sweep's table."""
-  return verdict.headline(read_json(run_dir.results))
+  results = read_json(run_dir.results)
+  return {**verdict.headline(results), **learning.headline(results)}
 
 
 def choices(config: Config) -> learning.Choices:

@@ -37,15 +37,6 @@ LISTED = {
   "undecided": "undecided",
   "too few photographs": "too few photographs to decide",
 }
-SHARE = {
-  "all equivalent": "What share of the maps to upscale: it is the number of weights; beyond what "
-  "that predicts, no share is better or worse by as much as matters",
-  "better": "What share of the maps to upscale: mixing helps, beyond what the number of weights "
-  "predicts",
-  "worse": "What share of the maps to upscale: HR maps cost more than their weights",
-  "both": "What share of the maps to upscale: HR maps help at one share and cost more than their "
-  "weights at another",
-}
 FORMS = {
   "all equivalent": "PSNR of LR is a line in the logarithm of its parameters",
   "better": "PSNR of LR is no line in the logarithm of its parameters: effects less what the "
@@ -67,23 +58,24 @@ def finding(effects: Effects) -> Finding:
     return "too few photographs"
   if decisions == {"equivalent"}:
     return "all equivalent"
-  shown = {
-    effect["test"]["decision"]
-    for effect in effects
-    if effect["test"]["decision"] in ("supported", "reversed") and effect["p_holm"] < LEVEL
-  }
-  if len(shown) == 2:
+  better, worse = (_shown(effects, decision) for decision in ("supported", "reversed"))
+  if better and worse:
     return "both"
-  if shown:
-    return "better" if "supported" in shown else "worse"
-  return "undecided"
+  return "better" if better else "worse" if worse else "undecided"
+
+
+def _shown(effects: Effects, decision: str) -> list[str]:
+  """The names of the effects that are decided so, also with all of the group adjusted."""
+  decided = (effect for effect in effects if effect["test"]["decision"] == decision)
+  return [effect["name"] for effect in decided if effect["p_holm"] < LEVEL]
 
 
 def share_finding(results: Results) -> str:
-  """What the shares of HR maps say, in a word or two for a table."""
-  words = {"all equivalent": "the weights", "better": "mixing helps", "worse": "mixing costs"}
-  say = finding(group_of(results, SHARES))
-  return words.get(say, say)
+  """What the shares of HR maps say, in a word or two for a table; "-" without any."""
+  words = {"all equivalent": "the weights", "better": "better", "worse": "worse", "both": "both"}
+  effects = group_of(results, SHARES)
+  say = finding(effects)
+  return words.get(say, say) if effects else "-"
 
 
 def sentences(results: Results) -> list[str]:
@@ -101,20 +93,37 @@ def claim(results: Results, group: str) -> str:
   """What a group of effects says together, without their numbers: the start of a sentence."""
   effects = group_of(results, group)
   say = finding(effects)
-  if group == SHARES:
-    return SHARE.get(say, "What share of the maps to upscale is undecided")
   if group == FORM:
     return FORMS.get("better" if say in ("worse", "both") else say, FORMS["undecided"])
-  verbs = {
-    "all equivalent": "does not matter",
-    "undecided": "is undecided",
-    "too few photographs": "is undecided",
-  }
-  if group == AGAINST_LR:  # whose sign has a meaning
-    verbs |= {"better": "helps", "worse": "hurts", "both": "helps or hurts, by when"}
+  better, worse = (", ".join(_shown(effects, each)) for each in ("supported", "reversed"))
+  if group == SHARES:
+    return _share_claim(results, say, better, worse)
+  verbs = {"all equivalent": "does not matter", "undecided": "is undecided"}
+  verb = verbs.get(say.replace("too few photographs", "undecided"), "matters")
+  if group == AGAINST_LR and (better or worse):  # whose sign has a meaning
+    parts = [f"helps ({better})"] * bool(better) + [f"hurts ({worse})"] * bool(worse)
+    verb = " and ".join(parts)
   beyond = any(effect["is_less_curve"] for effect in effects)
   weights = ", beyond what the number of weights predicts" * beyond
-  return f"{LEADS[group]}, {verbs.get(say, 'matters')}{weights}"
+  return f"{LEADS[group]}, {verb}{weights}"
+
+
+def _share_claim(results: Results, say: Finding, better: str, worse: str) -> str:
+  """What the shares say, under the condition that the line of the weights is one."""
+  form = group_of(results, FORM)
+  known = {"all equivalent": "", "better": ", which it is not", "worse": ", which it is not"}
+  known |= {"both": ", which it is not"}
+  doubt = known.get(finding(form), ", which is undecided") if form else ", which was not checked"
+  condition = f" (if PSNR of LR is a line in the logarithm of its parameters{doubt})" * bool(doubt)
+  if say == "all equivalent":
+    says = "it is the number of weights: beyond what that predicts, no share matters"
+  elif better or worse:
+    parts = [f"better than the number of weights predicts: {better}"] * bool(better)
+    parts += [f"worse than it predicts: {worse}"] * bool(worse)
+    says = "; ".join(parts)
+  else:
+    says = "undecided, less what the number of weights predicts"
+  return f"What share of the maps to upscale: {says}{condition}"
 
 
 def listing(effects: Sequence[dict[str, Any]]) -> str:
@@ -151,7 +160,7 @@ def _on_weights(results: Results) -> list[str]:
   """How much the number of weights explains, and where it was not subtracted."""
   if not (slope := group_of(results, CURVE)):
     return [
-      "The run has no narrower LR networks, so these effects are as they are: part of them may be "
+      "The run has no narrower LR networks, so its effects are as they are: part of them may be "
       "the number of weights."
     ]
   test = slope[0]["test"]
@@ -188,7 +197,8 @@ def _on_lattice(results: Results) -> list[str]:
   positions = len(next(iter(known.values())))
   everything = schedules.lattice(positions, maps)
   count = len(set(everything) & set(known.values()))
+  needed = "half or all" if positions >= schedules.MIN_POSITIONS_OF_HALF else "all"
   return [
     f"A reduced lattice: {count} of the {len(everything)} schedules of 0 or {maps} HR maps, too "
-    "few for the effects of positions, for which --schedules=half or all is needed."
+    f"few for the effects of positions, for which --schedules={needed} is needed."
   ]

@@ -202,6 +202,12 @@ def _finding(measured: dict[str, Any]) -> Finding:
   return "does not learn" if regret["low"] > SESOI or less[0]["low"] > 0 else "undecided"
 
 
+def headline(results: Results) -> dict[str, str]:
+  """The finding on gates as a column of a table; nothing of a run without any."""
+  measured = results["verdict"].get(LEARNING)
+  return {"gates": measured["finding"]} if measured else {}
+
+
 def sentences(results: Results) -> list[str]:
   """What the gates of a run say, in sentences; nothing of a run without any."""
   if (measured := results["verdict"].get(LEARNING)) is None:

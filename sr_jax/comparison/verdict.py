@@ -23,8 +23,8 @@ def decide(results: Results, comparison: Comparison) -> dict[str, Any]:
   verdict = {"sesoi": SESOI, **contrasts[0], "contrasts": contrasts[1:]}
   if comparison.combinations:
     verdict["combinations"] = all_combinations(results, comparison.combinations)
-  if "learning" in results:
-    verdict["learning"] = learning.decide(results)
+  if learning.LEARNING in results:
+    verdict[learning.LEARNING] = learning.decide(results)
   return {**verdict, "sentences": sentences({**results, "verdict": verdict})}
 
 

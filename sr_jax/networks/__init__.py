@@ -54,7 +54,11 @@ def build(description: dict[str, Any]) -> Network:
     )
     return Network(**{**description, "layers": layers})
   except (KeyError, TypeError, ValueError) as error:
-    raise InputError(f"this version of sr_jax has no network like {description}") from error
+    kind = description.get("kind", "the one described")
+    raise InputError(
+      f"this version of sr_jax has no network like {kind} ({error}); the revision that config.json "
+      "names can read it"
+    ) from error
 
 
 def upscale(

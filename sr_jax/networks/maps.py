@@ -19,6 +19,8 @@ from typing import NamedTuple
 
 from sr_jax.operators.conv import same_padding
 
+ACTIVATIONS = ("", "relu", "tanh", "prelu")
+
 
 @dataclasses.dataclass(frozen=True)
 class Maps:
@@ -83,6 +85,14 @@ class Layer:
   rate: float = 1.0
 
   def __post_init__(self) -> None:
+    if self.activation not in ACTIVATIONS:
+      raise ValueError(f"{self.name} has no activation {self.activation!r}: {ACTIVATIONS}")
+    if self.padding not in ("same", "valid"):
+      raise ValueError(f"padding must be same or valid, not {self.padding!r}")
+    if self.transposed_size and (self.inputs.hr or self.outputs.lr):
+      raise ValueError(
+        f"{self.name} has a transposed_size, and is not from LR maps to HR maps alone"
+      )
     sizes = [self.kernel_size or self.transposed_size] * bool(self.inputs.lr or self.outputs.lr)
     if min([*sizes, *[self.hr_kernel_size] * self.from_hr_to_hr]) < 1:
       raise ValueError(f"{self.name} has no kernel from {self.inputs} to {self.outputs}")

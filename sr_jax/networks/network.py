@@ -104,10 +104,16 @@ class Network(nn.Module):
       if layer.outputs != after.inputs:
         raise ValueError(f"{after.name} reads {after.inputs}, {layer.name} writes {layer.outputs}")
     for layer in self.layers:
-      if layer.padding not in ("same", "valid"):
-        raise ValueError(f"padding must be same or valid, not {layer.padding!r}")
       if layer.padding == "valid" and layer.from_hr_to_hr and self.in_lr_space:
         raise ValueError(f"{layer.name} must be padded in LR space: it loses HR pixels at borders")
+    unpadded = [layer for layer in self.layers if layer.padding == "valid"]
+    on_lr, on_hr = (not any(each.inputs.hr for each in unpadded), self.bicubic_first)
+    if unpadded and (self.bicubic_skip or not (on_lr or (on_hr and self._can_be_in_hr_space))):
+      raise ValueError("layers without padding must read maps of one kind, without bicubic_skip")
+    if self.layers[-1].outputs.lr % self.phases:
+      raise ValueError(
+        f"the last layer writes {self.layers[-1].outputs}, no multiple of the phases"
+      )
     super().__post_init__()
 
   @property

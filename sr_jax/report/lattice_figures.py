@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from sr_jax.comparison import findings, schedules
 from sr_jax.comparison.schedules import Schedule
@@ -36,7 +37,11 @@ def combinations(results: dict[str, Any]) -> Figure | None:
       less = ", less weights" * effects[0]["is_less_curve"]
       lines.append(Line(f"{group}{less}"))
       lines += [Line(each["name"], each["test"], (colour, "o")) for each in effects]
-  return forest_plot(lines, "") if lines else None
+  if not lines:
+    return None
+  figure = forest_plot(lines, "")
+  figure.axes[0].xaxis.set_major_locator(MaxNLocator(5))
+  return figure
 
 
 @mpl.rc_context(STYLE | {"axes.grid": False})
@@ -65,6 +70,7 @@ def lattice(results: dict[str, Any]) -> Figure | None:
   axes.set(xlabel="HR states: early (left) to late (right)", ylabel="HR states")
   axes.spines["bottom"].set_visible(False)
   bar: Any = {"orientation": "horizontal", "shrink": 0.7, "aspect": 40}
+  bar["ticks"] = MaxNLocator(5)
   figure.colorbar(colours, ax=axes, label="difference from LR (dB)", **bar)
   return figure
 

@@ -52,9 +52,9 @@ def test_an_effect_counts_only_if_it_survives_the_adjustment():
   ("decision", "words"),
   [
     ("equivalent", "it is the number of weights"),
-    ("supported", "mixing helps, beyond what the number of weights predicts"),
-    ("reversed", "HR maps cost more than their weights"),
-    ("undecided", "What share of the maps to upscale is undecided"),
+    ("supported", "better than the number of weights predicts: "),
+    ("reversed", "worse than it predicts: "),
+    ("undecided", "What share of the maps to upscale: undecided"),
   ],
 )
 def test_what_share_is_answered(decision, words):

@@ -53,9 +53,9 @@ def test_when_to_upscale_is_answered(made_up_run, lead, words):
   ("lead", "words", "effect"),
   [
     ({}, "it is the number of weights", "16 shares, from"),
-    ({"h4": 0.2}, "mixing helps", ", to 50 % (K = 6) +0.2"),
-    ({"h6_k5": -0.3}, "HR maps cost more than their weights", "from 75 % (K = 5) -0."),
-    ({"h4": 0.05}, "What share of the maps to upscale is undecided", ", to 50 % (K = 6) +0.0"),
+    ({"h4": 0.2}, "better than the number of weights predicts: h4", ", to 50 % (K = 6) +0.2"),
+    ({"h6_k5": -0.3}, "worse than it predicts: h6_k5", "from 75 % (K = 5) -0."),
+    ({"h4": 0.05}, "What share of the maps to upscale: undecided", ", to 50 % (K = 6) +0.0"),
   ],
 )
 def test_what_share_is_answered_less_the_weights(made_up_run, lead, words, effect):
@@ -84,8 +84,9 @@ def test_other_presets_and_the_curve_are_shown_where_they_are_kept(made_up_run):
 
 
 def test_nothing_is_said_of_gates_before_they_are_measured(made_up_run):
-  assert question_blocks.blocks({})["learned"] == ""
-  assert question_blocks.blocks(kept(made_up_run("what_share", "curve")))["learned"] == ""
+  assert question_blocks.blocks({})["learned"] == question_blocks.OPEN
+  kept_runs = kept(made_up_run("what_share", "curve"))
+  assert question_blocks.blocks(kept_runs)["learned"] == question_blocks.OPEN
 
 
 def test_the_figures_that_blocks_show_are_those_that_are_drawn(made_up_run, tmp_path, monkeypatch):

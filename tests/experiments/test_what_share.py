@@ -113,7 +113,7 @@ def test_a_run_says_what_it_answers(tmp_path, tiny_folder, capsys):
   effects = results["verdict"]["combinations"]
   assert [each["group"] for each in effects] == [findings.SHARES, findings.CURVE]
   assert set(effects[0]["weights"]) == {"h1", "h0", "lr_n2"}
-  assert "What share of the maps to upscale is undecided" in out
+  assert "What share of the maps to upscale: undecided" in out
   assert (run_dir / "figures" / "shares.png").exists()
 
 

@@ -273,9 +273,10 @@ def test_names_that_it_does_not_know_are_refused():
   layers = (layer("first", (1, 0), (0, 2)), layer("last", (0, 2), (0, 1)))
   with pytest.raises(ValueError, match="execution must be hr_space or lr_space, not 'fast'"):
     Network(2, layers, execution="fast")
-  padded = (layers[0], dataclasses.replace(layers[1], padding="full"))
   with pytest.raises(ValueError, match="padding must be same or valid, not 'full'"):
-    Network(2, padded)
+    dataclasses.replace(layers[1], padding="full")
+  with pytest.raises(ValueError, match="last has no activation 'gelu'"):
+    dataclasses.replace(layers[1], activation="gelu")
 
 
 def test_layers_that_lose_hr_pixels_must_be_padded_in_lr_space():
@@ -298,6 +299,9 @@ def test_layers_that_lose_hr_pixels_must_be_padded_in_lr_space():
       lambda: Network(2, (layer("last", (0, 1), (0, 1)),), bicubic_skip=True),
       "bicubic_skip needs an LR image",
     ),
+    (lambda: srcnn().clone(bicubic_skip=True), "layers without padding must read maps of one kind"),
+    (lambda: Network(2, (layer("last", (1, 0), (3, 0)),)), "the last layer writes"),
+    (lambda: layer("last", (1, 1), (0, 1), transposed_size=9), "has a transposed_size, and is not"),
     (lambda: lifted(srcnn()), "first must be padded: in LR space"),
   ],
 )
