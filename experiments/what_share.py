@@ -124,7 +124,7 @@ def arms(config: Config) -> tuple[Arm, ...]:
 def comparison(config: Config) -> Comparison:
   """What a run decides: half the maps, or else the first share, or width, against LR."""
   shares = shares_of(config)
-  contrasts = [Contrast(name, LR, f"{maps} HR maps") for name, (maps, _) in shares.items()]
+  contrasts = [Contrast(name, LR, _counted(maps)) for name, (maps, _) in shares.items()]
   half = [each for each in contrasts if 2 * shares[each.first][0] == config.max_hr_maps]
   width = Contrast(LR, f"lr_n{config.widths[0]}", "LR against the first of other widths")
   primary = next(iter([*half, *contrasts, width]))
@@ -140,7 +140,7 @@ def combinations(config: Config) -> list[Combination]:
     Combination(
       findings.SHARES,
       name,
-      f"{maps} HR maps with kernels of {size}x{size} instead of none, at equal numbers of weights",
+      f"{_counted(maps)} with kernels {size}x{size} instead of none, at equal numbers of weights",
       curve.less_predicted(difference(name, LR)),
       is_less_curve=True,
     )
@@ -184,6 +184,10 @@ def _nested(config: Config) -> list[str]:
       f"to --hr_maps={','.join(map(str, config.hr_maps))}"
     )
   return [LR, *(by_maps[maps] for maps in sorted(by_maps))]
+
+
+def _counted(maps: int) -> str:
+  return f"{maps} HR map{'s' * (maps != 1)}"
 
 
 check_data = when_to_upscale.check_data
