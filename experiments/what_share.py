@@ -35,7 +35,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from experiments import when_to_upscale
-from experiments.when_to_upscale import CONFIRMATORY
+from experiments.when_to_upscale import BRIEF, CONFIRMATORY
 from sr_jax.comparison import findings, learning, verdict
 from sr_jax.comparison.combinations import Combination, difference
 from sr_jax.comparison.contrasts import Comparison, Contrast
@@ -214,6 +214,8 @@ CURVE = (12, 16, 20, 24, 28)  # from fewer parameters than any share has
 SHARES = CONFIRMATORY | {"hr_execution": "lr_space"}
 PRESETS = {
   "confirmatory": Config(hr_maps=tuple(range(9)), hr_kernel_size=(0, 5), widths=CURVE, **SHARES),
-  "learn": Config(hr_maps=tuple(range(9)), hr_kernel_size=(5,), widths=CURVE, learn=True, **SHARES),
+  "learn": Config(
+    hr_maps=tuple(range(9)), hr_kernel_size=(5,), widths=CURVE, learn=True, **(SHARES | BRIEF)
+  ),
   "curve": Config(hr_maps=(0,), widths=CURVE, **SHARES),
 }

@@ -303,9 +303,11 @@ CONFIRMATORY: dict[str, Any] = {
 }
 LATTICE = ("half", "0-0-0-0-0", "controls", WIDTHS)
 NESTED = {"hr_kernel_size": 5, "hr_execution": "lr_space", "seeds": 3}
+# Networks with gates come on top, so that trainings are shorter.
+BRIEF = {"seeds": 6, "steps": 500, "search_steps": 150, "test_data": ("BSD100",)}
 PRESETS = {
   "confirmatory": Config(schedules=LATTICE, **CONFIRMATORY),
   "nested": Config(schedules=LATTICE, **(CONFIRMATORY | NESTED)),
-  "learn": Config(schedules=("families",), learn=True, **(CONFIRMATORY | NESTED | {"seeds": 6})),
+  "learn": Config(schedules=("families",), learn=True, **(CONFIRMATORY | NESTED | BRIEF)),
   "little_data": Config(schedules=("blocks",), **CONFIRMATORY),
 }
