@@ -22,15 +22,12 @@ FIGURES = {  # of the confirmatory runs: file name, text for those who do not se
   WHEN: (
     "lattice",
     "Schedules of LR and HR states, coloured by their difference from LR in dB",
-    "H: a state of HR maps, L: of LR maps, from the first state to the last. Number: mean paired "
-    "difference from LR (dB). Lines join schedules with the next that have these HR states and "
-    "more.",
+    tables.ABOUT_LATTICE,
   ),
   SHARE: (
     "shares",
     "Mean test PSNR in dB of every share against its number of parameters",
-    "Small points are seeds. From right to left, networks hold more HR maps. The line is what the "
-    "number of weights alone predicts.",
+    tables.ABOUT_SHARES,
   ),
 }
 

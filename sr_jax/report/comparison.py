@@ -185,15 +185,13 @@ def _combinations(results: Json, folder: Path) -> Section:
       folder / "lattice.png",
       "Schedules by their number of HR states, coloured by their effect against LR in dB; the "
       "table of networks has the numbers.",
-      "H: a state of HR maps, L: of LR maps, from the first state to the last. Number: mean paired "
-      "difference from LR (dB). Lines join schedules with the next that have these HR states and "
-      "more.",
+      tables.ABOUT_LATTICE,
     ),
     Figure(
       folder / "shares.png",
       "Mean test PSNR in dB against the number of parameters, of LR networks of several widths "
       "with the line through them, and of networks with HR maps.",
-      "Small points are seeds. From right to left, networks hold more HR maps.",
+      tables.ABOUT_SHARES,
     ),
     Table(tables.combination_rows(results)),
   )

@@ -23,6 +23,14 @@ ABOUT_BARS = (
   "Thin bars: 95 % intervals over seeds and photographs; thick: over seeds alone, for these "
   f"photographs. Grey: within {SESOI} dB of nothing."
 )
+ABOUT_LATTICE = (
+  "H: a state of HR maps, L: of LR maps, from the first state to the last. Number: mean paired "
+  "difference from LR (dB). Lines join schedules with the next that have these HR states and more."
+)
+ABOUT_SHARES = (
+  "Small points are seeds. To the left, LR networks have fewer maps, others more HR maps. The line "
+  "is what the number of weights alone predicts."
+)
 ABOUT_CONTRASTS = (
   "Effects are mean paired differences of test PSNR, first minus second. The 95 % interval is over "
   "seeds and photographs, the one over seeds alone is of these photographs only. The mean decides, "
