@@ -39,10 +39,9 @@ from experiments.when_to_upscale import BRIEF, CONFIRMATORY
 from sr_jax.comparison import findings, learning, verdict
 from sr_jax.comparison.combinations import Combination, difference
 from sr_jax.comparison.contrasts import Comparison, Contrast
-from sr_jax.comparison.family import FamilyRecipe, measured_arms, weight_curve
+from sr_jax.comparison.family import FamilyRecipe, weight_curve
 from sr_jax.config import Execution, InputError, setting
 from sr_jax.networks.budget import Arm
-from sr_jax.runner import compare
 from sr_jax.runtime.files import read_json
 from sr_jax.runtime.run_folder import RunFolder
 
@@ -151,8 +150,7 @@ def combinations(config: Config) -> list[Combination]:
     Combination(findings.FORM, name, "against the line through the others", curve.deviation(name))
     for name in inner
   ]
-  slope = "what twice the parameters of LR bring"
-  return [*planned, Combination(findings.CURVE, "twice the parameters", slope, curve.slope())]
+  return [*planned, findings.of_curve(curve)]
 
 
 def learn(config: Config, *run_so_far: Any) -> dict[str, Any]:
@@ -202,11 +200,9 @@ def headline(run_dir: RunFolder) -> dict[str, str]:
 
 def main(config: Config, execution: Execution, run_dir: RunFolder) -> dict[str, float]:
   """Compares the shares; returns the seconds of each phase."""
-  plan, measure = functools.partial(measured_arms, config), functools.partial(learn, config)
-  if config.learn:
-    learning.check_one_process()
-  decides, also = comparison(config), measure if config.learn else None
-  return compare("what_share", plan, decides, config, execution, run_dir, also)
+  measure = functools.partial(learn, config)
+  decides = comparison(config)
+  return when_to_upscale.run("what_share", decides, measure, config, execution, run_dir)
 
 
 CURVE = (12, 16, 20, 24, 28)  # from fewer parameters than any share has

@@ -56,7 +56,7 @@ from sr_jax.comparison.schedules import Schedule, name_of
 from sr_jax.config import Execution, InputError, setting
 from sr_jax.data.finding import find
 from sr_jax.networks.budget import Arm
-from sr_jax.runner import compare
+from sr_jax.runner import Measure, compare
 from sr_jax.runtime.files import read_json
 from sr_jax.runtime.run_folder import RunFolder
 
@@ -167,8 +167,7 @@ def comparison(config: Config) -> Comparison:
   if lr in names:
     planned += [*_against_lr(lr, blocks, curve), *_of_controls(lr, names, config)]
   if curve is not None:
-    slope = "what twice the parameters of LR bring"
-    planned.append(Combination(findings.CURVE, "twice the parameters", slope, curve.slope()))
+    planned.append(findings.of_curve(curve))
   return Comparison(primary, combinations=tuple(planned))
 
 
@@ -278,13 +277,25 @@ def learn(config: Config, *run_so_far: Any) -> dict[str, Any]:
   return learning.record(choices(config), "states", choose, always, *run_so_far)
 
 
-def main(config: Config, execution: Execution, run_dir: RunFolder) -> dict[str, float]:
-  """Compares the schedules; returns the seconds of each phase."""
-  plan, measure = functools.partial(measured_arms, config), functools.partial(learn, config)
+def run(
+  experiment: str,
+  decides: Comparison,
+  learn: Measure,
+  config: FamilyRecipe,
+  execution: Execution,
+  run_dir: RunFolder,
+) -> dict[str, float]:
+  """Compares networks of the family, and what gates learn if asked for; returns its phases."""
   if config.learn:
     learning.check_one_process()
-  decides, also = comparison(config), measure if config.learn else None
-  return compare("when_to_upscale", plan, decides, config, execution, run_dir, also)
+  plan, measure = functools.partial(measured_arms, config), learn if config.learn else None
+  return compare(experiment, plan, decides, config, execution, run_dir, measure)
+
+
+def main(config: Config, execution: Execution, run_dir: RunFolder) -> dict[str, float]:
+  """Compares the schedules; returns the seconds of each phase."""
+  measure = functools.partial(learn, config)
+  return run("when_to_upscale", comparison(config), measure, config, execution, run_dir)
 
 
 # Of both confirmatory runs: when_to_upscale and what_share.

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Any, Literal
 
 from sr_jax.comparison import schedules
+from sr_jax.comparison.combinations import Combination, WeightCurve
 from sr_jax.comparison.statistics import SESOI
 
 Results = dict[str, Any]
@@ -43,6 +44,12 @@ FORMS = {
   "number of weights predicts are biased",
   "undecided": "Whether PSNR of LR is a line in the logarithm of its parameters is undecided",
 }
+
+
+def of_curve(curve: WeightCurve) -> Combination:
+  """The effect of twice the parameters on LR networks."""
+  question = "what twice the parameters of LR bring"
+  return Combination(CURVE, "twice the parameters", question, curve.slope())
 
 
 def group_of(results: Results, group: str) -> Effects:

@@ -23,6 +23,7 @@ from jax.scipy.special import logit
 from jaxtyping import Array, Float
 
 from sr_jax.comparison.run import Run
+from sr_jax.comparison.score import PATCHES_PER_IMAGE
 from sr_jax.data import patches
 from sr_jax.evaluation import scoring
 from sr_jax.networks import Network, squared_error
@@ -34,7 +35,6 @@ from sr_jax.training.population import Members, batch_key
 from sr_jax.training.sharding import each_member, make_mesh, on_mesh, shard_members, upload
 
 HELD_OUT = 4  # every fourth training photograph, or the last of fewer, fits gates, not weights
-PATCHES_PER_IMAGE = 32  # of these, on which gates are scored
 # A gate is the logistic function of so many times its parameter, which Adam moves by no more than
 # its rate a step.
 SHARPNESS = 3.0

@@ -25,6 +25,7 @@ from jaxtyping import Float
 
 from sr_jax.comparison import learner
 from sr_jax.comparison.contrasts import best_of
+from sr_jax.comparison.findings import LEVEL
 from sr_jax.comparison.learner import LEARNED, SHUFFLED, Over
 from sr_jax.comparison.run import Run
 from sr_jax.comparison.statistics import SESOI, ci_half_width_over_seeds, effect, holm
@@ -40,7 +41,6 @@ Results = dict[str, Any]
 Finding = Literal["learns", "does not learn", "nothing to learn", "undecided"]
 # A gate counts as HR above the root of a half, where it starts: g is above a half between two.
 THRESHOLD = 0.5**0.5
-LEVEL = 0.05
 
 
 @dataclasses.dataclass(frozen=True)

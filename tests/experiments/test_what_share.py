@@ -85,26 +85,9 @@ def test_shares_that_cannot_be_are_refused(more, says):
 
 
 @pytest.mark.slow
-def test_a_run_says_what_it_answers(tmp_path, tiny_folder, capsys):
-  command = [
-    "launch.py",
-    "--experiment=what_share",
-    f"--data=folder:{tiny_folder / 'data'}",
-    "--hr_maps=1",
-    "--widths=2",
-    "--features=4",
-    "--depth=2",
-    "--steps=6",
-    "--seeds=2",
-    "--learning_rate=1e-3",
-    "--batch=4",
-    "--patch=8",
-    "--hr_execution=lr_space",
-    "--convolution=xla",
-    f"--workdir={tmp_path / 'runs'}",
-    f"--data_dir={tmp_path / 'cache'}",
-    "--compile_cache=",
-  ]
+def test_a_run_says_what_it_answers(tmp_path, tiny_command, capsys):
+  flags = ["--hr_maps=1", "--widths=2", "--features=4", "--seeds=2", "--learning_rate=1e-3"]
+  command = tiny_command("what_share", *flags, "--hr_execution=lr_space")
   assert launch.main(command) == 0
   out = capsys.readouterr().out
   (run_dir,) = (tmp_path / "runs").iterdir()
@@ -127,29 +110,10 @@ def test_gates_need_all_shares_of_kernels_that_lr_contains():
 
 
 @pytest.mark.slow
-def test_gates_learn_once_and_are_judged_by_the_shares_they_choose(tmp_path, tiny_folder, capsys):
-  command = [
-    "launch.py",
-    "--experiment=what_share",
-    f"--data=folder:{tiny_folder / 'data'}",
-    "--hr_maps=1,2",
-    "--hr_kernel_size=5",
-    "--learn",
-    "--widths=4",
-    "--features=8",
-    "--depth=2",
-    "--steps=4",
-    "--search_steps=2",
-    "--seeds=3",
-    "--learning_rate=1e-3,2e-3",
-    "--batch=4",
-    "--patch=8",
-    "--hr_execution=lr_space",
-    "--convolution=xla",
-    f"--workdir={tmp_path / 'runs'}",
-    f"--data_dir={tmp_path / 'cache'}",
-    "--compile_cache=",
-  ]
+def test_gates_learn_once_and_are_judged_by_the_shares_they_choose(tmp_path, tiny_command, capsys):
+  flags = ["--hr_maps=1,2", "--hr_kernel_size=5", "--learn", "--widths=4", "--features=8"]
+  flags += ["--seeds=3", "--learning_rate=1e-3,2e-3", "--search_steps=2"]
+  command = tiny_command("what_share", *flags, "--hr_execution=lr_space")
   assert launch.main(command) == 0
   assert "what share of its maps to upscale" in capsys.readouterr().out
   (run_dir,) = (tmp_path / "runs").iterdir()

@@ -170,25 +170,9 @@ def test_presets_are_fixed():
 
 
 @pytest.mark.slow
-def test_a_run_says_what_it_answers(tmp_path, tiny_folder, capsys):
-  command = [
-    "launch.py",
-    "--experiment=when_to_upscale",
-    f"--data=folder:{tiny_folder / 'data'}",
-    "--schedules=0-0-0,1-1-0,0-1-1",
-    "--features=4",
-    "--depth=2",
-    "--steps=6",
-    "--seeds=2",
-    "--learning_rate=1e-3",
-    "--batch=4",
-    "--patch=8",
-    "--hr_execution=hr_space",
-    "--convolution=xla",
-    f"--workdir={tmp_path / 'runs'}",
-    f"--data_dir={tmp_path / 'cache'}",
-    "--compile_cache=",
-  ]
+def test_a_run_says_what_it_answers(tmp_path, tiny_command, capsys):
+  flags = ["--schedules=0-0-0,1-1-0,0-1-1", "--features=4", "--seeds=2", "--learning_rate=1e-3"]
+  command = tiny_command("when_to_upscale", *flags, "--hr_execution=hr_space")
   assert launch.main(command) == 0
   out = capsys.readouterr().out
   (run_dir,) = (tmp_path / "runs").iterdir()

@@ -20,22 +20,6 @@ def schedule(scale, dims, channels, hr_maps, **fields):
   return scheduled_network(scale, states, **fields, dims=dims)
 
 
-def traced(network):
-  shape = (1, *(2 * network.scale,) * network.dims, 1)
-  return jax.eval_shape(network.init, jax.random.key(0), jnp.zeros(shape))["params"]
-
-
-def draw(shapes, seed=0):
-  """Random parameters in float64, of the size a network starts with, biases off zero."""
-  rng = np.random.default_rng(seed)
-
-  def values(p):
-    size = max(0.1, np.sqrt(2 / np.prod(p.shape[:-1])))
-    return jnp.asarray(rng.standard_normal(p.shape) * size)
-
-  return jax.tree.map(values, shapes)
-
-
 def assert_close(params, expected):
   jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=0, atol=1e-12), params, expected)
 
@@ -71,10 +55,14 @@ PROJECTED["6x6"] = schedule(2, 2, 8, (1, 2))
 
 
 @pytest.mark.parametrize("network", PROJECTED.values(), ids=PROJECTED)
-def test_the_nearest_parameters_are_an_orthogonal_projection(network):
+def test_the_nearest_parameters_are_an_orthogonal_projection(network, random_params):
   with jax.enable_x64():
     lr_network = lifted(network)
-    w, v, params = draw(traced(lr_network)), draw(traced(lr_network), 1), draw(traced(network), 2)
+    w, v, params = (
+      random_params(lr_network),
+      random_params(lr_network, 1),
+      random_params(network, 2),
+    )
     x = jnp.asarray(np.random.default_rng(3).random((1, *(4, 5, 3)[: network.dims], 1)))
 
     @jax.jit
@@ -121,7 +109,7 @@ def with_one_fewer(network, params):
 @pytest.mark.parametrize(
   ("scale", "dims", "channels", "size"), [(2, 2, 8, 5), (2, 2, 8, 4), (3, 1, 7, 7), (2, 3, 8, 3)]
 )
-def test_families_are_nested_as_hr_maps_become_fewer(scale, dims, channels, size):
+def test_families_are_nested_as_hr_maps_become_fewer(scale, dims, channels, size, random_params):
   networks = [
     schedule(scale, dims, channels, (h, h), hr_kernel_size=size)
     for h in range(channels // scale**dims, -1, -1)
@@ -137,5 +125,5 @@ def test_families_are_nested_as_hr_maps_become_fewer(scale, dims, channels, size
 
   with jax.enable_x64():
     for smaller, larger in itertools.pairwise(networks):
-      member, projected = compute(smaller, larger, draw(traced(smaller)))
+      member, projected = compute(smaller, larger, random_params(smaller))
       assert_close(projected, member)

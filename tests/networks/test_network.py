@@ -147,22 +147,6 @@ def explicit(network, params, x):
   return hr + 0.5 + (bicubic if network.bicubic_skip else 0)
 
 
-def traced(network):
-  shape = (1, *(2 * network.scale,) * network.dims, 1)
-  return jax.eval_shape(network.init, jax.random.key(0), jnp.zeros(shape))["params"]
-
-
-def draw(shapes, seed=0):
-  """Random parameters in float64, of the size a network starts with, biases off zero."""
-  rng = np.random.default_rng(seed)
-
-  def values(p):
-    size = max(0.1, np.sqrt(2 / np.prod(p.shape[:-1])))
-    return jnp.asarray(rng.standard_normal(p.shape) * size)
-
-  return jax.tree.map(values, shapes)
-
-
 def image(network):
   space = (5, 4, 3)[: network.dims]
   if network.layers[0].inputs.hr and not network.bicubic_first:
@@ -219,9 +203,11 @@ EVERY = TIED | FREE
 
 
 @pytest.mark.parametrize("network", EVERY.values(), ids=EVERY)
-def test_it_computes_what_four_plain_convolutions_a_layer_do_and_so_does_its_lift(network):
+def test_it_computes_what_four_plain_convolutions_a_layer_do_and_so_does_its_lift(
+  network, random_params
+):
   with jax.enable_x64():
-    params, x = draw(traced(network)), image(network)
+    params, x = random_params(network), image(network)
 
     @jax.jit
     def outputs(params):
@@ -240,10 +226,10 @@ def test_it_computes_what_four_plain_convolutions_a_layer_do_and_so_does_its_lif
 
 
 @pytest.mark.parametrize("name", ["half", "note", "thirds", "line"])
-def test_both_executions_have_the_same_gradients(name):
+def test_both_executions_have_the_same_gradients(name, random_params):
   network = TIED[name]
   with jax.enable_x64():
-    params, x = draw(traced(network)), image(network)
+    params, x = random_params(network), image(network)
     y = jax.eval_shape(network.apply, {"params": params}, x)
     weight = np.random.default_rng(2).random(y.shape)
 
