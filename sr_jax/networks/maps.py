@@ -10,6 +10,9 @@ phases, so that every layer is an LR convolution of l + R h maps, made of blocks
 
 Between states of equal l + R h = n, and with K = r k, every split costs n^2 k^d / R multiply-
 accumulates and n / R values a HR pixel. It has k^d (n^2 - R (R - 1) h h') weights.
+
+A layer can add an earlier state to what it writes. To add states of the same maps costs nothing,
+and is the same in LR space as in HR space.
 """
 
 import dataclasses
@@ -69,6 +72,11 @@ class Layer:
     transposed_size: of a layer from LR to HR maps alone, the side of its transposed kernel in HR
       pixels, where that is not r k; else 0.
     rate: its learning rate, as a multiple of the network's.
+    crosses: whether LR maps are read for HR maps and HR maps for LR maps; if not, these are two
+      streams.
+    adds: the state that is added to the outputs, as the number of layers between, itself counted;
+      0 adds none, and 2 is the second layer of a residual block.
+    residual_scale: factor of the outputs before that.
   """
 
   name: str
@@ -83,6 +91,9 @@ class Layer:
   padding: str = "same"
   transposed_size: int = 0
   rate: float = 1.0
+  crosses: bool = True
+  adds: int = 0
+  residual_scale: float = 1.0
 
   def __post_init__(self) -> None:
     if self.activation not in ACTIVATIONS:
@@ -93,6 +104,9 @@ class Layer:
       raise ValueError(
         f"{self.name} has a transposed_size, and is not from LR maps to HR maps alone"
       )
+    kinds = [(bool(maps.lr), bool(maps.hr)) for maps in (self.inputs, self.outputs)]
+    if not (self.crosses or (all(kinds[0]) and all(kinds[1]))):
+      raise ValueError(f"{self.name} is no two streams from {self.inputs} to {self.outputs}")
     sizes = [self.kernel_size or self.transposed_size] * bool(self.inputs.lr or self.outputs.lr)
     if min([*sizes, *[self.hr_kernel_size] * self.from_hr_to_hr]) < 1:
       raise ValueError(f"{self.name} has no kernel from {self.inputs} to {self.outputs}")
@@ -101,6 +115,13 @@ class Layer:
   def from_hr_to_hr(self) -> bool:
     """Whether it has the block whose weights can be tied."""
     return bool(self.inputs.hr and self.outputs.hr)
+
+  @property
+  def streams(self) -> list["Layer"]:
+    """The layers, of LR maps alone and of HR maps alone, that one without `crosses` is."""
+    (lr, hr), (lr_out, hr_out) = map(dataclasses.astuple, (self.inputs, self.outputs))
+    pairs = (Maps(lr=lr), Maps(lr=lr_out)), (Maps(hr=hr), Maps(hr=hr_out))
+    return [dataclasses.replace(self, inputs=a, outputs=b, crosses=True) for a, b in pairs]
 
   @property
   def lr_padding(self) -> tuple[int, int]:
@@ -147,16 +168,17 @@ class Layer:
     """The kernels of the blocks that it has; a lone one is called "kernel"."""
     lr, hr, lr_out, hr_out = self.inputs.lr, self.inputs.hr, self.outputs.lr, self.outputs.hr
     k, hr_k = (self.kernel_size,) * dims, (self.hr_kernel_size,) * dims
+    across = phases if self.crosses else 0
     shapes = {
-      "from_lr": (*k, lr, lr_out + phases * hr_out),
-      "hr_to_lr": (*k, phases * hr, lr_out),
+      "from_lr": (*k, lr, lr_out + across * hr_out),
+      "hr_to_lr": (*k, across * hr, lr_out),
       "hr_to_hr": (*hr_k, hr, hr_out if self.tied else phases * hr_out),
     }
     if self.transposed_size:
       shapes["from_lr"] = (*(self.transposed_size,) * dims, lr, hr_out)
     to_lr, to_hr = (float(number) for number in self.fan_in(phases, dims))
     mixed = (to_lr,) * lr_out + (to_hr,) * (phases * hr_out)
-    to_any = mixed if lr_out and hr_out else to_lr if lr_out else to_hr
+    to_any = mixed if lr_out and hr_out and self.crosses else to_lr if lr_out else to_hr
     fans = {"from_lr": to_any, "hr_to_lr": to_lr, "hr_to_hr": to_hr}
     present = [block for block, (*_, inputs, outputs) in shapes.items() if inputs and outputs]
     return {
@@ -182,8 +204,10 @@ class Layer:
     from_lr = self.inputs.lr * Fraction(self.kernel_size**dims)
     if self.transposed_size:
       from_lr = self.inputs.lr * Fraction(self.transposed_size**dims, phases)
-    to_lr = self.inputs.channels(phases) * Fraction(self.kernel_size**dims)
-    return to_lr, from_lr + self.inputs.hr * self.hr_kernel_size**dims
+    from_hr = self.inputs.hr * Fraction(self.hr_kernel_size**dims)
+    if not self.crosses:
+      return from_lr, from_hr
+    return self.inputs.channels(phases) * Fraction(self.kernel_size**dims), from_lr + from_hr
 
   def macs(self, phases: int, dims: int) -> Fraction:
     """Multiply-accumulates per HR pixel."""
@@ -191,7 +215,13 @@ class Layer:
     return to_lr * self.outputs.lr / phases + to_hr * self.outputs.hr
 
   def macs_in_lr_space(self, scale: int, dims: int) -> Fraction:
-    """Multiply-accumulates per HR pixel of the LR convolution that all blocks make together."""
-    taps, phases = 1 + sum(self.padding_in_lr_space(scale)), scale**dims
+    """Multiply-accumulates per HR pixel of the LR convolution that all blocks make together.
+
+    Streams that do not cross are a convolution each.
+    """
+    phases = scale**dims
+    if not self.crosses:
+      return sum((each.macs_in_lr_space(scale, dims) for each in self.streams), Fraction())
+    taps = 1 + sum(self.padding_in_lr_space(scale))
     channels = self.inputs.channels(phases) * self.outputs.channels(phases)
     return Fraction(taps**dims * channels, phases)

@@ -1,4 +1,4 @@
-"""The network of this package: a sequence of layers between states of LR and HR maps."""
+"""The network of this package: layers between states of LR and HR maps, which can be added."""
 
 import itertools
 from collections.abc import Callable, Mapping
@@ -47,15 +47,27 @@ class Conv(nn.Module):
       for key, block in layer.blocks(phases, dims).items()
     }
     bias = self.param("bias", nn.initializers.zeros_init(), (layer.biases(phases),))
+    is_relu = layer.activation == "relu"  # which the native convolution has built in
+
+    def convolve(x: Array, kernel: Array, padding: tuple[int, int], bias: Array) -> Array:
+      pair = (0, 0) if layer.padding == "valid" else padding
+      return conv(x, kernel, (pair,) * dims, bias=bias, relu=is_relu)
+
     if layer.from_hr_to_hr and in_hr_space:
-      kernel, padding = kernels["hr_to_hr"], layer.hr_padding
+      y = convolve(x, kernels["hr_to_hr"], layer.hr_padding, bias)
     else:
       x = space_to_depth(x, self.scale) if layer.inputs.hr and in_hr_space else x
-      kernel, padding = lr_kernel(layer, kernels, self.scale)
       bias = by_channel(bias, layer, phases)
-    pair = (0, 0) if layer.padding == "valid" else padding
-    is_relu = layer.activation == "relu"  # which the native convolution has built in
-    y = conv(x, kernel, (pair,) * dims, bias=bias, relu=is_relu)
+      if layer.crosses:
+        y = convolve(x, *lr_kernel(layer, kernels, self.scale), bias)
+      else:
+        xs, biases = jnp.split(x, [layer.inputs.lr], -1), jnp.split(bias, [layer.outputs.lr])
+        streams = zip(layer.streams, kernels.items(), xs, biases, strict=True)
+        parts = [
+          convolve(x, *lr_kernel(stream, {key: kernel}, self.scale), bias)
+          for stream, (key, kernel), x, bias in streams
+        ]
+        y = jnp.concatenate(parts, -1)
     if layer.activation == "tanh":
       y = nn.tanh(y)
     if layer.slopes:
@@ -103,6 +115,13 @@ class Network(nn.Module):
     for layer, after in itertools.pairwise(self.layers):
       if layer.outputs != after.inputs:
         raise ValueError(f"{after.name} reads {after.inputs}, {layer.name} writes {layer.outputs}")
+    states = [self.layers[0].inputs, *(layer.outputs for layer in self.layers)]
+    for end, layer in enumerate(self.layers, start=1):
+      block = self.layers[end - layer.adds : end] if 0 <= layer.adds <= end else ()
+      if layer.adds and (not block or states[end - layer.adds] != layer.outputs):
+        raise ValueError(f"{layer.name} writes {layer.outputs}, and has no such state to add to it")
+      if any(inner.padding == "valid" for inner in block):
+        raise ValueError(f"{layer.name} adds a state to one that layers without padding have cut")
     for layer in self.layers:
       if layer.padding == "valid" and layer.from_hr_to_hr and self.in_lr_space:
         raise ValueError(f"{layer.name} must be padded in LR space: it loses HR pixels at borders")
@@ -168,8 +187,12 @@ class Network(nn.Module):
       y = crop_border(depth_to_space(y, self.scale), beyond)
     elif self.layers[0].inputs.hr and not self.bicubic_first and self.in_lr_space:
       y = space_to_depth(y, self.scale)
+    states = [y]
     for layer in self.layers:
-      y = Conv(layer, self.scale, self.in_lr_space, name=layer.name)(y)
+      y = Conv(layer, self.scale, self.in_lr_space, name=layer.name)(states[-1])
+      if layer.adds:
+        y = states[-layer.adds] + (y if layer.residual_scale == 1 else layer.residual_scale * y)
+      states.append(y)
     y = y + MID_GRAY
     if self.layers[-1].outputs.hr and not self.in_lr_space:
       return y + depth_to_space(bicubic, self.scale) if self.bicubic_skip else y
@@ -192,6 +215,11 @@ def lr_kernel(
       kernel, ((before, after), *_) = lift(kernel, scale, (layer.hr_padding,) * dims)
     return jnp.pad(kernel, (*((low - before, high - after),) * dims, (0, 0), (0, 0)))
 
+  if not layer.crosses:
+    on_lr, on_hr = widened("from_lr"), widened("hr_to_hr")
+    sides, lr, hr = ((0, 0),) * (dims + 1), on_lr.shape[-1], on_hr.shape[-1]
+    rows = [jnp.pad(on_lr, (*sides, (0, hr))), jnp.pad(on_hr, (*sides, (lr, 0)))]
+    return jnp.concatenate(rows, -2), padding
   from_hr = [widened(key) for key in ("hr_to_lr", "hr_to_hr") if key in kernels]
   rows = [widened("from_lr")] if "from_lr" in kernels else []
   rows += [jnp.concatenate(from_hr, -1)] if from_hr else []

@@ -16,6 +16,21 @@ GAIN = {"relu": 2.0, "tanh": 1.0}  # He et al. (2015), LeCun et al. (1998)
 LAST_GAIN = {True: 0.01, False: 1.0}  # by bicubic_skip: corrections of bicubic start near zero
 
 
+@dataclasses.dataclass(frozen=True)
+class Residual:
+  """Residual blocks: an identity around every two hidden layers (EDSR, arXiv 1707.02921).
+
+  The first layer of a block has an activation, the second has none, and nothing is normalised.
+
+  Attributes:
+    gain: variance of the second layer's initial kernel, times its fan-in.
+    scale: factor of what a block adds.
+  """
+
+  gain: float = 0.1
+  scale: float = 1.0
+
+
 def scheduled_network(
   scale: int = 2,
   states: Sequence[Maps] = (Maps(16, 4),) * 5,
@@ -29,6 +44,8 @@ def scheduled_network(
   tied: bool = True,
   execution: str = "hr_space",
   dims: int = 2,
+  residual: Residual | None = None,
+  crosses: bool = True,
 ) -> Network:
   """The network whose maps between two layers are these `states`: what upsamples, and when.
 
@@ -36,10 +53,12 @@ def scheduled_network(
   `target`: the r^d phases of the HR image as LR maps (if None), or the image as an HR map. Kernels
   are k LR pixels and, from HR to HR maps, `hr_kernel_size` HR pixels (0: r k), where the odd zero
   of even ones alternates between the sides, first the end. With `bicubic_first` the input is the
-  HR map of a bicubic interpolation, whose kernel is `first_kernel_size` HR pixels.
+  HR map of a bicubic interpolation, whose kernel is `first_kernel_size` HR pixels. `residual` makes
+  blocks of every two hidden layers. Without `crosses`, hidden layers between states of both kinds
+  of maps are two streams.
 
   Raises:
-    ValueError: there is no state.
+    ValueError: there is no state, or blocks do not begin and end with the same maps.
   """
   if not states:
     raise ValueError("a network needs a state between its first and its last layer")
@@ -55,10 +74,27 @@ def scheduled_network(
     hr_k = hr_k if inputs.hr and outputs.hr else 0
     is_even = name != first and hr_k > 0 and hr_k % 2 == 0
     at_start = is_even and evens % 2 == 1
-    layers.append(Layer(name, inputs, outputs, k, hr_k, activation, gain, tied, at_start))
+    layer = Layer(name, inputs, outputs, k, hr_k, activation, gain, tied, at_start)
+    is_stream = inputs.is_mixed and outputs.is_mixed
+    layers.append(dataclasses.replace(layer, crosses=crosses or not is_stream))
     evens += is_even
+  if residual:
+    hidden = _in_blocks(layers[1:-1], residual)
+    layers = [layers[0], *hidden, layers[-1]]
   last = dataclasses.replace(layers[-1], activation="", gain=LAST_GAIN[bicubic_skip])
   return Network(scale, (*layers[:-1], last), bicubic_first, bicubic_skip, 1.0, execution, dims)
+
+
+def _in_blocks(hidden: Sequence[Layer], residual: Residual) -> list[Layer]:
+  """Hidden layers as residual blocks of two."""
+  if len(hidden) % 2:
+    raise ValueError(f"residual blocks are two hidden layers each, and there are {len(hidden)}")
+
+  def second(layer: Layer) -> Layer:
+    added = dataclasses.replace(layer, adds=2, residual_scale=residual.scale)
+    return dataclasses.replace(added, activation="", gain=residual.gain)
+
+  return [second(layer) if i % 2 else layer for i, layer in enumerate(hidden)]
 
 
 def lr_network(
@@ -69,11 +105,12 @@ def lr_network(
   first_kernel_size: int = 5,
   activation: str = "relu",
   bicubic_skip: bool = True,
+  residual: Residual | None = None,
 ) -> Network:
   """The note's LR network: LR maps only, shuffled to the HR image at the end (Section 3)."""
   states = (Maps(lr=features),) * (depth + 1)
   sizes = kernel_size, 0, first_kernel_size
-  return scheduled_network(scale, states, *sizes, activation, bicubic_skip)
+  return scheduled_network(scale, states, *sizes, activation, bicubic_skip, residual=residual)
 
 
 def hr_network(
@@ -87,6 +124,7 @@ def hr_network(
   upsampling: str = "bicubic",
   execution: str = "hr_space",
   untied: bool = False,
+  residual: Residual | None = None,
 ) -> Network:
   """The note's HR network: it upsamples first, then convolves HR maps with one kernel a map.
 
@@ -108,6 +146,7 @@ def hr_network(
     target=Maps(hr=1),
     tied=not untied,
     execution=execution,
+    residual=residual,
   )
 
 
@@ -126,8 +165,19 @@ def lifted(network: Network) -> Network:
     name = "first" if layer is network.layers[0] else layer.name
     if layer.from_hr_to_hr and layer.padding == "valid":
       raise ValueError(f"{layer.name} must be padded: in LR space it cannot lose HR pixels")
-    size, fields = 1 + low + high, (layer.activation, layer.gain, True, low > high)
-    layers.append(Layer(name, inputs, outputs, size, 0, *fields, layer.padding, rate=layer.rate))
+    in_lr_space = dataclasses.replace(
+      layer,
+      name=name,
+      inputs=inputs,
+      outputs=outputs,
+      kernel_size=1 + low + high,
+      hr_kernel_size=0,
+      tied=True,
+      extra_at_start=low > high,
+      transposed_size=0,
+      crosses=True,
+    )
+    layers.append(in_lr_space)
   return network.clone(layers=tuple(layers))
 
 
