@@ -39,7 +39,7 @@ from experiments.when_to_upscale import BRIEF, CONFIRMATORY
 from sr_jax.comparison import findings, learning, verdict
 from sr_jax.comparison.combinations import Combination, difference
 from sr_jax.comparison.contrasts import Comparison, Contrast
-from sr_jax.comparison.family import FamilyRecipe, weight_curve
+from sr_jax.comparison.family import ScheduleRecipe, weight_curve
 from sr_jax.config import Execution, InputError, setting
 from sr_jax.networks.budget import Arm
 from sr_jax.runtime.files import read_json
@@ -49,7 +49,7 @@ LR = "h0"
 
 
 @dataclasses.dataclass(frozen=True)
-class Config(FamilyRecipe):
+class Config(ScheduleRecipe):
   """The recipe and the shares."""
 
   learning_rate: tuple[float, ...] = (2e-3, 4e-3, 8e-3)

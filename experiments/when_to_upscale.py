@@ -51,7 +51,7 @@ from typing import Any
 from sr_jax.comparison import findings, learning, schedules, verdict
 from sr_jax.comparison.combinations import Combination, WeightCurve, Weights, difference
 from sr_jax.comparison.contrasts import Comparison, Contrast
-from sr_jax.comparison.family import FamilyRecipe, measured_arms, weight_curve
+from sr_jax.comparison.family import ScheduleRecipe, measured_arms, weight_curve
 from sr_jax.comparison.schedules import Schedule, name_of
 from sr_jax.config import Execution, InputError, setting
 from sr_jax.data.finding import find
@@ -73,7 +73,7 @@ STATES = r"(0|[1-9]\d*)(-(0|[1-9]\d*))*"
 
 
 @dataclasses.dataclass(frozen=True)
-class Config(FamilyRecipe):
+class Config(ScheduleRecipe):
   """The recipe and the schedules."""
 
   learning_rate: tuple[float, ...] = (2e-3, 4e-3, 8e-3)
@@ -248,7 +248,7 @@ def _of_controls(lr: str, names: list[str], config: Config) -> list[Combination]
   ]
 
 
-def check_data(config: FamilyRecipe, execution: Execution) -> None:
+def check_data(config: ScheduleRecipe, execution: Execution) -> None:
   """Refuses photographs that are not there, without reading any."""
   find(config.data, config.validation_data, config.test_data, execution)
 
@@ -281,7 +281,7 @@ def run(
   experiment: str,
   decides: Comparison,
   learn: Measure,
-  config: FamilyRecipe,
+  config: ScheduleRecipe,
   execution: Execution,
   run_dir: RunFolder,
 ) -> dict[str, float]:

@@ -16,6 +16,7 @@ from experiments import (
   equivalence,
   espcn,
   matched_flops,
+  residual,
   what_share,
   when_to_upscale,
 )
@@ -109,6 +110,7 @@ def methods(cls):
     capacity.Config,
     equivalence.Config,
     when_to_upscale.Config,
+    residual.Config,
     what_share.Config,
     Execution,
     Launch,

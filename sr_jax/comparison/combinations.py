@@ -11,6 +11,13 @@ LEAST = 1e-9  # below which a weight is rounding
 
 
 @dataclasses.dataclass(frozen=True)
+class Best:
+  """In place of an arm: the best of these on validation photographs."""
+
+  arms: tuple[str, ...]
+
+
+@dataclasses.dataclass(frozen=True)
 class Combination:
   """A linear contrast of arms: the sum of their PSNR, each times its weight.
 
@@ -18,7 +25,7 @@ class Combination:
     group: what it is for; the p-values of a group are adjusted together (Holm).
     name: of the effect, as a table has it.
     question: that the effect answers.
-    weights: by arm; they sum to zero.
+    weights: by arm, or by the best of several; they sum to zero.
     is_less_curve: whether what the number of weights predicts is subtracted.
 
   Raises:
@@ -28,7 +35,7 @@ class Combination:
   group: str
   name: str
   question: str
-  weights: Mapping[str, float]
+  weights: Mapping[str, float] | Mapping[str | Best, float]
   is_less_curve: bool = False
 
   def __post_init__(self) -> None:

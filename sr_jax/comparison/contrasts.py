@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from sr_jax.comparison import statistics
-from sr_jax.comparison.combinations import Combination
+from sr_jax.comparison.combinations import Best, Combination
 from sr_jax.comparison.statistics import Effect, holm, paired_effect
 
 Results = dict[str, Any]
@@ -15,10 +15,10 @@ Results = dict[str, Any]
 
 @dataclasses.dataclass(frozen=True)
 class Contrast:
-  """A comparison of two arms, by their names: the first minus the second."""
+  """A comparison of two arms, by their names: the first minus the second, or the best of some."""
 
   first: str
-  second: str
+  second: str | Best
   question: str  # that their difference answers
 
 
@@ -44,13 +44,14 @@ def all_contrasts(results: Results, comparison: Comparison) -> list[dict[str, An
   that it has not met yet under the kind "exploratory", which no adjustment covers.
   """
   arms, first = results["arms"], comparison.primary.first
-  planned = [("primary", comparison.primary)]
+  planned = [("primary", _resolved(results, comparison.primary))]
   if len(family := [name for name in comparison.opponents if name in arms]) > 1:
     best = best_of(results, family)
     planned.append(("best", Contrast(first, best, "against the best HR network of the family")))
   if comparison.subset is not None and comparison.subset in arms:
     planned.append(("subset", Contrast(first, comparison.subset, "against its own tied subset")))
-  planned += [("mechanism", c) for c in comparison.mechanisms if {c.first, c.second} <= arms.keys()]
+  mechanisms_of_run = [_resolved(results, each) for each in comparison.mechanisms]
+  planned += [("mechanism", c) for c in mechanisms_of_run if {c.first, c.second} <= arms.keys()]
   met = {frozenset((c.first, c.second)) for _, c in planned}
   planned += [
     ("exploratory", Contrast(first, name, "the rest"))
@@ -58,7 +59,7 @@ def all_contrasts(results: Results, comparison: Comparison) -> list[dict[str, An
     if name != first and frozenset((first, name)) not in met
   ]
   effects = [
-    {"kind": kind, "question": c.question, **contrast(results, c.first, c.second)}
+    {"kind": kind, "question": c.question, **contrast(results, c.first, str(c.second))}
     for kind, c in planned
   ]
   mechanisms = [effect for effect in effects if effect["kind"] == "mechanism"]
@@ -67,6 +68,16 @@ def all_contrasts(results: Results, comparison: Comparison) -> list[dict[str, An
   for effect, p in zip(tested, adjusted, strict=True):
     effect["p_holm"] = p
   return effects
+
+
+def _resolved(results: Results, planned: Contrast) -> Contrast:
+  """The contrast of two arms that one with the best of several is in this run."""
+  return dataclasses.replace(planned, second=_arm(results, planned.second))
+
+
+def _arm(results: Results, arm: str | Best) -> str:
+  """The name of an arm, of itself or of the best of several."""
+  return best_of(results, arm.arms) if isinstance(arm, Best) else arm
 
 
 def smallest_p(test: dict[str, Any]) -> float:
@@ -132,7 +143,10 @@ def combine(results: Results, combination: Combination) -> dict[str, Any]:
   Seeds on which a member of any of its arms diverged are left out and listed; members that did not
   learn count.
   """
-  weights = combination.weights
+  weights: dict[str, float] = {}
+  for arm, weight in combination.weights.items():
+    name = _arm(results, arm)
+    weights[name] = weights.get(name, 0.0) + weight
   columns = {name: results["arms"][name]["members"] for name in weights}
   rows = list(zip(*columns.values(), strict=True))
   usable = [i for i, row in enumerate(rows) if not _diverged(row)]
@@ -149,7 +163,7 @@ def combine(results: Results, combination: Combination) -> dict[str, Any]:
     return effect_of(scores, len(rows[0][0][split]["psnr"]))
 
   return {
-    **dataclasses.asdict(combination),
+    **dataclasses.asdict(dataclasses.replace(combination, weights=weights)),
     "left_out_seeds": [row[0]["seed"] for row in rows if _diverged(row)],
     "test": of_members("test"),
     "training": of_members("training"),

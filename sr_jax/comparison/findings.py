@@ -5,10 +5,11 @@ adjusted within its group, is below 0.05. That all effects of a group are equiva
 adjustment, since each of them has to be.
 """
 
+import itertools
 from collections.abc import Sequence
 from typing import Any, Literal
 
-from sr_jax.comparison import schedules
+from sr_jax.comparison import residual, schedules
 from sr_jax.comparison.combinations import Combination, WeightCurve
 from sr_jax.comparison.statistics import SESOI
 
@@ -79,8 +80,15 @@ def _shown(effects: Effects, decision: str) -> list[str]:
 
 def share_finding(results: Results) -> str:
   """What the shares of HR maps say, in a word or two for a table; "-" without any."""
-  words = {"all equivalent": "the weights", "better": "better", "worse": "worse", "both": "both"}
   effects = group_of(results, SHARES)
+  say = finding(effects)
+  return {"all equivalent": "the weights"}.get(say, say) if effects else "-"
+
+
+def mixture_finding(results: Results) -> str:
+  """Whether residual networks need an explicit combination, for a table; "-" without any."""
+  words = {"all equivalent": "not needed", "better": "hurts", "worse": "helps"}
+  effects = group_of(results, residual.MIXTURES)
   say = finding(effects)
   return words.get(say, say) if effects else "-"
 
@@ -89,11 +97,13 @@ def sentences(results: Results) -> list[str]:
   """What the groups of linear contrasts of a run say; nothing of a run without any."""
   if "combinations" not in results["verdict"]:
     return []
-  groups = {group: group_of(results, group) for group in (*LEADS, SHARES, FORM)}
+  names = (*LEADS, *residual.CLAIMS, SHARES, FORM)
+  groups = {group: group_of(results, group) for group in names}
   written = [
     f"{claim(results, group)} ({listing(effects)})." for group, effects in groups.items() if effects
   ]
-  return [*written, *_on_controls(results), *_on_weights(results), *_on_lattice(results)]
+  further = _on_controls(results), _on_weights(results), _on_lattice(results)
+  return [*written, *residual.on_training(results), *itertools.chain(*further)]
 
 
 def claim(results: Results, group: str) -> str:
@@ -105,6 +115,8 @@ def claim(results: Results, group: str) -> str:
   better, worse = (", ".join(_shown(effects, each)) for each in ("supported", "reversed"))
   if group == SHARES:
     return _share_claim(results, say, better, worse)
+  if group in residual.CLAIMS:
+    return residual.claim(group, say, better, worse)
   verbs = {"all equivalent": "does not matter", "undecided": "is undecided"}
   verb = verbs.get(say.replace("too few photographs", "undecided"), "matters")
   if group == AGAINST_LR and (better or worse):  # whose sign has a meaning

@@ -1,0 +1,295 @@
+r"""Does a residual network combine LR and HR features of itself?
+
+A question of Shi et al. (2016, arXiv 1609.07009): "What happens when resNet is combined with many
+layers of convolutions for tasks which require upsampling, will the network learn to combine LR and
+HR features automatically?" Here networks that hold LR and HR maps explicitly are compared with the
+network of LR maps alone, with and without an identity around every two hidden layers, at depths of
+8 and 16 hidden layers:
+
+- lr: n LR maps.
+- half: n / 2 LR maps and n / (2 r^2) HR maps in every state, K = r k from HR to HR maps.
+- hr: n / r^2 HR maps in every state, from a transposed convolution on.
+- streams: LR and HR maps in two streams that do not read each other, half of the compute each
+  (n = 32, r = 2: 21 LR maps and 6 HR maps). Its MACs differ by up to 2 %, and are declared.
+
+All else costs exactly the same: an identity costs nothing. Residual additions commute with the
+shuffle between the grids, so that with K = r (k - 1) + 1 a mixed residual network is a subset of
+that of LR maps, which can combine HR maps of itself, if that helps.
+
+Fixed before the run:
+
+- The best mixture is half or streams, whichever is better on validation photographs, chosen for
+  every depth, with and without identities.
+- "No explicit combination is needed" if residual LR less the best mixture is within 0.05 dB at
+  every depth; an explicit combination helps, or hurts, if it is beyond, as the intervals and the
+  p-values, adjusted over depths, say; else undecided.
+- The estimand of the note's question is the interaction: LR - best mixture of residual networks
+  less that of plain ones, averaged over depths.
+- The verdict: LR against the best mixture, residual, of the deepest.
+- The gain of a block's last layer at the start is the same for all networks, chosen on validation
+  photographs in runs of their own (--block_gain=...).
+- Whether channels of trained LR networks form HR maps: `sr_jax/comparison/combining.py` says how
+  it is measured, and what is concluded.
+- A member that diverged leaves its seed out; one that did not learn stays in, and is named.
+
+On the sample photographs; then, of the field's sets in the folder SETS, all networks, and those of
+32 hidden layers:
+
+  python launch.py --experiment=residual
+  python launch.py --experiment=residual --preset=confirmatory --manual_dir=SETS
+  python launch.py --experiment=residual --preset=deep --manual_dir=SETS
+"""
+
+import dataclasses
+import functools
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from experiments import when_to_upscale
+from experiments.when_to_upscale import CONFIRMATORY
+from sr_jax.comparison import findings, residual, verdict
+from sr_jax.comparison.combinations import Best, Combination, difference
+from sr_jax.comparison.contrasts import Comparison, Contrast
+from sr_jax.comparison.family import FamilyRecipe, check_blocks, measured_arms
+from sr_jax.config import Execution, InputError, setting
+from sr_jax.networks import Maps, Network
+from sr_jax.networks.budget import Arm, budget
+from sr_jax.networks.pair import Residual
+from sr_jax.runner import compare
+from sr_jax.runtime.files import read_json
+from sr_jax.runtime.run_folder import RunFolder
+
+NETWORKS = ("lr", "half", "hr", "streams")
+MIXTURES = ("half", "streams")
+CONNECTIONS = ("plain", "residual")
+TOLERANCE = 0.02  # of the MACs of two streams
+
+
+@dataclasses.dataclass(frozen=True)
+class Config(FamilyRecipe):
+  """The recipe and the networks."""
+
+  networks: tuple[str, ...] = setting(
+    NETWORKS,
+    "lr: LR maps alone; half: half the channels HR maps; hr: HR maps alone; streams: LR and HR "
+    "maps that do not read each other",
+    choices=NETWORKS,
+  )
+  connections: tuple[str, ...] = setting(
+    CONNECTIONS,
+    "plain networks; residual: an identity around every two hidden layers",
+    choices=CONNECTIONS,
+  )
+  depths: tuple[int, ...] = setting((8,), "hidden layers, as 8,16", at_least=2)
+  block_gain: float = setting(
+    0.1, "variance of a block's last kernel at the start, times its fan-in", at_least=0
+  )
+  residual_scale: float = setting(1.0, "factor of what a block adds", above=0)
+
+  def __post_init__(self) -> None:
+    """Checks every field and the networks."""
+    super().__post_init__()
+    for depth in self.depths:
+      check_blocks("--depths", depth)
+    if len(arms(self)) < 2:
+      raise InputError(
+        "a comparison needs two networks: give more of --networks, --connections or --depths"
+      )
+
+  def arms(self) -> tuple[Arm, ...]:
+    """The networks, in the execution of the setting; with "auto" not measured yet."""
+    return arms(self)
+
+
+def name_of(network: str, depth: int, connection: str) -> str:
+  """The name of an arm, as lr_d8 or lr_d8_residual."""
+  return f"{network}_d{depth}" + "_residual" * (connection == "residual")
+
+
+@functools.lru_cache(maxsize=64)
+def arms(config: Config) -> tuple[Arm, ...]:
+  """The networks of a run."""
+  return tuple(
+    _arm(network, depth, connection, config)
+    for depth in config.depths
+    for connection in config.connections
+    for network in config.networks
+  )
+
+
+def _arm(network: str, depth: int, connection: str, config: Config) -> Arm:
+  blocks = Residual(config.block_gain, config.residual_scale) if connection == "residual" else None
+  state = _state(network, depth, config)
+  built = config.network((state,) * (depth + 1), residual=blocks, crosses=network != "streams")
+  k, hr_k = config.kernel_size, config.scale * config.kernel_size
+  parts = [f"{state.lr} LR maps of {k}x{k}"] * bool(state.lr)
+  parts += [f"{state.hr} HR maps of {hr_k}x{hr_k}"] * bool(state.hr)
+  note = f"{' and '.join(parts)}{', in two streams' * (network == 'streams')}, depth {depth}"
+  note += ", residual" * (connection == "residual")
+  tolerance = TOLERANCE if network == "streams" else 0.0
+  return Arm(
+    name_of(network, depth, connection), built, budget(_lr(config, depth)).macs, tolerance, note
+  )
+
+
+def _lr(config: Config, depth: int) -> Network:
+  return config.network((config.state(0),) * (depth + 1))
+
+
+def _state(network: str, depth: int, config: Config) -> Maps:
+  """The maps of every state.
+
+  Raises:
+    InputError: there is no half of the HR maps.
+  """
+  if network == "streams":
+    return _streams(depth, config)
+  maps = {"lr": 0, "half": config.max_hr_maps // 2, "hr": config.max_hr_maps}[network]
+  if network == "half" and config.max_hr_maps % 2:
+    raise InputError(
+      f"--features={config.features}: half of the maps cannot be HR maps at --scale={config.scale}:"
+      f" use a multiple of {2 * config.scale**2}, or leave half out of --networks"
+    )
+  return config.state(maps)
+
+
+def _streams(depth: int, config: Config) -> Maps:
+  """The LR and HR maps of two streams that cost together what LR does, as nearly as they can.
+
+  With l^2 + (r^2 h)^2 = n^2 their hidden layers do; half of that is of LR maps. The first and last
+  layers cost a little more, so that the candidates around are counted.
+  """
+  n, phases = config.features, config.scale**2
+  target = budget(_lr(config, depth)).macs
+
+  def deviation(state: Maps) -> Any:
+    states = (state,) * (depth + 1)
+    return abs(budget(config.network(states, crosses=False)).macs - target)
+
+  half = n / math.sqrt(2) / phases
+  pairs = [(maps, math.sqrt(max(0, n**2 - (phases * maps) ** 2))) for maps in _around(half)]
+  return min((Maps(lr, maps) for maps, exact in pairs for lr in _around(exact)), key=deviation)
+
+
+def _around(number: float) -> tuple[int, int]:
+  """The whole numbers below and above, at least 1."""
+  return max(1, math.floor(number)), max(1, math.ceil(number))
+
+
+def comparison(config: Config) -> Comparison:
+  """What a run decides: LR against the best mixture, or else its first two networks."""
+  first, second, *_ = [arm.name for arm in arms(config)]
+  primary = Contrast(first, second, "the first two networks")
+  if "lr" in config.networks and _mixtures(config):
+    depth, connection = config.depths[-1], config.connections[-1]
+    lr, best = name_of("lr", depth, connection), _best(config, depth, connection)
+    primary = Contrast(lr, best, "LR maps alone against the best explicit mixture")
+  return Comparison(primary, combinations=tuple(combinations(config)))
+
+
+def _mixtures(config: Config) -> list[str]:
+  return [network for network in MIXTURES if network in config.networks]
+
+
+def _best(config: Config, depth: int, connection: str) -> Best:
+  return Best(tuple(name_of(network, depth, connection) for network in _mixtures(config)))
+
+
+def combinations(config: Config) -> list[Combination]:
+  """What explicit mixtures bring, with and without identities, and what identities bring."""
+  planned = []
+  if "lr" in config.networks and _mixtures(config):
+    planned += _against_mixtures(config)
+  if set(config.connections) == set(CONNECTIONS):
+    planned += [
+      Combination(
+        residual.IDENTITIES,
+        f"{network}, depth {depth}",
+        "an identity around every two hidden layers",
+        difference(name_of(network, depth, "residual"), name_of(network, depth, "plain")),
+      )
+      for depth in config.depths
+      for network in config.networks
+    ]
+  if {"lr", "hr"} <= set(config.networks):
+    planned += [
+      Combination(
+        residual.HR_ALONE,
+        f"HR - LR, {connection}, depth {depth}",
+        "HR maps alone instead of LR maps",
+        difference(name_of("hr", depth, connection), name_of("lr", depth, connection)),
+      )
+      for depth in config.depths
+      for connection in config.connections
+    ]
+  return planned
+
+
+def _against_mixtures(config: Config) -> list[Combination]:
+  """LR less the best mixture, and how much more that is in residual networks than in plain ones."""
+  groups = {"residual": residual.MIXTURES, "plain": residual.PLAIN_MIXTURES}
+  effects = [
+    Combination(
+      groups[connection],
+      f"LR - best mixture, {connection}, depth {depth}",
+      "LR maps alone instead of the best explicit mixture",
+      _less_best(config, depth, connection),
+    )
+    for connection in config.connections
+    for depth in config.depths
+  ]
+  if set(config.connections) < set(CONNECTIONS):
+    return effects
+  by_depth = {f"depth {depth}": [depth] for depth in config.depths}
+  averaged = {"all depths": list(config.depths)} if len(by_depth) > 1 else {}
+  return [
+    *effects,
+    *(
+      Combination(
+        residual.INTERACTION,
+        f"interaction, {name}",
+        "LR - best mixture, residual, less LR - best mixture, plain",
+        _interaction(config, depths),
+      )
+      for name, depths in (averaged | by_depth).items()
+    ),
+  ]
+
+
+def _less_best(config: Config, depth: int, connection: str) -> dict[str | Best, float]:
+  return {name_of("lr", depth, connection): 1.0, _best(config, depth, connection): -1.0}
+
+
+def _interaction(config: Config, depths: Sequence[int]) -> dict[str | Best, float]:
+  """Residual less plain, averaged over depths."""
+  return {
+    arm: sign * weight / len(depths)
+    for depth in depths
+    for connection, sign in (("residual", 1), ("plain", -1))
+    for arm, weight in _less_best(config, depth, connection).items()
+  }
+
+
+check_data = when_to_upscale.check_data
+
+
+def headline(run_dir: RunFolder) -> dict[str, str]:
+  """What a finished run adds to a sweep's table."""
+  results = read_json(run_dir.results)
+  return {**verdict.headline(results), "explicit combination": findings.mixture_finding(results)}
+
+
+def main(config: Config, execution: Execution, run_dir: RunFolder) -> dict[str, float]:
+  """Compares the networks; returns the seconds of each phase."""
+  plan = functools.partial(measured_arms, config)
+  return compare("residual", plan, comparison(config), config, execution, run_dir)
+
+
+# A state of both kinds of maps is faster as one LR convolution, and HR maps are here.
+SETS: dict[str, Any] = CONFIRMATORY | {"hr_execution": "lr_space"}
+BRIEF: dict[str, Any] = {"learning_rate": (2e-3, 4e-3, 8e-3), "search_seeds": 1}
+PRESETS = {
+  "confirmatory": Config(depths=(8, 16), **(SETS | BRIEF)),
+  "deep": Config(depths=(32,), **(SETS | BRIEF)),
+}
