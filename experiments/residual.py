@@ -90,8 +90,6 @@ class Config(FamilyRecipe):
   def __post_init__(self) -> None:
     """Checks every field and the networks."""
     super().__post_init__()
-    for depth in self.depths:
-      check_blocks("--depths", depth)
     if len(arms(self)) < 2:
       raise InputError(
         "a comparison needs two networks: give more of --networks, --connections or --depths"
@@ -110,6 +108,9 @@ def name_of(network: str, depth: int, connection: str) -> str:
 @functools.lru_cache(maxsize=64)
 def arms(config: Config) -> tuple[Arm, ...]:
   """The networks of a run."""
+  if "residual" in config.connections:
+    for depth in config.depths:
+      check_blocks("--depths", depth)
   return tuple(
     _arm(network, depth, connection, config)
     for depth in config.depths

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from sr_jax.comparison import statistics
-from sr_jax.comparison.combinations import Combination, WeightCurve, difference
+from sr_jax.comparison.combinations import Best, Combination, WeightCurve, difference
 from sr_jax.comparison.contrasts import Comparison, Contrast, all_combinations, combine
 from sr_jax.comparison.verdict import decide
 
@@ -128,3 +128,28 @@ def test_results_without_combinations_hold_nothing_of_them():
   assert "combinations" not in decide(results, Comparison(pair))
   planned = (Combination("g", "x", "?", difference("a", "b")),)
   assert len(decide(results, Comparison(pair, combinations=planned))["combinations"]) == 1
+
+
+def test_the_best_of_several_is_chosen_on_validation_photographs_alone():
+  tables = {"a": noisy(33), "b": noisy(35), "c": noisy(34)}  # b is the best of the test
+  results = results_of(tables)
+  for member in results["arms"]["c"]["members"]:
+    member["validation_psnr"] = 31.0
+  planned = Combination("g", "a - best", "?", {"a": 1.0, Best(("b", "c")): -1.0})
+  effect = combine(results, planned)
+  assert effect["weights"] == {"a": 1.0, "c": -1.0}
+  assert effect["test"]["mean"] == pytest.approx(float((tables["a"] - tables["c"]).mean()))
+  primary = Contrast("a", Best(("b", "c")), "against the best")
+  verdict = decide(results, Comparison(primary, mechanisms=(primary,), combinations=(planned,)))
+  assert verdict["contrast"] == ["a", "c"]
+  assert [each["contrast"] for each in verdict["contrasts"] if each["kind"] == "exploratory"] == [
+    ["a", "b"]
+  ]
+
+
+def test_an_arm_that_is_its_own_best_has_the_sum_of_weights():
+  weights = {Best(("a", "b")): 1.0, "a": 1.0, "b": -2.0}
+  effect = combine(
+    results_of({"a": noisy(30), "b": noisy(31)}), Combination("g", "x", "?", weights)
+  )
+  assert effect["weights"] == {"a": 2.0, "b": -2.0}

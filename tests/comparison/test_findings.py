@@ -16,6 +16,7 @@ def effect(group, name, mean, decision, p=0.01, less_curve=True, arms=()):
 
 def results(*effects, arms=ARMS):
   return {
+    "config": {},
     "verdict": {"combinations": [*effects]},
     "arms": {name: {"budget": {"parameters": PARAMETERS.get(name, 9_000)}} for name in arms},
   }

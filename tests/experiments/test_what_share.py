@@ -77,11 +77,17 @@ def test_the_curve_covers_every_share_and_its_inner_widths_are_checked():
     ({"hr_kernel_size": (0, 6)}, "--hr_kernel_size=0,6 names a kernel twice: 0 is .* = 6"),
     ({"widths": (16, 32)}, "--widths=16,32 names 32, the width of all networks"),
     ({"features": 30}, "--features=30 cannot be divided .* use --features=28 or 32"),
+    ({"residual": True, "depth": 3}, "--depth=3 hidden layers cannot be residual blocks of two"),
   ],
 )
 def test_shares_that_cannot_be_are_refused(more, says):
   with pytest.raises(InputError, match=says):
-    Config(**more)
+    arms(Config(**more))
+
+
+def test_shares_can_be_of_residual_networks():
+  for arm in arms(Config(residual=True)):
+    assert [layer.adds for layer in arm.network.layers] == [0, 0, 2, 0, 2, 0]
 
 
 @pytest.mark.slow

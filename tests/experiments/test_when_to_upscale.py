@@ -152,6 +152,7 @@ def test_schedules_that_cannot_be_are_refused(schedules, says):
     ({"features": 3}, "--features=3 cannot be divided .* use --features=4"),
     ({"features": 32, "scale": 3}, "at --scale=3: use --features=27 or 36"),
     ({"depth": 1}, "--depth=1 must be at least 2"),
+    ({"residual": True}, "--residual adds states .* same maps: 8-8-8-0-0 HR maps do not"),
     ({"measured": ("0-0-0-0-0:lr_space",)}, "nothing of the name 0-0-0-0-0 is chosen"),
   ],
 )
