@@ -7,6 +7,7 @@ to be open.
 from collections.abc import Callable
 from typing import Any
 
+from docs import residual_blocks
 from docs.comparison_blocks import Kept, about, bullets, in_short, interval
 from docs.kept_results import changed
 from sr_jax.comparison import findings, learning
@@ -45,6 +46,7 @@ def blocks(kept: dict[str, Kept]) -> dict[str, str]:
           f"{learning.sentences(data['results'])[0]}"
           for data in _with_gates(kept).values()
         ),
+        residual_blocks.answer(kept),
       ]
     ),
     WHEN: "\n\n".join([_answer(when, WHEN, _when), *_other_runs(kept)]),

@@ -13,7 +13,14 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import chaos, conv_transpose, coverage, growth, scaling, startup, train, upsampling
-from docs import comparison_blocks, findings, kept_results, question_blocks, run_blocks
+from docs import (
+  comparison_blocks,
+  findings,
+  kept_results,
+  question_blocks,
+  residual_blocks,
+  run_blocks,
+)
 from sr_jax.report.effect_figures import differences_by_image, forest
 from sr_jax.report.figures import arms, rates, save
 from sr_jax.report.gate_figures import gates
@@ -30,6 +37,8 @@ DRAWN: dict[str, tuple[Callable[[Any], Any], ...]] = {  # of kept runs, by their
   "what_share_confirmatory": (shares, combinations),
   "what_share_learn": (shares, combinations, gates),
   "what_share_curve": (shares,),
+  "residual_confirmatory": (combinations,),
+  "residual_deep": (combinations,),
 }
 
 
@@ -44,7 +53,7 @@ def blocks() -> dict[str, str]:
   """The text of every block, by the name of its marks, from what is kept."""
   kept = kept_results.everything()
   texts = findings.blocks(kept) | comparison_blocks.blocks(kept)
-  texts |= question_blocks.blocks(kept) | run_blocks.blocks(kept)
+  texts |= question_blocks.blocks(kept) | residual_blocks.blocks(kept) | run_blocks.blocks(kept)
   for benchmark in BENCHMARKS:
     if data := kept.get(benchmark.__name__.rpartition(".")[2]):
       texts |= benchmark.blocks(data)

@@ -26,16 +26,20 @@ Fixed before the run:
 - The estimand of the note's question is the interaction: LR - best mixture of residual networks
   less that of plain ones, averaged over depths.
 - The verdict: LR against the best mixture, residual, of the deepest.
-- The gain of a block's last layer at the start is the same for all networks, chosen on validation
-  photographs in runs of their own (--block_gain=...).
+- The gain of a block's last layer at the start, 0, 0.1 or 1, is the same for all networks: the one
+  with the best mean on validation photographs over the residual networks of depth 16, in runs of
+  their own (preset "gain").
+- A network "trains" if every seed is 0.5 dB above bicubic interpolation on its training patches.
+  Plain networks that do not are named.
 - Whether channels of trained LR networks form HR maps: `sr_jax/comparison/combining.py` says how
   it is measured, and what is concluded.
 - A member that diverged leaves its seed out; one that did not learn stays in, and is named.
 
-On the sample photographs; then, of the field's sets in the folder SETS, all networks, and those of
-32 hidden layers:
+On the sample photographs; then, of the field's sets in the folder SETS, the gain of blocks, all
+networks, and those of 32 hidden layers:
 
   python launch.py --experiment=residual
+  python launch.py --experiment=residual --preset=gain --block_gain=0,0.1,1 --manual_dir=SETS
   python launch.py --experiment=residual --preset=confirmatory --manual_dir=SETS
   python launch.py --experiment=residual --preset=deep --manual_dir=SETS
 """
@@ -288,9 +292,16 @@ def main(config: Config, execution: Execution, run_dir: RunFolder) -> dict[str, 
 
 
 # A state of both kinds of maps is faster as one LR convolution, and HR maps are here.
-SETS: dict[str, Any] = CONFIRMATORY | {"hr_execution": "lr_space"}
-BRIEF: dict[str, Any] = {"learning_rate": (2e-3, 4e-3, 8e-3), "search_seeds": 1}
+SETS: dict[str, Any] = CONFIRMATORY | {
+  "hr_execution": "lr_space",
+  "learning_rate": (2e-3, 4e-3, 8e-3),
+  "search_seeds": 2,
+  "search_steps": 200,
+}
+BRIEF = {"steps": 150, "search_steps": 150, "search_seeds": 1, "seeds": 3, "test_data": ("Set5",)}
 PRESETS = {
-  "confirmatory": Config(depths=(8, 16), **(SETS | BRIEF)),
-  "deep": Config(depths=(32,), **(SETS | BRIEF)),
+  "confirmatory": Config(depths=(8, 16), **(SETS | {"steps": 1500})),
+  "deep": Config(depths=(32,), **(SETS | {"steps": 500})),
+  # What --block_gain=0,0.1,1 is added to.
+  "gain": Config(connections=("residual",), depths=(16,), **(SETS | BRIEF)),
 }
