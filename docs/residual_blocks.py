@@ -19,7 +19,7 @@ QUESTION = "Does a residual network combine LR and HR features of itself?"
 def blocks(kept: dict[str, Kept]) -> dict[str, str]:
   """The text of every block of the question, by the name of its marks."""
   confirmatory, deep = (kept.get(f"{RESIDUAL}_{preset}") for preset in ("confirmatory", "deep"))
-  gains = {k: data for k, data in kept.items() if k.startswith(f"{RESIDUAL}_gain_")}
+  gains = {k: data for k, data in kept.items() if k.startswith(f"{RESIDUAL}_gain")}
   return {
     RESIDUAL: _answer(confirmatory) if confirmatory else OPEN,
     "residual_deep": _answer(deep) if deep else OPEN,

@@ -87,7 +87,7 @@ class Config(FamilyRecipe):
   )
   depths: tuple[int, ...] = setting((8,), "hidden layers, as 8,16", at_least=2)
   block_gain: float = setting(
-    0.1, "variance of a block's last kernel at the start, times its fan-in", at_least=0
+    0.0, "variance of a block's last kernel at the start, times its fan-in", at_least=0
   )
   residual_scale: float = setting(1.0, "factor of what a block adds", above=0)
 
@@ -210,7 +210,7 @@ def combinations(config: Config) -> list[Combination]:
     planned += [
       Combination(
         residual.IDENTITIES,
-        f"{network}, depth {depth}",
+        f"{verdict.titled(network)}, depth {depth}",
         "an identity around every two hidden layers",
         difference(name_of(network, depth, "residual"), name_of(network, depth, "plain")),
       )
@@ -294,14 +294,16 @@ def main(config: Config, execution: Execution, run_dir: RunFolder) -> dict[str, 
 # A state of both kinds of maps is faster as one LR convolution, and HR maps are here.
 SETS: dict[str, Any] = CONFIRMATORY | {
   "hr_execution": "lr_space",
-  "learning_rate": (2e-3, 4e-3, 8e-3),
-  "search_seeds": 2,
+  "learning_rate": (5e-4, 1e-3, 2e-3, 4e-3, 8e-3, 1.6e-2),
+  "search_seeds": 1,
   "search_steps": 200,
 }
-BRIEF = {"steps": 150, "search_steps": 150, "search_seeds": 1, "seeds": 3, "test_data": ("Set5",)}
+BRIEF = {"learning_rate": (2e-3, 4e-3, 8e-3), "search_steps": 150, "steps": 150, "seeds": 3}
 PRESETS = {
   "confirmatory": Config(depths=(8, 16), **(SETS | {"steps": 1500})),
   "deep": Config(depths=(32,), **(SETS | {"steps": 500})),
   # What --block_gain=0,0.1,1 is added to.
-  "gain": Config(connections=("residual",), depths=(16,), **(SETS | BRIEF)),
+  "gain": Config(
+    connections=("residual",), depths=(16,), **(SETS | BRIEF | {"test_data": ("Set5",)})
+  ),
 }

@@ -27,7 +27,7 @@ class Residual:
     scale: factor of what a block adds.
   """
 
-  gain: float = 0.1
+  gain: float = 0.0
   scale: float = 1.0
 
 

@@ -11,7 +11,7 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from sr_jax.comparison import findings, schedules
+from sr_jax.comparison import findings, residual, schedules
 from sr_jax.comparison.schedules import Schedule
 from sr_jax.comparison.statistics import SESOI
 from sr_jax.report.effect_figures import Line, forest_plot
@@ -25,13 +25,17 @@ GROUPS = (
   findings.CONTROLS,
   findings.SHARES,
   findings.FORM,
+  *residual.CLAIMS,
 )
 
 
 def combinations(results: dict[str, Any]) -> Figure | None:
   """Every linear contrast with its interval, grouped by what it is for."""
   lines = []
-  for group, colour in zip(GROUPS, COLOURS, strict=True):
+  present = [group for group in GROUPS if findings.group_of(results, group)]
+  for group, colour in zip(
+    present, COLOURS, strict=False
+  ):  # of a run, fewer than there are colours
     effects = [e for e in findings.group_of(results, group) if e["test"]["mean"] is not None]
     if effects:
       less = ", less weights" * effects[0]["is_less_curve"]

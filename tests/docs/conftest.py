@@ -42,6 +42,7 @@ def made_up_run():
       "experiment": experiment,
       "config": to_dict(config),
       "tests": ["BSD100", "Set14"],
+      "bicubic": {"training": {"psnr": [29.0] * 6}},
       "arms": arms,
       "further_tests": {"Set14": {"images": ["image"] * 6, "arms": further}},
     }
