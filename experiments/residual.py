@@ -74,6 +74,9 @@ TOLERANCE = 0.02  # of the MACs of two streams
 class Config(FamilyRecipe):
   """The recipe and the networks."""
 
+  steps: int = 300
+  learning_rate: tuple[float, ...] = (2e-3, 4e-3, 8e-3)
+  search_steps: int = 100
   networks: tuple[str, ...] = setting(
     NETWORKS,
     "lr: LR maps alone; half: half the channels HR maps; hr: HR maps alone; streams: LR and HR "
