@@ -302,9 +302,11 @@ SETS: dict[str, Any] = CONFIRMATORY | {
   "search_steps": 200,
 }
 BRIEF = {"learning_rate": (2e-3, 4e-3, 8e-3), "search_steps": 150, "steps": 150, "seeds": 3}
+# Whether they train is seen early; steps are long.
+DEEP = {"learning_rate": (1e-3, 2e-3, 4e-3, 8e-3), "search_steps": 100, "steps": 400, "seeds": 4}
 PRESETS = {
   "confirmatory": Config(depths=(8, 16), **(SETS | {"steps": 1500})),
-  "deep": Config(depths=(32,), **(SETS | {"steps": 500})),
+  "deep": Config(depths=(32,), **(SETS | DEEP | {"test_data": ("Set14",)})),
   # What --block_gain=0,0.1,1 is added to.
   "gain": Config(
     connections=("residual",), depths=(16,), **(SETS | BRIEF | {"test_data": ("Set5",)})
