@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 
 from docs.comparison_blocks import Kept, about, bullets, in_short
+from experiments.residual import PRESETS
 from sr_jax.comparison import findings, residual, verdict
 from sr_jax.report import tables
 from sr_jax.report.markdown import table as markdown_table
@@ -23,7 +24,7 @@ def blocks(kept: dict[str, Kept]) -> dict[str, str]:
   return {
     RESIDUAL: _answer(confirmatory) if confirmatory else OPEN,
     "residual_deep": _answer(deep) if deep else OPEN,
-    "residual_gain": _gain(gains, confirmatory) if gains else OPEN,
+    "residual_gain": _gain(gains) if gains else OPEN,
   }
 
 
@@ -78,7 +79,7 @@ def network_rows(results: Results) -> list[list[str]]:
   return rows
 
 
-def _gain(runs: dict[str, Kept], confirmatory: Kept | None) -> str:
+def _gain(runs: dict[str, Kept]) -> str:
   """The mean validation PSNR of every network for every gain, and the gain that is best."""
   by_gain = {data["results"]["config"]["block_gain"]: data for data in runs.values()}
   arms = list(next(iter(by_gain.values()))["results"]["arms"])
@@ -89,9 +90,8 @@ def _gain(runs: dict[str, Kept], confirmatory: Kept | None) -> str:
     rows.append([f"{gain:g}", *(f"{value:.3f}" for value in [*column, means[gain]])])
   best = max(means, key=means.__getitem__)
   sentence = f"Best on validation photographs is a gain of {best:g}."
-  if confirmatory:
-    used = confirmatory["results"]["config"]["block_gain"]
-    sentence += f" The confirmatory run has {'it' if used == best else f'{used:g}'}."
+  used = PRESETS["confirmatory"].block_gain
+  sentence += f" The other runs here have {'it' if used == best else f'{used:g}'}."
   commands = "\n".join(data["command"] for data in runs.values())
   return "\n\n".join([sentence, markdown_table(rows), f"```sh\n{commands}\n```"])
 
