@@ -55,7 +55,13 @@ def write(
   The data are those of results.json, with a verdict, timing.json, config.json and metrics.jsonl.
   """
   # Matplotlib takes seconds.
-  from sr_jax.report import effect_figures, figures, gate_figures, lattice_figures  # noqa: PLC0415
+  from sr_jax.report import (  # noqa: PLC0415
+    combining_figures,
+    effect_figures,
+    figures,
+    gate_figures,
+    lattice_figures,
+  )
 
   run_dir.figures.mkdir(exist_ok=True)
   drawn = {
@@ -65,6 +71,8 @@ def write(
     "lattice": lattice_figures.lattice(results),
     "shares": lattice_figures.shares(results),
     "gates": gate_figures.gates(results),
+    "tied_shares": combining_figures.shares(results),
+    "interleaved": combining_figures.pictures(results),
     "arms": figures.arms(results),
     "differences_by_image": effect_figures.differences_by_image(results),
     "equal_flops": figures.equal_flops(results),
@@ -83,6 +91,7 @@ def write(
     _answer(results),
     _basis(results, folder),
     _learning_of_gates(results, folder),
+    combining_figures.section(results, folder),
     _combinations(results, folder),
     _contrasts(results, folder),
     _by_photograph(results, folder),
