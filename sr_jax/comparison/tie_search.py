@@ -18,6 +18,7 @@ from sr_jax.comparison.ties import (
   flatten,
   random_orders,
   ranked,
+  ratio,
   shares,
   sources_of,
 )
@@ -43,7 +44,7 @@ def permuted(
     for axis in (1, 2) * BALANCING:
       others = tuple({0, 1, 2} - {axis})
       wanted, energy = ((x**2).sum(axis=others, keepdims=True) for x in (layer, filters))
-      filters = filters * np.sqrt(wanted / np.where(energy > 0, energy, 1))
+      filters = filters * np.sqrt(ratio(wanted, energy))
     result.append(filters)
   return np.stack(result).reshape(kernels.shape).astype(kernels.dtype)
 
@@ -57,7 +58,7 @@ def search(
   """
   rng = np.random.default_rng(seed)
   flat = flatten(kernels, structure.dims)
-  flat = flat / np.sqrt((flat**2).sum(axis=(2, 3, 4), keepdims=True))
+  flat = ratio(flat, np.sqrt((flat**2).sum(axis=(2, 3, 4), keepdims=True)))
   starts = [start_from_statistics(flat, structure)]
   for _ in range(RANDOM_STARTS):
     starts.append(random_orders(len(flat), flat.shape[-1], structure, rng))
@@ -208,7 +209,7 @@ def _group(features: Float[np.ndarray, "b f n"], size: int) -> Int[np.ndarray, "
       left[b, group[b]] = left[b][:, group[b]] = np.inf
   order = np.stack(groups, axis=2).reshape(count, channels)
   scale = distances.mean(axis=(1, 2), keepdims=True)
-  relative = distances / np.where(scale > 0, scale, 1)
+  relative = ratio(distances, scale)
   gram = np.broadcast_to(-relative[:, None, :, None], (count, size, channels, size, channels))
   order, _ = swap(gram, order)
   return np.swapaxes(order.reshape(count, size, -1), 1, 2)

@@ -152,7 +152,7 @@ def shares(
 ) -> Float[np.ndarray, "b l"]:
   """The share of every layer's energy that is tied."""
   in_ties, all_of_it = _energies(kernels, orders, structure)
-  return in_ties.sum(axis=(2, 3)) / all_of_it.sum(axis=(2, 3))
+  return ratio(in_ties.sum(axis=(2, 3)), all_of_it.sum(axis=(2, 3)))
 
 
 def _energies(
@@ -177,13 +177,13 @@ def map_shares(
   both = []
   totals = (kernels**2).sum(axis=tuple(range(2, kernels.ndim)))[:, :, None, None]
   for energies in _energies(kernels, orders, structure):
-    energy = energies / totals
+    energy = ratio(energies, totals)
     by_class = np.zeros((len(kernels), orders.shape[1], energy.shape[-1]))
     for layer, (reads, writes) in enumerate(structure.layers):
       by_class[:, reads] += energy[:, layer].sum(axis=2)
       by_class[:, writes] += energy[:, layer].sum(axis=1)
     both.append(by_class)
-  return both[0] / both[1]
+  return ratio(both[0], both[1])
 
 
 def ranked(
@@ -193,6 +193,11 @@ def ranked(
   best_first = np.argsort(-map_shares(kernels, orders, structure), axis=2, kind="stable")
   by_map = orders.reshape(*orders.shape[:2], structure.phases, -1)
   return np.take_along_axis(by_map, best_first[:, :, None], axis=3).reshape(orders.shape)
+
+
+def ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
+  """A part by the whole, where there is any; else the part, which is 0."""
+  return part / np.where(whole > 0, whole, 1)
 
 
 def flatten(kernels: np.ndarray, dims: int) -> np.ndarray:

@@ -130,3 +130,13 @@ def test_added_states_share_an_order():
 def test_networks_without_such_ties_are_refused(network, complaint):
   with pytest.raises(ValueError, match=complaint):
     ties.structure_of(network)
+
+
+def test_a_layer_of_zeros_has_no_tied_share():
+  kernels, true_orders = hidden_ties(RESIDUAL)
+  kernels[:, 1] = 0
+  orders = tie_search.search(kernels, RESIDUAL, seed=0)
+  for each in (orders, true_orders):
+    np.testing.assert_allclose(ties.shares(kernels, each, RESIDUAL), [[1, 0, 1, 1]])
+  draw = tie_search.permuted(kernels[0], 2, np.random.default_rng(0))
+  assert not draw[1].any()
