@@ -6,6 +6,9 @@ from typing import Any
 
 import numpy as np
 
+from sr_jax.comparison.projection import kernels_of
+from sr_jax.comparison.tie_search import permuted, search
+from sr_jax.comparison.ties import shares, structure_of
 from sr_jax.inspect_checkpoint import dead
 from sr_jax.inspect_checkpoint.overview import header
 from sr_jax.inspect_checkpoint.run import Run
@@ -13,6 +16,8 @@ from sr_jax.networks import Network, describe
 from sr_jax.runtime.console import table
 from sr_jax.training import metrics
 from sr_jax.training.restore import FINAL, Trained
+
+NULL_DRAWS = 5  # of permuted kernels
 
 
 def describe_arm(run: Run, trained: Trained) -> Iterator[str]:
@@ -37,6 +42,12 @@ def describe_arm(run: Run, trained: Trained) -> Iterator[str]:
   rate = f"{trained.learning_rates[member]:g}"
   yield f"Member {member}: seed {trained.seed}, rate {rate}\n" + table(_parameter_rows(trained))
   yield _describe_dead_units(trained)
+  if ties := _tied_rows(trained):
+    yield (
+      "The share of the energy of hidden kernels that HR maps would have, in the best order of "
+      f"channels,\nand the mean of {NULL_DRAWS} kernels whose filters changed places at random:\n"
+      f"{table(ties)}"
+    )
 
 
 def _layer_rows(network: Network) -> list[list[str]]:
@@ -146,3 +157,20 @@ def _describe_dead_units(trained: Trained) -> str:
     f"number at every pixel\nof the middle {dead.SIDE}x{dead.SIDE} of the {len(crops)} packaged "
     f"photographs.\n{table(rows)}"
   )
+
+
+def _tied_rows(trained: Trained) -> list[list[str]]:
+  """How far the channels of an LR network form HR maps; nothing of other networks."""
+  try:
+    structure = structure_of(trained.network)
+  except ValueError:
+    return []
+  params = {layer: {"kernel": arrays["kernel"][None]} for layer, arrays in trained.params.items()}
+  (own,) = kernels_of(trained.network, params)
+  rng = np.random.default_rng(trained.seed)
+  draws = np.stack([own, *(permuted(own, structure.dims, rng) for _ in range(NULL_DRAWS))])
+  tied_shares = shares(draws, search(draws, structure, trained.seed), structure)
+  rows = [["layer", "tied share", "permuted"]]
+  for layer, (share, *null) in zip(trained.network.layers[1:-1], tied_shares.T, strict=True):
+    rows.append([layer.name, f"{share:.3f}", f"{np.mean(null):.3f}"])
+  return rows

@@ -107,6 +107,7 @@ def test_the_detail_of_a_member_finds_its_dead_units_alone(planted, capsys, cont
   assert "Dead units: 2." in out
   assert re.search(r"^first +1 of 8 +3$", out, re.MULTILINE)
   assert re.search(r"^hidden_0 +1 of 8 +5$", out, re.MULTILINE)
+  assert re.search(r"^hidden_0 +0\.\d{3} +0\.\d{3}$", out, re.MULTILINE)  # tied
   kernel = ocp.load(planted / "checkpoints" / "lr" / "final" / str(STEPS))["params"]["first"]
   norm = np.linalg.norm(np.asarray(kernel["kernel"][1]).ravel())
   assert re.search(rf"^first/kernel +5x5x1x8 +200 +{norm:.4g} ", out, re.MULTILINE)
@@ -123,6 +124,7 @@ def test_other_stages_and_steps_are_shown_with_what_is_known_of_them(run_dir, ca
   assert inspect(run_dir, "--arm=hr", "--stage=search", "--member=1") == 0
   out = capsys.readouterr().out
   assert "search: step 5 of 5" in out
+  assert "tied share" not in out  # which is of LR networks
   search = json.loads((run_dir / "results.json").read_text())["arms"]["hr"]["search"]
   assert f"{search[1]['validation_psnr']:.4f}" in out
   steps = [int(path.name) for path in (run_dir / "checkpoints" / "hr" / "final").iterdir()]
