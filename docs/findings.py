@@ -9,9 +9,9 @@ import numpy as np
 
 from docs.comparison_blocks import Kept, about, bullets, in_short, interval
 from docs.kept_results import changed
-from sr_jax.comparison import verdict
 from sr_jax.comparison.contrasts import contrast
 from sr_jax.comparison.statistics import SESOI, ci_half_width_over_seeds, paired_effect
+from sr_jax.comparison.titles import titled
 from sr_jax.config import as_flags
 from sr_jax.report import tables, times
 from sr_jax.report.markdown import table as markdown_table
@@ -39,7 +39,7 @@ def _verdict(data: Kept) -> str:
   for key, question in SHOWN.items():
     each = _contrast(results, key)
     pair, test = each["contrast"], each["test"]
-    notes |= {name: f"{verdict.titled(name)}: {results['arms'][name]['note']}" for name in pair}
+    notes |= {name: f"{titled(name)}: {results['arms'][name]['note']}" for name in pair}
     macs = " : ".join(f"{results['arms'][name]['budget']['macs']:,g}" for name in pair)
     effect = f"**{test['mean']:+.3f}**", tables.interval(test), f"**{test['decision']}**"
     others = f"{test['median']:+.3f}", f"{test['pooled']:+.3f}"
@@ -202,7 +202,7 @@ def _tanh(results: dict[str, Any], kept: dict[str, Kept]) -> str:
   )
   shortest = runs[0]
   reached = ", ".join(
-    f"{verdict.titled(name)} {_search_psnr(shortest, name):.2f} dB "
+    f"{titled(name)} {_search_psnr(shortest, name):.2f} dB "
     f"({_search_psnr(results, name):.2f} with ReLU)"
     for name in shortest["arms"]
   )

@@ -7,6 +7,7 @@ import numpy as np
 from docs.comparison_blocks import Kept, about, bullets, in_short
 from experiments.residual import PRESETS
 from sr_jax.comparison import findings, residual, verdict
+from sr_jax.comparison.titles import titled
 from sr_jax.report import tables
 from sr_jax.report.markdown import table as markdown_table
 
@@ -73,7 +74,7 @@ def network_rows(results: Results) -> list[list[str]]:
     least = "diverged" if None in gains else f"{min(filter(None, gains)):+.2f}"
     validation = [member["validation_psnr"] for member in alive]
     cost = arm["budget"]
-    cells = [verdict.titled(name), f"{cost['macs']:,g}", f"{cost['parameters']:,}"]
+    cells = [titled(name), f"{cost['macs']:,g}", f"{cost['parameters']:,}"]
     cells += [f"{arm['learning_rate']:g}", *(f"{np.mean(psnr):.2f}" for psnr in (test, validation))]
     rows.append([*cells, least])
   return rows
@@ -85,7 +86,7 @@ def _gain(runs: dict[str, Kept]) -> str:
   arms = list(next(iter(by_gain.values()))["results"]["arms"])
   psnr = {gain: [_validation(by_gain[gain], arm) for arm in arms] for gain in sorted(by_gain)}
   means = {gain: float(np.mean(column)) for gain, column in psnr.items()}
-  rows = [["gain", *map(verdict.titled, arms), "mean"]]
+  rows = [["gain", *map(titled, arms), "mean"]]
   for gain, column in psnr.items():
     rows.append([f"{gain:g}", *(f"{value:.3f}" for value in [*column, means[gain]])])
   best = max(means, key=means.__getitem__)

@@ -32,7 +32,7 @@ Fixed before the run:
 - A network "trains" if every seed is 0.5 dB above bicubic interpolation on its training patches.
   Plain networks that do not are named.
 - Whether channels of trained LR networks form HR maps: `sr_jax/comparison/combining.py` says how
-  it is measured, and what is concluded.
+  that is measured, and `combining_verdict.py` beside it what is concluded.
 - A member that diverged leaves its seed out; one that did not learn stays in, and is named.
 
 On the sample photographs; then, of the field's sets in the folder SETS, the gain of blocks, all
@@ -52,10 +52,11 @@ from typing import Any
 
 from experiments import when_to_upscale
 from experiments.when_to_upscale import CONFIRMATORY
-from sr_jax.comparison import findings, residual, verdict
+from sr_jax.comparison import combining, combining_verdict, findings, residual, verdict
 from sr_jax.comparison.combinations import Best, Combination, difference
 from sr_jax.comparison.contrasts import Comparison, Contrast
 from sr_jax.comparison.family import FamilyRecipe, check_blocks, measured_arms
+from sr_jax.comparison.titles import titled
 from sr_jax.config import Execution, InputError, setting
 from sr_jax.networks import Maps, Network
 from sr_jax.networks.budget import Arm, budget
@@ -213,7 +214,7 @@ def combinations(config: Config) -> list[Combination]:
     planned += [
       Combination(
         residual.IDENTITIES,
-        f"{verdict.titled(network)}, depth {depth}",
+        f"{titled(network)}, depth {depth}",
         "an identity around every two hidden layers",
         difference(name_of(network, depth, "residual"), name_of(network, depth, "plain")),
       )
@@ -285,13 +286,16 @@ check_data = when_to_upscale.check_data
 def headline(run_dir: RunFolder) -> dict[str, str]:
   """What a finished run adds to a sweep's table."""
   results = read_json(run_dir.results)
-  return {**verdict.headline(results), "explicit combination": findings.mixture_finding(results)}
+  needed = {"explicit combination": findings.mixture_finding(results)}
+  return {**verdict.headline(results), **needed, **combining_verdict.headline(results)}
 
 
 def main(config: Config, execution: Execution, run_dir: RunFolder) -> dict[str, float]:
-  """Compares the networks; returns the seconds of each phase."""
+  """Compares the networks, and looks for HR maps in those of LR maps; returns its phases."""
   plan = functools.partial(measured_arms, config)
-  return compare("residual", plan, comparison(config), config, execution, run_dir)
+  names = [name_of("lr", depth, c) for depth in config.depths for c in config.connections]
+  measure = functools.partial(combining.measure, names, ()) if "lr" in config.networks else None
+  return compare("residual", plan, comparison(config), config, execution, run_dir, measure)
 
 
 # A state of both kinds of maps is faster as one LR convolution, and HR maps are here.

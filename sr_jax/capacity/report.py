@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from sr_jax.capacity import noise
 from sr_jax.comparison.statistics import ci_half_width_over_seeds
-from sr_jax.comparison.verdict import titled
+from sr_jax.comparison.titles import titled
 from sr_jax.report import model, pages
 from sr_jax.report.figures import COLOURS, MARKERS, STYLE, save
 from sr_jax.report.model import Bullets, Json, Section, Table

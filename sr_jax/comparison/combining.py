@@ -34,8 +34,8 @@ from sr_jax.comparison.projection import (
 from sr_jax.comparison.run import Run
 from sr_jax.comparison.tie_search import permuted, search
 from sr_jax.comparison.ties import Orders, map_shares, random_orders, shares, structure_of
+from sr_jax.comparison.titles import titled
 from sr_jax.comparison.train import eval_form, eval_params
-from sr_jax.comparison.verdict import titled
 from sr_jax.data.images import Photo
 from sr_jax.evaluation import scoring
 from sr_jax.networks import Network

@@ -29,7 +29,7 @@ from sr_jax.comparison.statistics import (
   ci_half_width_over_seeds,
   effect,
 )
-from sr_jax.comparison.verdict import titled
+from sr_jax.comparison.titles import titled
 
 MIN_EXCESS = 0.05  # of the share over the null's
 FULL_SHARE = 0.99

@@ -1,11 +1,11 @@
 """What a comparison says, as data and as sentences that a person understands."""
 
-import re
 from typing import Any
 
-from sr_jax.comparison import findings, learning
+from sr_jax.comparison import combining_verdict, findings, learning
 from sr_jax.comparison.contrasts import Comparison, Results, all_combinations, all_contrasts
 from sr_jax.comparison.statistics import SESOI, Effect
+from sr_jax.comparison.titles import titled
 
 MEANING = {
   "supported": f"better by more than {SESOI} dB",
@@ -28,19 +28,6 @@ def decide(results: Results, comparison: Comparison) -> dict[str, Any]:
   return {**verdict, "sentences": sentences({**results, "verdict": verdict})}
 
 
-def titled(name: str) -> str:
-  """An arm's name for readers: "hr_k3_learned" is HR k3 learned, "h4_k5" is h = 4, K = 5.
-
-  A name that has capital letters is somebody's own, and stays.
-  """
-  first, *rest = name.split("_")
-  if share := re.fullmatch(r"h(\d+)(?:_k(\d+))?", name):
-    return f"h = {share[1]}" + (f", K = {share[2]}" if share[2] else "")
-  words = {"half": "Half", "streams": "Streams"}
-  known = words.get(first, first.upper()) if first.islower() else first
-  return " ".join([known, *rest])
-
-
 def sentences(results: Results) -> list[str]:
   """The verdict: test photographs, training patches, then what weakens or limits it."""
   first, *further = answers(results)
@@ -51,6 +38,7 @@ def sentences(results: Results) -> list[str]:
     *(also(c, results) for c in results["verdict"]["contrasts"] if c["kind"] in ALSO),
     *learning.sentences(results),
     *findings.sentences(results),
+    *combining_verdict.sentences(results),
     *cautions(results),
     not_shown(results),
   ]

@@ -19,7 +19,7 @@ from pathlib import Path
 
 import jax
 
-from sr_jax.comparison.verdict import titled
+from sr_jax.comparison.titles import titled
 from sr_jax.config import InputError, setting
 from sr_jax.inspect_checkpoint import detail, diff, overview
 from sr_jax.inspect_checkpoint.run import Run, open_run

@@ -12,7 +12,7 @@ from PIL import Image
 
 from sr_jax.comparison.combining import COMBINING
 from sr_jax.comparison.combining_verdict import decide, sentences
-from sr_jax.comparison.verdict import titled
+from sr_jax.comparison.titles import titled
 from sr_jax.report.figures import COLOURS, STYLE, WIDTH
 from sr_jax.report.model import Bullets, Figure, Section, Table
 from sr_jax.report.tables import interval

@@ -8,7 +8,7 @@ import numpy as np
 
 from sr_jax.comparison import findings, learning, verdict
 from sr_jax.comparison.statistics import SESOI
-from sr_jax.comparison.verdict import titled
+from sr_jax.comparison.titles import titled
 from sr_jax.data.images import Photo
 from sr_jax.report import pages, tables, times
 from sr_jax.report.model import Answer, Bullets, Figure, Gallery, Json, Note, Section, Table

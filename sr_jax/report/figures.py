@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from sr_jax.comparison.verdict import titled
+from sr_jax.comparison.titles import titled
 from sr_jax.report.tables import alive, main_arms
 from sr_jax.report.times import fastest
 

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from PIL import Image
 
-from sr_jax.comparison.verdict import titled
+from sr_jax.comparison.titles import titled
 from sr_jax.data.images import Photo
 from sr_jax.evaluation.scoring import bicubic
 from sr_jax.report.figures import COLOURS, STYLE

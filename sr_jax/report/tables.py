@@ -6,7 +6,8 @@ import numpy as np
 
 from sr_jax.comparison.score import LEARNED_MARGIN
 from sr_jax.comparison.statistics import SESOI
-from sr_jax.comparison.verdict import ALSO, titled
+from sr_jax.comparison.titles import titled
+from sr_jax.comparison.verdict import ALSO
 from sr_jax.report.times import fastest
 
 Rows = list[list[str]]

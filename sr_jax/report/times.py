@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from sr_jax.comparison.contrasts import Results
-from sr_jax.comparison.verdict import describe, titled
+from sr_jax.comparison.titles import titled
+from sr_jax.comparison.verdict import describe
 
 
 def fastest(timing: dict[str, Any]) -> dict[str, float]:

@@ -1,0 +1,16 @@
+"""What readers call an arm."""
+
+import re
+
+
+def titled(name: str) -> str:
+  """An arm's name for readers: "hr_k3_learned" is HR k3 learned, "h4_k5" is h = 4, K = 5.
+
+  A name that has capital letters is somebody's own, and stays.
+  """
+  first, *rest = name.split("_")
+  if share := re.fullmatch(r"h(\d+)(?:_k(\d+))?", name):
+    return f"h = {share[1]}" + (f", K = {share[2]}" if share[2] else "")
+  words = {"half": "Half", "streams": "Streams"}
+  known = words.get(first, first.upper()) if first.islower() else first
+  return " ".join([known, *rest])
