@@ -34,6 +34,8 @@ EXPERIMENTS = Path(__file__).parent / "experiments"
 
 def main(argv: Sequence[str]) -> int:
   """Runs what the command line asks for and returns the exit code."""
+  # After what is installed: a network of the user's own may lie in the folder that they start from.
+  sys.path.append(str(Path.cwd()))
   try:
     with preemption.installed():
       return _launch(argv)

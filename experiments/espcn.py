@@ -35,13 +35,14 @@ What mattered, in trials of 6,000 steps of one seed, tanh, Set5 at x3, largest f
 """
 
 import dataclasses
+import functools
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
-from sr_jax.comparison.recipe import Recipe
+from sr_jax.comparison.own_arms import OwnArmsRecipe, is_own, warn_uncounted
 from sr_jax.comparison.run import Run
-from sr_jax.config import Execution, setting
+from sr_jax.config import Execution, InputError, setting
 from sr_jax.data.finding import find
 from sr_jax.networks import Network, espcn, fsrcnn, srcnn
 from sr_jax.networks.budget import Arm
@@ -52,6 +53,7 @@ from sr_jax.runtime.files import read_json
 from sr_jax.runtime.processes import broadcast_from_primary
 from sr_jax.runtime.provenance import describe_devices
 from sr_jax.runtime.run_folder import RunFolder
+from sr_jax.training.choices import Choices
 
 # PSNR in dB at x3 of networks trained on T91: ESPCN's paper, Table 1, whose BSD300 is BSD100 here.
 PAPER = {
@@ -64,7 +66,7 @@ NETWORKS = ("espcn", "espcn_relu", "fsrcnn", "srcnn")
 
 
 @dataclasses.dataclass(frozen=True)
-class Config(Recipe):
+class Config(OwnArmsRecipe):
   """The recipe, and which networks are trained by it."""
 
   scale: int = 3
@@ -77,20 +79,37 @@ class Config(Recipe):
   seeds: int = 4
   learning_rate: tuple[float, ...] = (4e-3, 8e-3, 1.6e-2)
   search_steps: int = 3_000
-  networks: tuple[str, ...] = setting(NETWORKS, "which networks are trained", choices=NETWORKS)
+  networks: tuple[str, ...] = setting(
+    NETWORKS,
+    f"which networks are trained, of {', '.join(NETWORKS)}, and your own, Flax Linen or NNX "
+    "modules, as mypackage.mymodule:MyNetwork",
+  )
   padding: str = setting(
     "valid",
     "valid: layers of ESPCN and SRCNN are not padded; same: with zeros",
     choices=("valid", "same"),
   )
 
-  def arm_names(self) -> tuple[str, ...]:
-    """The networks."""
-    return self.networks
+  ENTRIES: ClassVar[str] = "networks"
+
+  def __post_init__(self) -> None:
+    """Checks the fields, and the user's own networks."""
+    super().__post_init__()
+    for entry in self.networks:
+      if not is_own(entry) and entry not in NETWORKS:
+        raise InputError(
+          f"--networks={entry} is not supported; choose from {', '.join(NETWORKS)}, or name a "
+          "class of your own, as mypackage.mymodule:MyNetwork"
+        )
+    arms(self)
 
 
-def arms(config: Config) -> list[Arm]:
-  """The networks asked for; what they cost is what their papers count."""
+@functools.lru_cache(maxsize=64)
+def arms(config: Config) -> tuple[Arm, ...]:
+  """The networks asked for; what they cost is what their papers count, and your own what it does.
+
+  Those whose width is to be measured are not among them.
+  """
   r, padding = config.scale, config.padding
   on_lr_pixels = Fraction(1, r**2)
   sub_pixel = (25 * 64 + 9 * 64 * 32 + 9 * 32 * r**2) * on_lr_pixels
@@ -104,11 +123,21 @@ def arms(config: Config) -> list[Arm]:
     ),
     "srcnn": (srcnn(r, padding=padding), Fraction(8032), "SRCNN (9-1-5)"),
   }
-  return [
-    Arm(name, network, macs, 0.0, note)
+  published = {
+    name: Arm(name, network, macs, 0.0, note)
     for name, (network, macs, note) in networks.items()
     if name in config.networks
-  ]
+  }
+  first = published.get(config.networks[0])
+  return config.in_order((*published.values(), *config.own_arms(first.network if first else None)))
+
+
+def measured_arms(config: Config, choices: Choices) -> tuple[Arm, ...]:
+  """The networks of a run, also those whose width is measured."""
+  known = arms(config)
+  in_order = config.in_order((*known, *config.in_time(known[0].network, choices)))
+  warn_uncounted(in_order)
+  return in_order
 
 
 def check_data(config: Config, execution: Execution) -> None:
@@ -128,7 +157,7 @@ def headline(run_dir: RunFolder) -> dict[str, str]:
 
 def main(config: Config, execution: Execution, run_dir: RunFolder) -> dict[str, float]:
   """Trains and scores the networks; returns the seconds of each phase."""
-  run = start("espcn", lambda _: arms(config), config, execution, run_dir)
+  run = start("espcn", functools.partial(measured_arms, config), config, execution, run_dir)
   if run.is_finished:
     broadcast_from_primary(lambda: _report_again(run))
     return {}

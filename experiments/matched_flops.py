@@ -26,10 +26,10 @@ from typing import Any
 from sr_jax.comparison import verdict
 from sr_jax.comparison.contrasts import Comparison, Contrast
 from sr_jax.comparison.executions import by_rule, by_time, hr_execution_setting
-from sr_jax.comparison.recipe import Recipe
+from sr_jax.comparison.own_arms import OwnArmsRecipe, is_own, warn_uncounted
 from sr_jax.config import Execution, InputError, setting
 from sr_jax.data.finding import find
-from sr_jax.networks import Network, hr_network, lr_network
+from sr_jax.networks import AnyNetwork, Network, hr_network, lr_network
 from sr_jax.networks.budget import Arm, budget, note_pair
 from sr_jax.networks.network import EXECUTIONS
 from sr_jax.networks.pair import UPSAMPLINGS
@@ -82,12 +82,14 @@ MECHANISMS = (
 
 
 @dataclasses.dataclass(frozen=True)
-class Config(Recipe):
+class Config(OwnArmsRecipe):
   """The recipe and the networks."""
 
   arms: tuple[str, ...] = setting(
     ("lr", "hr"),
-    "networks to compare, as lr,hr: " + "; ".join(f"{k}, {v}" for k, v in ARMS.items()),
+    "networks to compare, as lr,hr: "
+    + "; ".join(f"{k}, {v}" for k, v in ARMS.items())
+    + "; mypackage.mymodule:MyNetwork, your own, a Flax Linen or NNX module",
   )
   features: int = setting(32, "maps of the LR network, n", at_least=1)
   depth: int = setting(4, "hidden layers of both networks", at_least=0)
@@ -106,10 +108,6 @@ class Config(Recipe):
       raise InputError(f"--arms={self.arms[0]}: a comparison needs two arms, as lr,hr")
     arms(self)
 
-  def arm_names(self) -> tuple[str, ...]:
-    """The arms."""
-    return self.arms
-
   def choices(self) -> dict[str, tuple[str, ...]]:
     """The form of each population's convolutions, executions of HR networks, widths in time."""
     executions = [arm.name for arm in arms(self) if arm.network.has_two_executions]
@@ -126,22 +124,27 @@ class Config(Recipe):
 def arms(config: Config) -> tuple[Arm, ...]:
   """The networks of a run but for those whose width is measured; HR ones as `_hr` executes them."""
   known = _known_arms(config)
-  return tuple(
-    known.get(name) or _arm_of_kernel(name, config) for name in config.arms if name not in TIMED
-  )
+  of_the_note = [
+    known.get(name) or _arm_of_kernel(name, config)
+    for name in config.arms
+    if name not in TIMED and not is_own(name)
+  ]
+  first = next((arm.network for arm in of_the_note if arm.name == config.arms[0]), None)
+  return config.in_order((*of_the_note, *config.own_arms(first)))
 
 
 def measured_arms(config: Config, choices: Choices) -> tuple[Arm, ...]:
   """The networks of a run: HR ones in the faster execution, timed ones in their width."""
-  by_name = {arm.name: arm for arm in (*arms(config), *_equal_time_arms(config, choices))}
-  in_order = [by_name[name] for name in config.arms]
-  return tuple(
+  executed = [
     dataclasses.replace(arm, network=_faster(arm.name, arm.network, config, choices))
-    for arm in in_order
-  )
+    for arm in config.in_order((*arms(config), *_equal_time_arms(config, choices)))
+  ]
+  in_order = config.in_order((*executed, *config.in_time(executed[0].network, choices)))
+  warn_uncounted(in_order)
+  return in_order
 
 
-def _faster(arm: str, network: Network, config: Config, choices: Choices) -> Network:
+def _faster(arm: str, network: AnyNetwork, config: Config, choices: Choices) -> AnyNetwork:
   """An arm's network in its faster execution, in which the width of `hr_timed` is measured, too."""
   return by_time("hr" if arm == "hr_timed" else arm, network, config.hr_execution, choices)
 
@@ -151,7 +154,7 @@ def _equal_time_arms(config: Config, choices: Choices) -> list[Arm]:
   if not {*TIMED} & {*config.arms}:
     return []
   lr, (maps, size) = _lr(config), _hr_shape(config)
-  executed = _faster("hr", _hr(config, maps, size), config, choices)
+  executed: Any = _faster("hr", _hr(config, maps, size), config, choices)
   step = max(1, config.features // 8)
   candidates: dict[str, tuple[Network, Mapping[int, Network]]] = {
     "lr_timed": (
@@ -265,7 +268,8 @@ def _hr_shape(config: Config) -> tuple[int, int]:
 
 def comparison(config: Config) -> Comparison:
   """The contrasts of a run; without the note's pair, its first two arms are the verdict."""
-  own = Contrast(config.arms[0], config.arms[1], "the first two arms")
+  first, second, *_ = config.arm_names()
+  own = Contrast(first, second, "the first two arms")
   primary = PRIMARY if {"lr", "hr"} <= set(config.arms) else own
   if primary.first != "lr":  # the family costs what LR costs, and LR tied is a subset of LR
     return Comparison(primary, mechanisms=MECHANISMS)

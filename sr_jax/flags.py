@@ -30,7 +30,7 @@ class FieldParser(flags.ArgumentParser):
 
   def parse(self, argument: str) -> list[Any]:
     """All values of the list; a single one of a plain value."""
-    texts = argument.split(",") if self.is_list else [argument]
+    texts = _split(argument) if self.is_list else [argument]
     if len(texts) > 1 and not all(text.strip() for text in texts):
       raise ValueError(f"{argument!r} has an empty value")
     return [self._parse_value(text.strip()) for text in texts]
@@ -40,6 +40,18 @@ class FieldParser(flags.ArgumentParser):
       return BOOLEANS[text.lower()] if self.kind is bool else self.kind(text)
     except (ValueError, KeyError) as error:
       raise ValueError(f"{text!r} is not {KINDS[self.kind]}") from error
+
+
+def _split(text: str) -> list[str]:
+  """The parts of a list between commas, but for commas inside of JSON's brackets."""
+  parts, depth = [""], 0
+  for character in text:
+    depth += (character in "{[") - (character in "}]")
+    if character == "," and depth == 0:
+      parts.append("")
+    else:
+      parts[-1] += character
+  return parts
 
 
 class CommandLine(NamedTuple):

@@ -19,7 +19,7 @@ from sr_jax.comparison.train import eval_form, eval_params, train_seeds
 from sr_jax.config import Execution, InputError, to_dict
 from sr_jax.data import patches, sources
 from sr_jax.evaluation import scoring
-from sr_jax.networks import budget
+from sr_jax.networks import OwnNetwork, budget
 from sr_jax.networks.budget import Arm
 from sr_jax.operators.conv import FORMS
 from sr_jax.report import comparison as report
@@ -126,7 +126,7 @@ def start(
     if recipe.convolution == "auto":
       choices.keep_only_form()
     arms = plan(choices)
-    described = {arm.name: {"note": arm.note, "budget": budget.as_json(arm.budget)} for arm in arms}
+    described = {arm.name: _describe(arm, about) for arm in arms}
     log(table(tables.budget_rows(described)))
     about = broadcast_from_primary(lambda: record(run_dir, about, {"arms": described}))
   if is_finished:
@@ -140,6 +140,20 @@ def start(
     metrics = MetricsLog(run_dir.metrics, unsaved)
   shared = (about, arms, photos, store, metrics, unsaved, choices, clock, is_finished)
   return Run(recipe, execution, run_dir, *shared)
+
+
+def _describe(arm: Arm, about: dict[str, Any]) -> dict[str, Any]:
+  """What config.json says of an arm; raises an InputError if the code of a user's own changed."""
+  described = {"note": arm.note, "budget": budget.as_json(arm.budget)}
+  if not isinstance(arm.network, OwnNetwork):
+    return described
+  code = arm.network.code
+  if about.get("arms", {}).get(arm.name, {}).get("code", code) != code:
+    raise InputError(
+      f"the module of {arm.network.source} was changed since this run was begun; move the run's "
+      "folder away to train it as it is now, or restore the module"
+    )
+  return {**described, "code": code}
 
 
 def train_and_score(run: Run) -> tuple[dict[str, Any], dict[str, Population]]:

@@ -25,6 +25,7 @@ from sr_jax.sweep.options import Launch
 
 ROOT = Path(__file__).parents[1]
 CODE = [ROOT / "launch.py", *ROOT.glob("sr_jax/**/*.py"), *ROOT.glob("experiments/*.py")]
+EXAMPLES = [*ROOT.glob("examples/*.py")]
 
 # A module imports only from its own row and the rows above it.
 LAYERS = [
@@ -67,6 +68,12 @@ def test_imports_point_one_way():
     for name in imports(path):
       if name.split(".")[0] in ("sr_jax", "experiments", "launch"):
         assert rank[part(name)] <= rank[part(module)], f"{module} imports {name}"
+
+
+def test_examples_are_a_users_own_code():
+  for path in EXAMPLES:
+    names = {name.split(".")[0] for name in imports(path)}
+    assert not names & {"sr_jax", "experiments", "launch"}, path
 
 
 def test_no_private_modules_of_jax_and_nothing_is_evaluated():

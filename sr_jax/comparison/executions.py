@@ -3,7 +3,7 @@
 from typing import Any
 
 from sr_jax.config import setting
-from sr_jax.networks import Network
+from sr_jax.networks import AnyNetwork, Network
 from sr_jax.networks.budget import budget
 from sr_jax.networks.network import EXECUTIONS
 from sr_jax.training.choices import MEASURE, Choices
@@ -30,9 +30,9 @@ def by_rule(network: Network, hr_execution: str) -> Network:
   return network.clone(execution="lr_space" if in_lr_space else "hr_space")
 
 
-def by_time(name: str, network: Network, hr_execution: str, choices: Choices) -> Network:
+def by_time(name: str, network: AnyNetwork, hr_execution: str, choices: Choices) -> AnyNetwork:
   """The network of this name in the execution that trains faster, if the setting is "auto"."""
-  if hr_execution != MEASURE or not network.has_two_executions:
+  if not isinstance(network, Network) or not network.has_two_executions or hr_execution != MEASURE:
     return network
   networks = {execution: network.clone(execution=execution) for execution in EXECUTIONS}
   return networks[choices.fastest(name, networks)]

@@ -110,7 +110,8 @@ class ScheduleRecipe(FamilyRecipe):
     lr, always = self._lr(self.features), (self.max_hr_maps,) * (self.depth + 1)
 
     def lifts(size: int) -> bool:
-      return lifted(self.schedule_arm("", always, size).network).layers == lr.layers
+      network: Any = self.schedule_arm("", always, size).network  # of the family
+      return lifted(network).layers == lr.layers
 
     if not lifts(hr_kernel_size):
       sizes = [str(size) for size in range(1, self.scale * self.kernel_size) if lifts(size)]

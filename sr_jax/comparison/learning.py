@@ -77,9 +77,10 @@ def record(
     variants = read_json(file)
   else:
     log("Training networks with gates")
-    networks = trained[never].network, trained[always].network
+    lr: Any = trained[never].network  # of the family, not a user's own, as is the other one
+    tied: Any = trained[always].network
     rate, form = results["arms"][never]["learning_rate"], eval_form(trained[never])
-    variants = learner.learn(*networks, never, rate, over, form, run)
+    variants = learner.learn(lr, tied, never, rate, over, form, run)
     file.parent.mkdir(exist_ok=True)
     write_json(file, variants)
   chosen = {

@@ -17,7 +17,7 @@ from jaxtyping import Array, Float32, UInt8
 from sr_jax.data.images import Photo
 from sr_jax.data.patches import Crops, Store, cut
 from sr_jax.evaluation.metrics import mse, score_image, to_db
-from sr_jax.networks import Network, crop_border, squared_error, upscale
+from sr_jax.networks import AnyNetwork, crop_border, squared_error, upscale
 from sr_jax.operators.conv import DEFAULT, Computation, computing
 from sr_jax.operators.resize import imresize, upscale_bicubic
 from sr_jax.runtime import processes
@@ -32,7 +32,7 @@ def to_uint8(y: np.ndarray) -> np.ndarray:
 
 
 @functools.lru_cache(maxsize=16)
-def make_upscale(network: Network, mesh: Mesh, form: str = DEFAULT.form) -> Callable:
+def make_upscale(network: AnyNetwork, mesh: Mesh, form: str = DEFAULT.form) -> Callable:
   """A jitted `upscale(params, lr)` of one image by every member; each image shape compiles once.
 
   It takes `(h, w)` LR luminance to `(members, rh, rw)` HR luminance, both float32 in 0..1, but not
@@ -47,7 +47,7 @@ def make_upscale(network: Network, mesh: Mesh, form: str = DEFAULT.form) -> Call
 
 
 def _measure(
-  network: Network,
+  network: AnyNetwork,
   params: Any,
   photos: Sequence[Photo],
   mesh: Mesh,
@@ -73,7 +73,7 @@ def _measure(
 
 
 def score(
-  network: Network, params: Any, photos: Sequence[Photo], mesh: Mesh, form: str = DEFAULT.form
+  network: AnyNetwork, params: Any, photos: Sequence[Photo], mesh: Mesh, form: str = DEFAULT.form
 ) -> list[Scores]:
   """PSNR and SSIM of each member on each photograph, by protocol A; None if not finite."""
   by_protocol = functools.partial(score_image, scale=network.scale)
@@ -86,7 +86,7 @@ def _scores(pairs: list[tuple[float | None, float | None]]) -> Scores:
 
 
 def pooled_psnr(
-  network: Network, params: Any, photos: Sequence[Photo], mesh: Mesh, form: str = DEFAULT.form
+  network: AnyNetwork, params: Any, photos: Sequence[Photo], mesh: Mesh, form: str = DEFAULT.form
 ) -> list[float | None]:
   """PSNR of every member's squared error averaged over the photographs; None if not finite.
 
@@ -116,7 +116,7 @@ def score_bicubic(photos: Sequence[Photo], scale: int) -> Scores:
 
 
 def training_psnr(
-  network: Network,
+  network: AnyNetwork,
   params: Any,
   store: Store,
   crops: Crops,

@@ -23,6 +23,7 @@ from sr_jax.comparison.titles import titled
 from sr_jax.config import InputError, setting
 from sr_jax.inspect_checkpoint import detail, diff, overview
 from sr_jax.inspect_checkpoint.run import Run, open_run
+from sr_jax.networks import Network
 from sr_jax.runtime import command_line
 from sr_jax.runtime.console import log
 from sr_jax.runtime.run_folder import RunFolder
@@ -77,13 +78,19 @@ def _describe_arm(run: Run, arm: str, arguments: Arguments) -> None:
   if arguments.kernels is not None:
     file = _to_write(Path(arguments.kernels).expanduser(), run.folder.path, arguments.overwrite)
   trained = load(run.folder, arm, arguments.member, arguments.step, arguments.stage)
+  network = trained.network
+  if file is not None and not isinstance(network, Network):
+    raise InputError(
+      f"--kernels draws those of this package's networks; {arm} is {network.source}, whose layers "
+      "are not known"
+    )
   log("\n\n".join(detail.describe_arm(run, trained)))
-  if file is not None:
+  if file is not None and isinstance(network, Network):
     from sr_jax.inspect_checkpoint import kernel_figures  # noqa: PLC0415  # Matplotlib takes long
     from sr_jax.report import figures  # noqa: PLC0415
 
     title = f"{titled(trained.arm)}: kernels of member {trained.member} after {trained.step} steps"
-    figures.save(kernel_figures.draw(trained.params, trained.network, title), file)
+    figures.save(kernel_figures.draw(trained.params, network, title), file)
     log(f"\nKernels: {file}")
 
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
+from flax.traverse_util import flatten_dict
 
 from sr_jax.comparison.projection import kernels_of
 from sr_jax.comparison.tie_search import permuted, search
@@ -13,6 +14,7 @@ from sr_jax.inspect_checkpoint import dead
 from sr_jax.inspect_checkpoint.overview import header
 from sr_jax.inspect_checkpoint.run import Run
 from sr_jax.networks import Network, describe
+from sr_jax.report import tables
 from sr_jax.runtime.console import table
 from sr_jax.training import metrics
 from sr_jax.training.restore import FINAL, Trained
@@ -30,9 +32,11 @@ def describe_arm(run: Run, trained: Trained) -> Iterator[str]:
   with run.reading(run.folder.config):
     about = run.arms[arm]
     yield header(run)
-    cost = ", ".join(f"{name.replace('_', ' ')} {n:g}" for name, n in about["budget"].items())
+    costs = {name: tables.cost_text(name, cost) for name, cost in about["budget"].items()}
+    cost = ", ".join(f"{name.replace('_', ' ')} {text}" for name, text in costs.items())
     yield f"{arm}: {about['note']}\nnetwork: {', '.join(fields)}\nper HR pixel: {cost}"
-    yield table(_layer_rows(trained.network))
+    if isinstance(trained.network, Network):
+      yield table(_layer_rows(trained.network))
   kept = ", ".join(map(str, run.stages(arm)[stage]))
   yield f"{stage}: step {trained.step} of {trained.metadata['steps']}; checkpoints kept: {kept}"
   with run.reading(run.folder.metrics):
@@ -134,18 +138,21 @@ def _mean(values: list[float | None]) -> str:
 
 def _parameter_rows(trained: Trained) -> list[list[str]]:
   rows = [["parameter", "shape", "numbers", "norm", "root mean square", "largest"]]
-  for layer, arrays in trained.params.items():
-    for name, array in sorted(arrays.items()):
-      flat = array.astype(np.float64).ravel()
-      norm = float(np.linalg.norm(flat))
-      sizes = (norm, norm / flat.size**0.5, float(np.abs(flat).max()))
-      shape = "x".join(map(str, array.shape))
-      rows.append([f"{layer}/{name}", shape, f"{flat.size}", *(f"{size:.4g}" for size in sizes)])
+  order = list(trained.params)
+  arrays = flatten_dict(trained.params)
+  for path in sorted(arrays, key=lambda path: (order.index(path[0]), path)):
+    flat = arrays[path].astype(np.float64).ravel()
+    norm = float(np.linalg.norm(flat))
+    sizes = (norm, norm / flat.size**0.5, float(np.abs(flat).max()))
+    shape = "x".join(map(str, arrays[path].shape))
+    rows.append(["/".join(path), shape, f"{flat.size}", *(f"{size:.4g}" for size in sizes)])
   total = sum(int(row[2]) for row in rows[1:])
   return [*rows, ["all", "", f"{total}", "", "", ""]]
 
 
 def _describe_dead_units(trained: Trained) -> str:
+  if not isinstance(trained.network, Network):
+    return "Dead units are looked for in networks of this package alone, whose layers are known."
   crops = dead.sample_crops()
   by_layer = dead.dead_units(trained.network, trained.params, crops)
   total = sum(len(units) for units, _ in by_layer.values())

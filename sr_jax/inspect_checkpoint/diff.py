@@ -6,6 +6,7 @@ from typing import Any
 
 import jax
 import numpy as np
+from flax.traverse_util import flatten_dict
 
 from sr_jax.inspect_checkpoint.run import Run
 from sr_jax.report.reproduction import mean, scores_on
@@ -110,8 +111,7 @@ def _parameters(a: Run, b: Run) -> Iterator[str]:
 def _by_seed(run: Run, arm: str, step: int) -> dict[int, dict[str, np.ndarray]]:
   folder = run.folder.checkpoints(arm, FINAL)
   _, tree, _ = checkpoints.load_arrays(folder, step, ("params", "members"))
-  layers = tree["params"].items()
-  flat = {f"{layer}/{name}": x for layer, arrays in layers for name, x in arrays.items()}
+  flat = flatten_dict(tree["params"], sep="/")
   return {
     int(seed): {name: array[i] for name, array in flat.items()}
     for i, seed in enumerate(tree["members"]["seed"])

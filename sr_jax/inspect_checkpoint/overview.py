@@ -1,5 +1,6 @@
 """Describes a whole run from its JSON files and the names of its checkpoints."""
 
+import itertools
 from collections.abc import Iterator
 
 from sr_jax.config import as_flags
@@ -18,7 +19,7 @@ def describe_run(run: Run) -> Iterator[str]:
     yield header(run)
     if run.arms:
       rows = [
-        [name, arm["note"], *(f"{value:g}" for value in arm["budget"].values())]
+        [name, arm["note"], *itertools.starmap(tables.cost_text, arm["budget"].items())]
         for name, arm in run.arms.items()
       ]
       costs = [name.replace("_", " ") for name in next(iter(run.arms.values()))["budget"]]

@@ -1,7 +1,10 @@
-"""The network family, as one Flax module; and a faster `ConvTranspose`, for any network.
+"""The network family, as one Flax module, and networks of the user's own beside it.
+
+Also a faster `ConvTranspose`, for any network.
 
 A network maps low-resolution (LR) luminance in 0..1 to high-resolution (HR) luminance, `(batch,
-h, w, 1) -> (batch, scale * h, scale * w, 1)`. Its costs follow from its `layers`.
+h, w, 1) -> (batch, scale * h, scale * w, 1)`. Costs follow from its `layers`, those of a
+user's own from its computation: see budget.py.
 """
 
 import dataclasses
@@ -15,8 +18,12 @@ from sr_jax.config import InputError
 from sr_jax.networks.conv_transpose import ConvTranspose as ConvTranspose  # for users
 from sr_jax.networks.maps import Layer, Maps
 from sr_jax.networks.network import Network, crop_border
+from sr_jax.networks.own import OwnNetwork, own_network
 from sr_jax.networks.pair import hr_network, lr_network
 from sr_jax.networks.published import espcn, fsrcnn, srcnn
+from sr_jax.runtime.console import log
+
+AnyNetwork = Network | OwnNetwork
 
 # What runs of before the family described: a function and its arguments.
 NAMED: dict[str, Callable[..., Network]] = {
@@ -28,8 +35,10 @@ NAMED: dict[str, Callable[..., Network]] = {
 }
 
 
-def describe(network: Network) -> dict[str, Any]:
+def describe(network: AnyNetwork) -> dict[str, Any]:
   """A network as JSON data, every field of it and of its layers; `build` reads it."""
+  if isinstance(network, OwnNetwork):
+    return {**dataclasses.asdict(network), "code": network.code}
   names = [
     f.name for f in dataclasses.fields(network) if f.name not in ("layers", "parent", "name")
   ]
@@ -37,13 +46,15 @@ def describe(network: Network) -> dict[str, Any]:
   return {**{name: getattr(network, name) for name in names}, "layers": layers}
 
 
-def build(description: dict[str, Any]) -> Network:
+def build(description: dict[str, Any]) -> AnyNetwork:
   """Makes a network from what `describe` returned, also in versions before the family.
 
   Raises:
-    InputError: this version has no such network.
+    InputError: this version has no such network, or a user's own is not where it was.
   """
   try:
+    if "source" in description:
+      return _own(**description)
     if "kind" in description:
       kind = description["kind"]
       fields = {key: description[key] for key in description.keys() - {"kind"}}
@@ -53,6 +64,8 @@ def build(description: dict[str, Any]) -> Network:
       for layer in description["layers"]
     )
     return Network(**{**description, "layers": layers})
+  except InputError:
+    raise
   except (KeyError, TypeError, ValueError) as error:
     kind = description.get("kind", "the one described")
     raise InputError(
@@ -61,8 +74,16 @@ def build(description: dict[str, Any]) -> Network:
     ) from error
 
 
+def _own(code: str, **fields: Any) -> OwnNetwork:
+  """A network of the user's own; warns where its code is not what it was."""
+  network = own_network(**fields)
+  if network.code != code:
+    log(f"WARNING: the module of {network.source} was changed since it was trained")
+  return network
+
+
 def upscale(
-  network: Network, params: Any, lr: Float[Array, "b h w 1"]
+  network: AnyNetwork, params: Any, lr: Float[Array, "b h w 1"]
 ) -> Float[Array, "b rh rw 1"]:
   """Upscales LR luminance, first extended by its edge pixels if the network has a `margin`."""
   sides = (network.margin, network.margin)
@@ -72,7 +93,7 @@ def upscale(
 
 
 def squared_error(
-  network: Network,
+  network: AnyNetwork,
   params: Any,
   lr: Float[Array, "b h w 1"],
   hr: Float[Array, "b rh rw 1"],

@@ -1,15 +1,21 @@
-"""Cost and receptive field of a network, computed from its layers, and networks of equal cost.
+"""Cost and receptive field of a network, and networks of equal cost.
 
+They follow from a network's layers; of a user's own network, from its computation (counting.py).
 One MAC is one multiply-accumulate, 2 FLOPs, counted per HR pixel of an infinite image.
 """
 
 import dataclasses
+import functools
 from fractions import Fraction
+from typing import Any
 
+import jax
 import numpy as np
 
 from sr_jax.config import InputError
-from sr_jax.networks import Network, hr_network, lr_network
+from sr_jax.networks import AnyNetwork, Network, OwnNetwork, hr_network, lr_network
+from sr_jax.networks.counting import PixelCount, per_hr_pixel, receptive_windows
+from sr_jax.networks.own import abstract_params
 from sr_jax.operators.resize import BICUBIC_REACH, upscale_taps
 
 
@@ -18,25 +24,36 @@ class Budget:
   """The cost of one network.
 
   Attributes:
-    macs: learned multiply-accumulates per HR pixel, as the architecture defines them.
+    network: that costs this.
+    macs: learned multiply-accumulates per HR pixel, as the architecture defines them; of a user's
+      own network all that are counted.
     executed_macs: MACs as executed; more where HR layers or transposed convolutions run as LR
       layers, in whose kernels some taps are zero.
     bicubic_macs: of the fixed bicubic, a 5x5 LR convolution to `scale**2` phases.
     parameters: weights, biases and slopes.
     activations: values written by convolutions per HR pixel.
-    receptive_field: side, in HR pixels, of the LR window that one HR pixel depends on (the largest
-      over phases).
     shift: HR pixels by which even kernels move an output against its inputs; in a state of both
-      kinds, through its HR maps.
+      kinds, through its HR maps; None of a user's own network, which may do anything.
   """
 
+  network: AnyNetwork = dataclasses.field(repr=False)
   macs: Fraction
   executed_macs: Fraction
   bicubic_macs: int
   parameters: int
   activations: Fraction
-  receptive_field: int
-  shift: float
+  shift: float | None
+
+  @functools.cached_property
+  def receptive_field(self) -> int | None:
+    """Side, in HR pixels, of the LR window that one HR pixel depends on (the largest over phases).
+
+    None is the whole image. Of a user's own network it is measured, which computes gradients.
+    """
+    windows = lr_windows(self.network)
+    if windows is None:
+      return None
+    return self.network.scale * max(last - first + 1 for first, last in windows)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,7 +62,7 @@ class Arm:
 
   Attributes:
     name: short name, also folded into the initialisation of its members.
-    network: the Flax module.
+    network: the Flax module, or a user's own.
     macs: declared MACs per HR pixel, fixed bicubic apart; None declares nothing.
     tolerance: relative deviation from `macs` that the protocol allows.
     note: what the arm is, in a line.
@@ -55,7 +72,7 @@ class Arm:
   """
 
   name: str
-  network: Network
+  network: AnyNetwork
   macs: Fraction | None
   tolerance: float
   note: str
@@ -73,15 +90,30 @@ class Arm:
       )
 
 
-def budget(network: Network) -> Budget:
-  """Counts a network from its layers."""
+def budget(network: AnyNetwork) -> Budget:
+  """Counts a network from its layers, or a user's own from its computation.
+
+  Raises:
+    InputError: the MACs of a user's own network are not proportional to the pixels of an image.
+  """
+  if isinstance(network, OwnNetwork):
+    counted = _count(network)
+    return Budget(
+      network=network,
+      macs=counted.macs,
+      executed_macs=counted.macs,
+      bicubic_macs=0,
+      parameters=parameter_count(network),
+      activations=counted.activations,
+      shift=None,
+    )
   layers, phases, dims = network.layers, network.phases, network.dims
   macs = sum((layer.macs(phases, dims) for layer in layers), Fraction())
   has_bicubic = network.bicubic_skip or network.bicubic_first
   # HR maps in HR space, or no HR maps: no tap is a zero.
   executed = sum((layer.macs_in_lr_space(network.scale, dims) for layer in layers), Fraction())
-  windows = lr_windows(network)
   return Budget(
+    network=network,
     macs=macs,
     executed_macs=executed if network.in_lr_space else macs,
     bicubic_macs=len(upscale_taps(network.scale)) ** dims if has_bicubic else 0,
@@ -89,16 +121,48 @@ def budget(network: Network) -> Budget:
       layer.weights(phases, dims) + layer.biases(phases) + layer.slopes for layer in layers
     ),
     activations=Fraction(sum(layer.outputs.channels(phases) for layer in layers), phases),
-    receptive_field=network.scale * max(last - first + 1 for first, last in windows),
     shift=sum(layer.shift(network.scale) for layer in layers),
   )
+
+
+def parameter_count(network: OwnNetwork) -> int:
+  """Numbers that a user's own network learns."""
+  return sum(leaf.size for leaf in jax.tree.leaves(abstract_params(network)))
+
+
+def uncounted(network: AnyNetwork) -> tuple[str, ...]:
+  """Names of operations of a network whose work is not in its MACs."""
+  return _count(network).uncounted if isinstance(network, OwnNetwork) else ()
+
+
+@functools.lru_cache(maxsize=256)
+def _count(network: OwnNetwork) -> PixelCount:
+  try:
+    return per_hr_pixel(_of_params(network), abstract_params(network))
+  except InputError as error:
+    raise InputError(f"{network.source} cannot be counted: {error}") from error
+
+
+def _of_params(network: OwnNetwork) -> Any:
+  """A network as a function of its parameters and images."""
+  return lambda params, image: network.apply({"params": params}, image)
 
 
 Window = tuple[int, int] | None  # the first and last pixel of an axis
 
 
-def lr_windows(network: Network) -> list[tuple[int, int]]:
-  """The first and last LR pixel, counted from its own, that each HR pixel of one depends on."""
+@functools.lru_cache(maxsize=64)
+def _own_windows(network: OwnNetwork) -> list[tuple[int, int]] | None:
+  return receptive_windows(_of_params(network), network.scale, abstract_params(network))
+
+
+def lr_windows(network: AnyNetwork) -> list[tuple[int, int]] | None:
+  """The first and last LR pixel, counted from its own, that each HR pixel of one depends on.
+
+  Of a user's own network they are measured; None if it depends on the whole image.
+  """
+  if isinstance(network, OwnNetwork):
+    return _own_windows(network)
   scale, taps = network.scale, upscale_taps(network.scale)
   used = [np.flatnonzero(taps[:, phase]) - BICUBIC_REACH for phase in range(scale)]
   windows = []
@@ -191,7 +255,11 @@ def matches(scale: int, features: int, kernel_size: int) -> list[tuple[int, int]
   return [(n, product // n) for n in range(2, product // 3 + 1) if product % n == 0]
 
 
-def as_json(cost: Budget) -> dict[str, float]:
-  """A budget as JSON numbers."""
-  numbers = dataclasses.asdict(cost).items()
-  return {name: number if isinstance(number, int) else float(number) for name, number in numbers}
+def as_json(cost: Budget) -> dict[str, float | None]:
+  """A budget as JSON numbers; None where a user's own network has none."""
+  costs = ("macs", "executed_macs", "bicubic_macs", "parameters", "activations")
+  numbers = {name: getattr(cost, name) for name in (*costs, "receptive_field", "shift")}
+  return {
+    name: number if number is None or isinstance(number, int) else float(number)
+    for name, number in numbers.items()
+  }

@@ -61,9 +61,14 @@ def computing(computation: Computation) -> Iterator[None]:
     _ambient.reset(token)
 
 
+def current() -> Computation:
+  """How convolutions are computed that are traced here, as `computing` set it."""
+  return _ambient.get()
+
+
 def in_float32() -> Computation:
   """The form that `computing` set, for what is exact whatever the precision of products is."""
-  return _ambient.get()._replace(precision="float32")
+  return current()._replace(precision="float32")
 
 
 def same_padding(kernel_size: int, *, extra_at_start: bool = False) -> tuple[int, int]:
@@ -100,7 +105,7 @@ def conv(
     )
   if len(padding) > 3:
     raise ValueError(f"conv: at most 3 spatial axes, not {len(padding)}")
-  computation = computation or _ambient.get()
+  computation = computation or current()
   if computation.form not in FORMS or computation.precision not in PRECISIONS:
     raise ValueError(f"conv: {computation} is none of {FORMS} in {PRECISIONS}")
   if bias is not None and bias.shape != kernel.shape[-1:]:

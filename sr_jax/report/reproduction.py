@@ -86,7 +86,9 @@ def write(run_dir: RunFolder, results: Json, timing: Json, about: Json) -> None:
   """Writes the report of a run from what its results.json, timing.json and config.json hold."""
   arms = results["arms"].values()
   budgets = [["", *next(iter(arms))["budget"]]]
-  budgets += [[arm["note"], *(f"{value:g}" for value in arm["budget"].values())] for arm in arms]
+  budgets += [
+    [arm["note"], *itertools.starmap(tables.cost_text, arm["budget"].items())] for arm in arms
+  ]
   report = Section(
     "What published networks reach here, beside the numbers of their papers",
     Bullets(sentences(results)),

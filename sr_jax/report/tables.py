@@ -178,11 +178,18 @@ def budget_rows(arms: dict[str, Any], timing: dict[str, Any] | None = None) -> R
     cost = arm["budget"]
     macs = [f"{cost[key]:,g}" for key in ("macs", "executed_macs")]
     bicubic = f"{cost['bicubic_macs']:g}" if cost["bicubic_macs"] else "-"
-    sizes = [f"{cost[key]:g}" for key in ("activations", "receptive_field", "shift")]
+    sizes = [cost_text(key, cost[key]) for key in ("activations", "receptive_field", "shift")]
     step = [f"{1e3 * seconds[name]:.2f}" if name in seconds else "-"] * bool(timing)
     costs = *macs, bicubic, f"{cost['parameters']:,}", *sizes, *step
     rows.append([titled(name), arm["note"], *costs])
   return rows
+
+
+def cost_text(name: str, cost: float | None) -> str:
+  """An entry of a budget as text."""
+  if cost is None:
+    return "whole image" if name == "receptive_field" else "-"
+  return f"{cost:g}"
 
 
 def search_rows(results: dict[str, Any]) -> Rows:

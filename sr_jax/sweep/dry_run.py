@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from sr_jax.config import InputError
+from sr_jax.comparison.own_arms import sources
+from sr_jax.config import InputError, to_dict
 from sr_jax.networks.budget import Arm, budget
 from sr_jax.report.times import fastest
 from sr_jax.runtime.files import read_json
@@ -95,15 +96,19 @@ def _finished_runs(sweep: Sweep) -> list[FinishedRun]:
 
 
 def _read(run_dir: RunFolder, sweep: Sweep) -> FinishedRun | None:
-  """A finished run; None if it is of another version or damaged.
+  """A finished run; None if it is of another version, of other own networks, or damaged.
 
   After an interruption the phases of only the last session are known. So training takes at least
   the time of a step, which is measured at its end, times the steps.
   """
   try:
     data = read_json(run_dir.config)["config"]
+    config_class = type(sweep.points[0].config)
+    named = {entry for p in sweep.points for entry in sources(config_class, to_dict(p.config))}
+    if not sources(config_class, data) <= named:
+      return None  # its networks would be imported, and the command does not name them
     timing = read_json(run_dir.timing)
-    config = type(sweep.points[0].config)(
+    config = config_class(
       **{name: tuple(value) if isinstance(value, list) else value for name, value in data.items()}
     )
     phases, by_steps = timing["phase_seconds"], 0.0

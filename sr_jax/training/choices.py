@@ -13,7 +13,7 @@ from jax.sharding import Mesh
 
 from sr_jax.config import InputError
 from sr_jax.data.patches import Store
-from sr_jax.networks import Network
+from sr_jax.networks import AnyNetwork
 from sr_jax.networks.network import EXECUTIONS
 from sr_jax.operators.conv import FORMS, Computation
 from sr_jax.runtime.console import log
@@ -74,7 +74,7 @@ class Stopwatch(NamedTuple):
   forms: tuple[str, ...]
 
   def gradients(
-    self, networks: Mapping[str, Network], form: str | None = None
+    self, networks: Mapping[str, AnyNetwork], form: str | None = None
   ) -> tuple[dict[str, float], dict[str, str]]:
     """Seconds that the gradients of one member of each network take, the networks taking turns.
 
@@ -86,7 +86,7 @@ class Stopwatch(NamedTuple):
     return {name: seconds[name][form] for name, form in chosen.items()}, chosen
 
   def steps(
-    self, networks: Mapping[str, Network], form: str | None = None
+    self, networks: Mapping[str, AnyNetwork], form: str | None = None
   ) -> tuple[dict[str, float], dict[str, str]]:
     """Seconds of whole training steps, by the very programs that a run trains with, likewise."""
     fresh = self._fresh(networks)
@@ -98,7 +98,7 @@ class Stopwatch(NamedTuple):
       fresh[name] = fresh[name]._replace(computation=Computation(best, self.precision))
     return step_seconds(fresh, self.store, self.batch, self.patch), chosen
 
-  def _fresh(self, networks: Mapping[str, Network]) -> dict[str, Population]:
+  def _fresh(self, networks: Mapping[str, AnyNetwork]) -> dict[str, Population]:
     """A population of each network, before its first step."""
     members = shard_members(self.mesh, population.make_members(range(self.members), [1e-4]))
     computation = Computation(precision=self.precision)
@@ -169,11 +169,11 @@ class Choices:
       if kept["choice"] in FORMS and kept["choice"] not in self.forms:
         del self._kept[name]  # measured on devices of another kind
 
-  def fastest(self, name: str, networks: Mapping[str, Network]) -> str:
+  def fastest(self, name: str, networks: Mapping[str, AnyNetwork]) -> str:
     """The name of the network whose gradients take the least time, of several."""
     return self._network(name, networks, self._stopwatch.gradients, fastest)
 
-  def max_width(self, name: str, target: Network, candidates: Mapping[int, Network]) -> int:
+  def max_width(self, name: str, target: AnyNetwork, candidates: Mapping[int, AnyNetwork]) -> int:
     """The width of an arm: the largest whose training step takes no longer than that of `target`.
 
     A wider network can be the faster one, since some widths suit the device's registers.
@@ -184,7 +184,7 @@ class Choices:
   def _network(
     self,
     name: str,
-    networks: Mapping[str, Network],
+    networks: Mapping[str, AnyNetwork],
     stopwatch: Callable[..., tuple[dict[str, float], dict[str, str]]],
     pick: Callable[..., str],
   ) -> str:

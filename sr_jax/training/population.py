@@ -19,7 +19,7 @@ from jax.sharding import Mesh
 from jaxtyping import Array, Float32, Int32, PRNGKeyArray
 
 from sr_jax.data.patches import Crops, HostOrDevice, Store, cut, draw
-from sr_jax.networks import Network, squared_error
+from sr_jax.networks import AnyNetwork, Network, OwnNetwork, squared_error
 from sr_jax.operators.conv import DEFAULT, Computation, computing
 from sr_jax.training.sharding import DATA, MEMBER, each_member, one_by_one, shard_members
 
@@ -51,7 +51,7 @@ class State(NamedTuple):
 class Population(NamedTuple):
   """A population where it stands."""
 
-  network: Network
+  network: AnyNetwork
   state: State  # of every member, and of those that the mesh added
   members: Members
   mesh: Mesh
@@ -77,27 +77,34 @@ def learning_rate(
   return rate
 
 
-def make_optimizer(network: Network, rate: Array | float) -> optax.GradientTransformation:
-  """Adam on clipped gradients, with each layer's own multiple of the learning rate."""
-  by_layer = {
-    layer.name: optax.scale_by_learning_rate(rate * layer.rate) for layer in network.layers
-  }
+def make_optimizer(network: AnyNetwork, rate: Array | float) -> optax.GradientTransformation:
+  """Adam on clipped gradients, with each layer's own multiple of the learning rate.
+
+  A user's own network has one rate.
+  """
+  if isinstance(network, OwnNetwork):
+    updates = optax.scale_by_learning_rate(rate)
+  else:
+    by_layer = {
+      layer.name: optax.scale_by_learning_rate(rate * layer.rate) for layer in network.layers
+    }
+    updates = optax.partition(by_layer, lambda params: {name: name for name in params})
   return optax.chain(
-    optax.clip_by_global_norm(CLIP),
-    optax.scale_by_adam(b1=0.9, b2=0.999, eps=1e-8),
-    optax.partition(by_layer, lambda params: {name: name for name in params}),
+    optax.clip_by_global_norm(CLIP), optax.scale_by_adam(b1=0.9, b2=0.999, eps=1e-8), updates
   )
 
 
-def initialise(network: Network, arm_name: str, members: Members, mesh: Mesh) -> State:
+def initialise(network: AnyNetwork, arm_name: str, members: Members, mesh: Mesh) -> State:
   """Fresh state of every member; its seed is folded with the arm's name."""
-  if network.has_two_executions:  # which begin alike: one program for both
+  if (
+    isinstance(network, Network) and network.has_two_executions
+  ):  # which begin alike: one program for both
     network = network.clone(execution="hr_space")
   return _make_initialise(network, mesh)(members, np.uint32(zlib.crc32(arm_name.encode())))
 
 
 @functools.lru_cache(maxsize=16)
-def _make_initialise(network: Network, mesh: Mesh) -> Callable:
+def _make_initialise(network: AnyNetwork, mesh: Mesh) -> Callable:
   def initialise_member(member: Members, name: Array) -> State:
     key = jax.random.fold_in(jax.random.key(member.seed), INITIALISATION)
     side = 8 + 2 * network.margin
@@ -107,13 +114,13 @@ def _make_initialise(network: Network, mesh: Mesh) -> Callable:
   return jax.jit(each_member(initialise_member, mesh))
 
 
-def start_from(network: Network, params: Any, mesh: Mesh) -> State:
+def start_from(network: AnyNetwork, params: Any, mesh: Mesh) -> State:
   """State before the first step of members that start from these parameters."""
   fresh = functools.partial(_fresh, network)
   return jax.jit(each_member(fresh, mesh))(shard_members(mesh, params))
 
 
-def _fresh(network: Network, params: Any) -> State:
+def _fresh(network: AnyNetwork, params: Any) -> State:
   return State(params, make_optimizer(network, 0.0).init(params))
 
 
@@ -125,7 +132,7 @@ def zero_losses(state: State) -> Array:
 
 @functools.lru_cache(maxsize=16)
 def make_train_steps(
-  network: Network, batch: int, patch: int, mesh: Mesh, computation: Computation = DEFAULT
+  network: AnyNetwork, batch: int, patch: int, mesh: Mesh, computation: Computation = DEFAULT
 ) -> Callable:
   """Makes the jitted training loop on patches of photographs; the data is their `Store`.
 
@@ -142,7 +149,7 @@ def make_train_steps(
   return train_steps_on(loss, network, mesh)
 
 
-def train_steps_on(loss: Loss, network: Network, mesh: Mesh) -> Callable:
+def train_steps_on(loss: Loss, network: AnyNetwork, mesh: Mesh) -> Callable:
   """The training loop of a population on any loss, jitted once for a network and a mesh.
 
   The numbers of the first and last step are arguments, so that one program serves any stretch of

@@ -1,12 +1,14 @@
 """Trained networks, from the folder of the run that trained them."""
 
+import re
 from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 
 from sr_jax.config import InputError
-from sr_jax.networks import Network, build
+from sr_jax.networks import AnyNetwork, Network, build
+from sr_jax.networks.own import abstract_params
 from sr_jax.runtime.files import read_json
 from sr_jax.runtime.run_folder import RunFolder, run_name
 from sr_jax.training.checkpoints import load_arrays, steps
@@ -18,7 +20,8 @@ class Trained(NamedTuple):
   """One member of a checkpoint.
 
   Attributes:
-    params: its parameters, NumPy arrays, layer by layer in the network's order.
+    params: its parameters, NumPy arrays in nested dictionaries, layer by layer in the network's
+      order; those of a user's own network by their names.
     stage: of the training: "final", "search", ...
     step: training steps done.
     member: its place among the members.
@@ -27,8 +30,8 @@ class Trained(NamedTuple):
     metadata: what was saved with the checkpoint.
   """
 
-  network: Network
-  params: dict[str, dict[str, np.ndarray]]
+  network: AnyNetwork
+  params: dict[str, Any]
   arm: str
   stage: str
   step: int
@@ -85,8 +88,8 @@ def load(
       "network is; run the experiment again"
     )
   network = build(metadata["network"])
-  order = [layer.name for layer in network.layers]
-  if set(order) != set(tree["params"]):
+  order = _order(network, tree["params"])
+  if order is None:
     raise InputError(f"the parameters in {folder / str(step)} are not of {metadata['network']}")
   seeds, rates = tree["members"]["seed"], tree["members"]["learning_rate"]
   if not 0 <= member < len(seeds):
@@ -96,3 +99,16 @@ def load(
     )
   params = {name: jax.tree.map(lambda leaf: leaf[member], tree["params"][name]) for name in order}
   return Trained(network, params, arm, stage, step, member, seeds, rates, metadata)
+
+
+def _order(network: AnyNetwork, params: dict[str, Any]) -> list[str] | None:
+  """The names of the layers, in order, whose parameters these are; None if they are not."""
+  if isinstance(network, Network):
+    order = [layer.name for layer in network.layers]
+    return order if set(order) == set(params) else None
+  shapes = jax.tree.map(lambda leaf: leaf.shape[1:], params)  # of a member
+  expected = jax.tree.map(lambda leaf: leaf.shape, abstract_params(network))
+  if shapes != expected:
+    return None
+  # By number, where names have one: block_2 before block_10.
+  return sorted(params, key=lambda name: re.sub(r"\d+", lambda digits: digits[0].zfill(9), name))

@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Array
 
 from sr_jax.data.patches import Store
-from sr_jax.networks import squared_error
+from sr_jax.networks import Network, squared_error
 from sr_jax.networks.network import EXECUTIONS
 from sr_jax.operators.conv import computing
 from sr_jax.runtime.processes import broadcast_from_primary, to_host
@@ -33,11 +33,12 @@ def in_both_executions(populations: Mapping[str, Population]) -> dict[str, Popul
   """Every network that has two executions in both, named "NAME (EXECUTION)"; others unchanged."""
   both: dict[str, Population] = {}
   for name, population in populations.items():
-    if not population.network.has_two_executions:
+    network = population.network
+    if not (isinstance(network, Network) and network.has_two_executions):
       both[name] = population
       continue
     for execution in EXECUTIONS:
-      executed = population._replace(network=population.network.clone(execution=execution))
+      executed = population._replace(network=network.clone(execution=execution))
       both[f"{name} ({execution})"] = executed
   return both
 

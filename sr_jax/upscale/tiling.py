@@ -19,10 +19,11 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float32
 
-from sr_jax.networks import Network
+from sr_jax.networks import AnyNetwork, Network, OwnNetwork
 from sr_jax.networks.budget import lr_windows
 
 SIDE = 256  # of a tile in LR pixels: 64 maps of three times that take 150 MB
@@ -39,19 +40,42 @@ class Tile(NamedTuple):
   part: Part  # the place of that part in the HR image
 
 
-def reach(network: Network) -> int:
-  """LR pixels on each side that an output pixel can depend on."""
-  return max(max(-first, last) for first, last in lr_windows(network))
+def reach(network: AnyNetwork) -> int | None:
+  """LR pixels on each side that an output pixel can depend on.
+
+  None where tiles would leave seams: it depends on the whole image or, in a user's own network, on
+  where in the image it is.
+  """
+  windows = lr_windows(network)
+  if windows is None:
+    return None
+  pixels = max(max(-first, last) for first, last in windows)
+  return pixels if isinstance(network, Network) or _shifts(network, pixels) else None
 
 
-def plan_tiles(network: Network, height: int, width: int, side: int = SIDE) -> list[Tile]:
+@functools.lru_cache(maxsize=16)
+def _shifts(network: OwnNetwork, pixels: int) -> bool:
+  """Whether a network's output moves with its input by one pixel, as strided ones' does not."""
+  side, scale = 2 * pixels + 16, network.scale
+  noise = np.random.default_rng(0).random((side + 1, side + 1), np.float32)
+  params = network.init(jax.random.key(0), jnp.asarray(noise[None, :, :, None]))["params"]
+  upscale = _make_upscale(network)
+  whole, moved = (np.asarray(upscale(params, x)) for x in (noise[:-1, :-1], noise[1:, 1:]))
+  inside = slice(scale * (pixels + 1), scale * (side - pixels))
+  moved_inside = slice(inside.start - scale, inside.stop - scale)
+  return np.allclose(whole[inside, inside], moved[moved_inside, moved_inside], atol=1e-4)
+
+
+def plan_tiles(network: AnyNetwork, height: int, width: int, side: int = SIDE) -> list[Tile]:
   """The tiles of an image, row by row, all of the same shape, so that they share one program.
 
   All sides are in LR pixels. That of a tile is raised if the network's reach would leave little of
-  it. For an image that is lower or narrower, tiles have as many pixels, or one is the whole image.
+  it. For an image that is lower or narrower, tiles have as many pixels, or one is the whole image;
+  so it is if tiles would leave seams.
   """
-  dropped = max(reach(network) - network.margin, 0)
-  side = max(side, 4 * dropped)
+  pixels = None if max(height, width) <= side else reach(network)
+  dropped = 0 if pixels is None else max(pixels - network.margin, 0)
+  side = max(side, height, width) if pixels is None else max(side, 4 * dropped)
   columns = min(width, side**2 // min(height, side))
   rows = min(height, side**2 // columns)
   along_height = _tiles_along(height, rows, dropped, network)
@@ -60,7 +84,7 @@ def plan_tiles(network: Network, height: int, width: int, side: int = SIDE) -> l
   return [Tile(*zip(*pair, strict=True)) for pair in pairs]
 
 
-def _tiles_along(length: int, size: int, dropped: int, network: Network) -> Iterator[Slices]:
+def _tiles_along(length: int, size: int, dropped: int, network: AnyNetwork) -> Iterator[Slices]:
   """Yields the slices of each `Tile` along one axis."""
   scale, end = network.scale, 0
   starts = range(0, length - 2 * dropped, size - 2 * dropped) if size < length else [0]
@@ -74,7 +98,7 @@ def _tiles_along(length: int, size: int, dropped: int, network: Network) -> Iter
 
 
 @functools.lru_cache(maxsize=16)
-def _make_upscale(network: Network) -> Callable:
+def _make_upscale(network: AnyNetwork) -> Callable:
   def upscale(params: Any, window: Float32[Array, "h w"]) -> Float32[Array, "rh rw"]:
     output: Any = network.apply({"params": params}, window[None, :, :, None])
     return output[0, :, :, 0]
@@ -83,7 +107,7 @@ def _make_upscale(network: Network) -> Callable:
 
 
 def upscale_tiles(
-  network: Network, params: Any, lr: Float32[np.ndarray, "h w"], tiles: Sequence[Tile]
+  network: AnyNetwork, params: Any, lr: Float32[np.ndarray, "h w"], tiles: Sequence[Tile]
 ) -> Iterator[tuple[Part, Float32[np.ndarray, "rh rw"]]]:
   """Upscales an image, luminance in 0..1, tile by tile, with the parameters of one member.
 

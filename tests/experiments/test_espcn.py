@@ -24,8 +24,8 @@ def test_the_networks_cost_what_their_papers_count(scale, padding):
 
 def test_networks_are_chosen_by_name():
   assert [arm.name for arm in espcn.arms(espcn.Config(networks=("fsrcnn", "espcn")))] == [
-    "espcn",
     "fsrcnn",
+    "espcn",
   ]
   with pytest.raises(InputError, match="--networks=vdsr is not supported"):
     espcn.Config(networks=("vdsr",))

@@ -1,0 +1,1 @@
+"""Networks as a user of this package would write them."""

@@ -1,0 +1,264 @@
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+import launch
+from experiments import espcn
+from experiments.matched_flops import Config, arms, comparison, measured_arms
+from sr_jax.comparison.own_arms import closest_width, sources
+from sr_jax.config import InputError, to_dict
+from sr_jax.flags import FieldParser
+from sr_jax.networks import lr_network
+from sr_jax.networks.own import own_network
+from sr_jax.runtime.run_folder import RunFolder
+from sr_jax.training.choices import Choices
+
+EDSR, SPAN, RCAN = (f"examples.own_network:{name}" for name in ("EDSR", "SPAN", "RCAN"))
+SMALL = '{"EDSR": {"blocks": 1}}'
+
+
+class Chosen(Choices):
+  """Choices that need no measuring."""
+
+  def __init__(self, width):
+    self.width = width
+
+  def fastest(self, name, networks):
+    return "lr_space"
+
+  def max_width(self, name, target, candidates):
+    self.target, self.candidates = target, candidates
+    return self.width
+
+
+def config(*names, **fields):
+  return Config(arms=names, **{"own_arguments": SMALL, "features": 8, "depth": 1, **fields})
+
+
+def test_own_networks_are_arms_by_the_names_of_their_classes():
+  plain = config("lr", EDSR)
+  lr, edsr = arms(plain)
+  assert plain.arm_names() == (lr.name, edsr.name) == ("lr", "EDSR")
+  assert edsr.network == own_network(EDSR, 2, '{"blocks": 1}')
+  assert (edsr.macs, edsr.note) == (None, EDSR)
+  assert (comparison(plain).primary.first, comparison(plain).primary.second) == ("lr", "EDSR")
+  assert comparison(config("hr", EDSR, "lr")).primary.second == "hr"
+  assert [arm.name for arm in measured_arms(plain, Chosen(1))] == ["lr", "EDSR"]
+
+
+@pytest.mark.parametrize("cost", ["macs", "parameters"])
+def test_a_width_is_chosen_that_costs_what_the_first_arm_costs(cost):
+  lr, edsr = arms(config("lr", EDSR, match=f"{cost}:features"))
+  target, reached = (float(getattr(arm.budget, cost)) for arm in (lr, edsr))
+  width = json.loads(edsr.network.arguments)["features"]
+  others = [
+    float(getattr(arms(config("lr", EDSR, own_arguments=text))[1].budget, cost))
+    for text in (json.dumps({"EDSR": {"blocks": 1, "features": width + i}}) for i in (-1, 1))
+  ]
+  assert others[0] < reached < others[1]
+  assert abs(reached - target) <= min(abs(other - target) for other in others)
+  unit = {"macs": "MACs", "parameters": "parameters"}[cost]
+  more = "more" if reached > target else "fewer"
+  off = f"{abs(reached / target - 1):.1%}"
+  assert edsr.note == f"{EDSR}, features={width}: {off} {more} {unit} than lr"
+
+
+def test_the_first_arm_is_what_others_are_matched_to_and_stays_as_it_is():
+  first, lr, span = arms(config(EDSR, "lr", SPAN, match="macs:features"))
+  assert first.network == own_network(EDSR, 2, '{"blocks": 1}')
+  assert lr.network == lr_network(features=8, depth=1)
+  assert abs(span.budget.macs / first.budget.macs - 1) < 0.05
+
+
+def test_a_width_matched_in_time_is_measured_in_the_run():
+  timed, chosen = config("lr", EDSR, match="time:features"), Chosen(5)
+  assert [arm.name for arm in arms(timed)] == ["lr"]
+  lr, edsr = measured_arms(timed, chosen)
+  assert json.loads(edsr.network.arguments) == {"blocks": 1, "features": 5}
+  assert chosen.target == lr.network
+  assert chosen.candidates[5] == edsr.network
+  assert timed.choices()["EDSR"] == ("a number of maps",)
+  # What was measured is given again, also a width that is not among the candidates.
+  config("lr", EDSR, match="time:features", measured=("EDSR:5",))
+  assert "features=99" in measured_arms(timed, Chosen(99))[1].note
+
+
+def parameters(width):
+  """Of EDSR with one block, by hand."""
+  return 10 * width + 3 * (9 * width**2 + width) + 36 * width + 4
+
+
+@pytest.mark.parametrize(
+  ("divisor", "target", "expected"),
+  [(1, parameters(9) + 20, 9), (1, parameters(10) - 20, 10), (1, 10, 1), (3, parameters(10), 9)],
+)
+def test_the_closest_width_that_can_be_made_is_found(divisor, target, expected):
+  def widen(width):
+    if width % divisor:
+      raise InputError("heads do not divide it")
+    return own_network(EDSR, 2, json.dumps({"features": width, "blocks": 1}))
+
+  if target == 10:
+    closest = f"comes closest to the 10 parameters of the first arm with {parameters(1)}, where"
+    with pytest.raises(InputError, match=closest):
+      closest_width("parameters", widen, target, EDSR)
+  else:
+    assert closest_width("parameters", widen, target, EDSR) == (expected, parameters(expected))
+
+
+BAD = [
+  ({"arms": ("lr", EDSR, EDSR.lower())}, "two arms would be called EDSR and edsr"),
+  ({"arms": ("lr", "mine:LR")}, "two arms would be called lr and LR"),
+  ({"own_arguments": "{"}, "is no JSON"),
+  ({"own_arguments": "[1]"}, "must hold an object of arguments for each network"),
+  (
+    {"own_arguments": '{"SPAN": {}}'},
+    "names SPAN, and the networks of your own in --arms are EDSR",
+  ),
+  ({"match": "macs"}, "--match=macs is not understood"),
+  (
+    {"match": "flops:features"},
+    "is not understood; give none, or one of macs, parameters and time",
+  ),
+  (
+    {"arms": ("lr", "hr"), "own_arguments": "{}", "match": "macs:features"},
+    "is for networks of your",
+  ),
+  (
+    {"match": "macs:blocks"},
+    "--own_arguments gives blocks of EDSR, which --match=macs:blocks choo",
+  ),
+  (
+    {"match": "macs:blocks", "own_arguments": "{}"},
+    "comes closest to the .* MACs of the first arm",
+  ),
+  ({"match": "macs:width"}, "cannot be constructed with scale=2, blocks=1, width=1"),
+  ({"arms": ("lr_timed", EDSR), "match": "macs:features"}, "lr_timed, is only measured in the run"),
+]
+
+
+@pytest.mark.parametrize(("fields", "says"), BAD)
+def test_bad_input_is_one_sentence(fields, says):
+  with pytest.raises(InputError, match=says):
+    config(*fields.get("arms", ("lr", EDSR)), **{k: v for k, v in fields.items() if k != "arms"})
+
+
+def test_the_same_arguments_name_the_same_run():
+  texts = '{"EDSR":{"features":4,"blocks":1}}', '{ "EDSR": {"blocks": 1, "features": 4} }'
+  first, second = (config("lr", EDSR, own_arguments=text) for text in texts)
+  assert RunFolder.of("runs", "x", first).name == RunFolder.of("runs", "x", second).name
+  other = config("lr", EDSR, own_arguments='{"EDSR": {"blocks": 1}}')
+  assert RunFolder.of("runs", "x", first).name != RunFolder.of("runs", "x", other).name
+
+
+def test_commas_inside_of_json_separate_no_values():
+  parser = FieldParser(str, is_list=True)
+  assert parser.parse('{"A": {"b": 1, "c": [2, 3]}}') == ['{"A": {"b": 1, "c": [2, 3]}}']
+  assert parser.parse('{"A": {"b": 1, "c": 2}},{}') == ['{"A": {"b": 1, "c": 2}}', "{}"]
+  assert FieldParser(int, is_list=True).parse("1,2,3") == [1, 2, 3]
+
+
+def test_espcn_takes_own_networks():
+  own = espcn.Config(networks=("espcn", EDSR), own_arguments=SMALL, match="macs:features")
+  first, edsr = espcn.arms(own)
+  assert (first.name, edsr.name, edsr.network.scale) == ("espcn", "EDSR", 3)
+  assert abs(edsr.budget.macs / first.budget.macs - 1) < 0.1
+  with pytest.raises(InputError, match="--networks=vdsr is not supported; choose from espcn"):
+    espcn.Config(networks=("vdsr",))
+
+
+def test_runs_name_the_modules_that_they_would_import():
+  data = to_dict(config("lr", EDSR))
+  assert sources(Config, data) == {EDSR}
+  assert sources(espcn.Config, {"networks": ["espcn"], "test_data": ["tfds:Set5"]}) == set()
+
+
+def test_dry_run_imports_no_module_of_another_run(tmp_path, capsys):
+  run = tmp_path / "matched_flops-0"
+  run.mkdir()
+  about = {"config": {**to_dict(Config()), "arms": ["lr", "module_that_exits:Network"]}}
+  (run / "config.json").write_text(json.dumps(about))
+  timing = {"phase_seconds": {"load": 1.0}, "device": "cpu"}
+  (run / "timing.json").write_text(json.dumps(timing))
+  (run / "results.json").write_text("{}")
+  trap = tmp_path / "module_that_exits.py"
+  trap.write_text("import pathlib\npathlib.Path(__file__).with_name('imported').touch()")
+  sys.path.insert(0, str(tmp_path))
+  try:
+    flags = "--experiment=matched_flops", f"--workdir={tmp_path}", "--dry_run"
+    assert launch.main(["launch.py", *flags]) == 0
+  finally:
+    sys.path.remove(str(tmp_path))
+  assert "1 of 1 points are to be run" in capsys.readouterr().out
+  assert not (tmp_path / "imported").exists()
+
+
+MODULE = """
+from flax import nnx
+from examples.own_network import pixel_shuffle
+
+class Small(nnx.Module):
+  def __init__(self, scale, width, *, rngs):
+    self.scale = scale
+    sizes = (1, width), (width, scale**2)
+    self.convs = nnx.List([nnx.Conv(*size, (3, 3), rngs=rngs) for size in sizes])
+  def __call__(self, x):
+    return pixel_shuffle(self.convs[1](nnx.relu(self.convs[0](x))), self.scale)
+"""
+
+
+@pytest.mark.slow
+def test_a_module_beside_the_user_is_trained_reported_inspected_and_used(tmp_path, tiny_folder):
+  (tmp_path / "mynet.py").write_text(MODULE)
+  root = launch.EXPERIMENTS.parent
+  photographs = tiny_folder / "data"
+
+  def run(*command, code=0):
+    environment = {**os.environ, "PYTHONPATH": str(root)}
+    done = subprocess.run(
+      [sys.executable, *command],
+      cwd=tmp_path,
+      env=environment,
+      capture_output=True,
+      text=True,
+      check=False,
+    )
+    assert done.returncode == code, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+  command = [
+    str(root / "launch.py"), "--experiment=smoke", "--arms=lr,mynet:Small", "--match=macs:width",
+    "--features=4", "--depth=0", "--steps=4", "--learning_rate=1e-3", "--batch=4", "--patch=8",
+    "--convolution=xla", f"--data=folder:{photographs}", "--compile_cache=", "--workdir=runs",
+    f"--data_dir={tiny_folder / 'decoded'}",
+  ]  # fmt: skip
+  out = run(*command)
+  assert "mynet:Small, width=" in out
+  (folder,) = (tmp_path / "runs").glob("smoke-*")
+  results = (folder / "results.json").read_bytes()
+  assert list(json.loads(results)["arms"]) == ["lr", "Small"]
+  (folder / "results.json").unlink()  # as if it had been stopped before it was finished
+  run(*command)
+  assert (folder / "results.json").read_bytes() == results
+  inspected = run("-m", "sr_jax.inspect_checkpoint", str(folder), "--arm=Small")
+  for words in (
+    "source='mynet:Small'",
+    "convs/1/kernel",
+    "shift -",
+    "Dead units are looked for in",
+  ):
+    assert words in inspected
+  kernels = run(
+    "-m", "sr_jax.inspect_checkpoint", str(folder), "--arm=Small", "--kernels=k.png", code=2
+  )
+  assert "--kernels draws those of this package's networks" in kernels
+  (photograph,) = list(photographs.rglob("*.png"))[:1]
+  run(
+    "-m", "sr_jax.upscale", str(photograph), f"--checkpoint={folder}", "--arm=Small", "--output=o"
+  )
+  assert (tmp_path / "o" / f"{photograph.stem}.png").exists()
+  (tmp_path / "mynet.py").write_text(MODULE + "\n# changed\n")
+  assert "mynet:Small was changed since this run was begun" in run(*command, code=2)
