@@ -2,6 +2,7 @@ import json
 import os
 import subprocess
 import sys
+from fractions import Fraction
 
 import pytest
 
@@ -93,7 +94,7 @@ def parameters(width):
 
 @pytest.mark.parametrize(
   ("divisor", "target", "expected"),
-  [(1, parameters(9) + 20, 9), (1, parameters(10) - 20, 10), (1, 10, 1), (3, parameters(10), 9)],
+  [(1, parameters(9) + 20, 9), (1, parameters(10) - 20, 10), (3, parameters(10), 9)],
 )
 def test_the_closest_width_that_can_be_made_is_found(divisor, target, expected):
   def widen(width):
@@ -101,12 +102,17 @@ def test_the_closest_width_that_can_be_made_is_found(divisor, target, expected):
       raise InputError("heads do not divide it")
     return own_network(EDSR, 2, json.dumps({"features": width, "blocks": 1}))
 
-  if target == 10:
-    closest = f"comes closest to the 10 parameters of the first arm with {parameters(1)}, where"
-    with pytest.raises(InputError, match=closest):
-      closest_width("parameters", widen, target, EDSR)
-  else:
-    assert closest_width("parameters", widen, target, EDSR) == (expected, parameters(expected))
+  width, reached = closest_width("parameters", widen, Fraction(target), EDSR)
+  assert (width, reached) == (expected, parameters(expected))
+
+
+def test_a_target_below_all_widths_is_refused():
+  def widen(width):
+    return own_network(EDSR, 2, json.dumps({"features": width, "blocks": 1}))
+
+  closest = f"comes closest to the 10 parameters of the first arm with {parameters(1)}, where"
+  with pytest.raises(InputError, match=closest):
+    closest_width("parameters", widen, Fraction(10), EDSR)
 
 
 BAD = [
