@@ -255,7 +255,7 @@ def matches(scale: int, features: int, kernel_size: int) -> list[tuple[int, int]
   return [(n, product // n) for n in range(2, product // 3 + 1) if product % n == 0]
 
 
-def as_json(cost: Budget) -> dict[str, float | None]:
+def as_json(cost: Budget) -> dict[str, int | float | None]:
   """A budget as JSON numbers; None where a user's own network has none."""
   costs = ("macs", "executed_macs", "bicubic_macs", "parameters", "activations")
   numbers = {name: getattr(cost, name) for name in (*costs, "receptive_field", "shift")}

@@ -185,7 +185,7 @@ def budget_rows(arms: dict[str, Any], timing: dict[str, Any] | None = None) -> R
   return rows
 
 
-def cost_text(name: str, cost: float | None) -> str:
+def cost_text(name: str, cost: int | float | None) -> str:
   """An entry of a budget as text."""
   if cost is None:
     return "whole image" if name == "receptive_field" else "-"
