@@ -72,7 +72,7 @@ def measure(
   for name in arms:
     log(f"Looking for HR maps in {titled(name)}")
     params, _ = eval_params(trained[name].state, count)
-    network, form = trained[name].network, eval_form(trained[name])
+    network, form = _network_of(trained[name]), eval_form(trained[name])
     records[name] = _record(network, _on_host(params, count), form, run)
     if not controls:
       hr, mesh = hr_counterpart(network), make_mesh(count, batch=1)
@@ -83,7 +83,8 @@ def measure(
     log(f"Looking for HR maps in {titled(name)}, lifted and shuffled")
     params, _ = eval_params(trained[name].state, count)
     form = eval_form(trained[name])
-    of_controls[name] = _control(trained[name].network, _on_host(params, count), form, run)
+    network = _network_of(trained[name])
+    of_controls[name] = _control(network, _on_host(params, count), form, run)
   detail = middle(run.photos.test[0], DETAIL, run.recipe.scale)
   return {
     COMBINING: {
@@ -93,6 +94,12 @@ def measure(
       "controls": of_controls,
     }
   }
+
+
+def _network_of(population: Population) -> Network:
+  """The network of an arm of the family, not of a user's own."""
+  assert isinstance(population.network, Network)
+  return population.network
 
 
 def _on_host(params: Any, count: int) -> Any:

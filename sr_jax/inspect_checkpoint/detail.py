@@ -168,16 +168,19 @@ def _describe_dead_units(trained: Trained) -> str:
 
 def _tied_rows(trained: Trained) -> list[list[str]]:
   """How far the channels of an LR network form HR maps; nothing of other networks."""
+  network = trained.network
+  if not isinstance(network, Network):
+    return []
   try:
-    structure = structure_of(trained.network)
+    structure = structure_of(network)
   except ValueError:
     return []
   params = {layer: {"kernel": arrays["kernel"][None]} for layer, arrays in trained.params.items()}
-  (own,) = kernels_of(trained.network, params)
+  (own,) = kernels_of(network, params)
   rng = np.random.default_rng(trained.seed)
   draws = np.stack([own, *(permuted(own, structure.dims, rng) for _ in range(NULL_DRAWS))])
   tied_shares = shares(draws, search(draws, structure, trained.seed), structure)
   rows = [["layer", "tied share", "permuted"]]
-  for layer, (share, *null) in zip(trained.network.layers[1:-1], tied_shares.T, strict=True):
+  for layer, (share, *null) in zip(network.layers[1:-1], tied_shares.T, strict=True):
     rows.append([layer.name, f"{share:.3f}", f"{np.mean(null):.3f}"])
   return rows
