@@ -48,7 +48,7 @@ import dataclasses
 import functools
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 from experiments import when_to_upscale
 from experiments.when_to_upscale import CONFIRMATORY
@@ -56,6 +56,7 @@ from sr_jax.comparison import combining, combining_verdict, findings, residual, 
 from sr_jax.comparison.combinations import Best, Combination, difference
 from sr_jax.comparison.contrasts import Comparison, Contrast
 from sr_jax.comparison.family import FamilyRecipe, check_blocks, measured_arms
+from sr_jax.comparison.own_arms import OwnArmsRecipe, arm_name, is_own, warn_uncounted
 from sr_jax.comparison.titles import titled
 from sr_jax.config import Execution, InputError, setting
 from sr_jax.networks import Maps, Network
@@ -64,6 +65,7 @@ from sr_jax.networks.pair import Residual
 from sr_jax.runner import compare
 from sr_jax.runtime.files import read_json
 from sr_jax.runtime.run_folder import RunFolder
+from sr_jax.training.choices import Choices
 
 NETWORKS = ("lr", "half", "hr", "streams")
 MIXTURES = ("half", "streams")
@@ -72,7 +74,7 @@ TOLERANCE = 0.02  # of the MACs of two streams
 
 
 @dataclasses.dataclass(frozen=True)
-class Config(FamilyRecipe):
+class Config(FamilyRecipe, OwnArmsRecipe):
   """The recipe and the networks."""
 
   steps: int = 300
@@ -81,8 +83,7 @@ class Config(FamilyRecipe):
   networks: tuple[str, ...] = setting(
     NETWORKS,
     "lr: LR maps alone; half: half the channels HR maps; hr: HR maps alone; streams: LR and HR "
-    "maps that do not read each other",
-    choices=NETWORKS,
+    "maps that do not read each other; mypackage.mymodule:MyNetwork: your own, as it is",
   )
   connections: tuple[str, ...] = setting(
     CONNECTIONS,
@@ -95,10 +96,19 @@ class Config(FamilyRecipe):
   )
   residual_scale: float = setting(1.0, "factor of what a block adds", above=0)
 
+  ENTRIES: ClassVar[str] = "networks"
+
   def __post_init__(self) -> None:
     """Checks every field and the networks."""
+    for network in self.networks:
+      if network not in NETWORKS and not is_own(network):
+        raise InputError(
+          f"--networks={network} is not supported; choose from {', '.join(NETWORKS)}, or give your "
+          "own as mypackage.mymodule:MyNetwork"
+        )
     super().__post_init__()
-    if len(arms(self)) < 2:
+    arms(self)
+    if len(self.arm_names()) < 2:
       raise InputError(
         "a comparison needs two networks: give more of --networks, --connections or --depths"
       )
@@ -106,6 +116,21 @@ class Config(FamilyRecipe):
   def arms(self) -> tuple[Arm, ...]:
     """The networks, in the execution of the setting; with "auto" not measured yet."""
     return arms(self)
+
+  def arm_names(self) -> tuple[str, ...]:
+    """The names of the networks, the user's own last."""
+    return (*self.family, *(arm_name(network) for network in self.networks if is_own(network)))
+
+  @property
+  def family(self) -> dict[str, tuple[str, int, str]]:
+    """The network, the depth and the connections of all but the user's own, by name."""
+    return {
+      name_of(network, depth, connection): (network, depth, connection)
+      for depth in self.depths
+      for connection in self.connections
+      for network in self.networks
+      if not is_own(network)
+    }
 
 
 def name_of(network: str, depth: int, connection: str) -> str:
@@ -119,12 +144,17 @@ def arms(config: Config) -> tuple[Arm, ...]:
   if "residual" in config.connections:
     for depth in config.depths:
       check_blocks("--depths", depth)
-  return tuple(
-    _arm(network, depth, connection, config)
-    for depth in config.depths
-    for connection in config.connections
-    for network in config.networks
-  )
+  family = [_arm(*parts, config) for parts in config.family.values()]
+  first = family[0].network if family else None
+  return config.in_order((*family, *config.own_arms(first)))
+
+
+def measured(config: Config, choices: Choices) -> tuple[Arm, ...]:
+  """The networks of a run, those of the family in the faster execution where that is measured."""
+  executed = measured_arms(config, choices)
+  in_order = config.in_order((*executed, *config.in_time(executed[0].network, choices)))
+  warn_uncounted(in_order)
+  return in_order
 
 
 def _arm(network: str, depth: int, connection: str, config: Config) -> Arm:
@@ -188,7 +218,7 @@ def _around(number: float) -> tuple[int, int]:
 
 def comparison(config: Config) -> Comparison:
   """What a run decides: LR against the best mixture, or else its first two networks."""
-  first, second, *_ = [arm.name for arm in arms(config)]
+  first, second, *_ = config.arm_names()
   primary = Contrast(first, second, "the first two networks")
   if "lr" in config.networks and _mixtures(config):
     depth, connection = config.depths[-1], config.connections[-1]
@@ -220,6 +250,7 @@ def combinations(config: Config) -> list[Combination]:
       )
       for depth in config.depths
       for network in config.networks
+      if not is_own(network)
     ]
   if {"lr", "hr"} <= set(config.networks):
     planned += [
@@ -292,7 +323,7 @@ def headline(run_dir: RunFolder) -> dict[str, str]:
 
 def main(config: Config, execution: Execution, run_dir: RunFolder) -> dict[str, float]:
   """Compares the networks, and looks for HR maps in those of LR maps; returns its phases."""
-  plan = functools.partial(measured_arms, config)
+  plan = functools.partial(measured, config)
   names = [name_of("lr", depth, c) for depth in config.depths for c in config.connections]
   measure = functools.partial(combining.measure, names, ()) if "lr" in config.networks else None
   return compare("residual", plan, comparison(config), config, execution, run_dir, measure)

@@ -92,6 +92,22 @@ def test_networks_that_cannot_be_are_refused(more, says):
     Config(**more)
 
 
+def test_a_network_of_the_users_own_joins():
+  own = "examples.own_network:EDSR"
+  config = Config(networks=("lr", "half", own), match="macs:features")
+  *family, arm = arms(config)
+  assert arm.name == "EDSR"
+  assert [each.name for each in family] == list(config.family) == [*config.arm_names()][:-1]
+  lr = family[0].budget
+  assert float(arm.budget.macs / lr.macs) == pytest.approx(1, abs=0.1)
+  assert comparison(config).primary.second == Best(("half_d8_residual",))
+  alone = Config(networks=("lr", own), connections=("residual",))
+  assert comparison(alone).primary.second == "EDSR"
+  timed = Config(networks=("lr", "half", own), match="time:features")
+  assert timed.arm_names()[-1] == "EDSR"
+  assert "EDSR" in timed.choices()
+
+
 @pytest.mark.slow
 def test_a_run_says_what_it_answers(tmp_path, tiny_command, capsys):
   flags = ["--depths=2", "--networks=lr,half", "--features=8", "--seeds=2", "--learning_rate=1e-3"]
