@@ -26,10 +26,11 @@ from PIL import Image
 
 from sr_jax.comparison.projection import (
   hr_counterpart,
-  interleaved,
+  interleave,
   kernels_of,
   project,
   shuffle,
+  state_of,
 )
 from sr_jax.comparison.run import Run
 from sr_jax.comparison.tie_search import permuted, search
@@ -78,7 +79,7 @@ def measure(
       hr, mesh = hr_counterpart(network), make_mesh(count, batch=1)
       members = shard_members(mesh, population.make_members(range(count), [1.0]))
       params = population.initialise(hr, "control", members, mesh).params
-      of_controls[f"random_{name}"] = _control(hr, _on_host(params, count), form, run)
+      of_controls[f"{name}_random"] = _control(hr, _on_host(params, count), form, run)
   for name in controls:
     log(f"Looking for HR maps in {titled(name)}, lifted and shuffled")
     params, _ = eval_params(trained[name].state, count)
@@ -160,30 +161,33 @@ def _pictures(
 ) -> Results:
   """The most tied map of the first seed, and R random channels of the same state, interleaved.
 
-  Of maps that are tied about as much, it is the one that varies most in the picture.
+  Maps with a channel that hardly varies in the picture are passed over where there are others. Of
+  those that are tied about as much, it is the one that varies most.
   """
-  structure = structure_of(network)
+  structure, scale = structure_of(network), network.scale
   tied_shares = map_shares(kernels[:1], orders[:1], structure)[0]
-  maps = tied_shares.shape[1]
+  classes, maps = tied_shares.shape
   member = jax.tree.map(lambda array: array[0], params)
-  lr = middle(run.photos.test[0], DETAIL, run.recipe.scale).lr
-
-  def draw(number: int, place: int, choice: Orders) -> tuple[int, np.ndarray]:
-    state = max(i for i, each in enumerate(structure.classes) if each == number)
-    channels = choice[0, number, place::maps]
-    return state, interleaved(network, member, state, channels, lr)
-
-  is_candidate = tied_shares > tied_shares.max() - ABOUT_AS_MUCH
-  candidates = [(int(number), int(place)) for number, place in np.argwhere(is_candidate)]
-  drawn = [draw(number, place, orders) for number, place in candidates]
-  best = int(np.argmax([picture.std() for _, picture in drawn]))
-  number, place = candidates[best]
-  state, picture = drawn[best]
+  lr = middle(run.photos.test[0], DETAIL, scale).lr
+  last = {number: state for state, number in enumerate(structure.classes)}
+  states = [state_of(network, member, last[number], lr) for number in range(classes)]
+  varies = np.array(
+    [np.ptp(np.quantile(each, [0.05, 0.95], axis=(0, 1)), axis=0) for each in states]
+  )
+  by_map = np.take_along_axis(varies, orders[0], axis=1).reshape(classes, -1, maps)
+  is_alive = by_map.min(axis=1) > 0
+  ranks = np.where(is_alive | ~is_alive.any(), tied_shares, -1)
+  near_best = ranks > ranks.max() - ABOUT_AS_MUCH
+  best = np.where(near_best, by_map.mean(axis=1), -1).argmax()
+  number, place = (int(each) for each in np.unravel_index(best, ranks.shape))
+  pictures = {
+    name: interleave(states[number][..., choice[0, number, place::maps]], scale)
+    for name, choice in (("tied", orders), ("random", at_random))
+  }
   return {
-    "state": state,
+    "state": last[number],
     "share": float(tied_shares[number, place]),
-    "tied": encode(normalised(picture)),
-    "random": encode(normalised(draw(number, place, at_random)[1])),
+    **{name: encode(normalised(picture)) for name, picture in pictures.items()},
   }
 
 

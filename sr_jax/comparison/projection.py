@@ -6,7 +6,7 @@ from typing import Any
 import jax
 import numpy as np
 from jax import numpy as jnp
-from jaxtyping import Float, Int
+from jaxtyping import Float
 
 from sr_jax.comparison.ties import Orders, structure_of, tied
 from sr_jax.networks import Maps, Network
@@ -91,19 +91,19 @@ def hr_counterpart(network: Network) -> Network:
   return network.clone(layers=(*layers, dataclasses.replace(last, inputs=state)))
 
 
-def interleaved(
-  network: Network,
-  params: Any,
-  state: int,
-  channels: Int[np.ndarray, " r"],
-  lr: Float[np.ndarray, "h w"],
-) -> Float[np.ndarray, "rh rw"]:
-  """R channels of a state as the phases of one HR map.
+def state_of(
+  network: Network, params: Any, state: int, lr: Float[np.ndarray, "h w"]
+) -> Float[np.ndarray, "h w n"]:
+  """The channels of a state of an LR network for one image, luminance in 0..1.
 
-  `params` are of one network, without a member axis, and `lr` is luminance in 0..1.
+  `params` are of one network, without a member axis.
   """
   until = network.clone(layers=network.layers[: state + 1], bicubic_skip=False)
   arrays = jax.tree.map(jnp.asarray, params)
   maps: Any = until.apply({"params": arrays}, jnp.asarray(lr)[None, :, :, None])
-  phases = space_to_depth(maps, network.scale)[..., channels]
-  return np.asarray(depth_to_space(phases, network.scale))[0, :, :, 0]
+  return np.asarray(space_to_depth(maps, network.scale))[0]
+
+
+def interleave(phases: Float[np.ndarray, "h w r"], scale: int) -> Float[np.ndarray, "rh rw"]:
+  """R channels as the phases of one HR map."""
+  return np.asarray(depth_to_space(jnp.asarray(phases)[None], scale))[0, :, :, 0]

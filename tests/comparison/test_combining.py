@@ -53,7 +53,7 @@ def test_a_run_is_measured(run, monkeypatch, is_given):
   results = combining.measure(["lr"], ["hr"] if is_given else [], run, {}, trained)
   results = json.loads(json.dumps(results, allow_nan=False))
   (name,) = results["combining"]["controls"]
-  assert name == ("hr" if is_given else "random_lr")
+  assert name == ("hr" if is_given else "lr_random")
   for kind in ("arms", "controls"):
     (record,) = results["combining"][kind].values()
     assert record["seeds"] == [0, 1]
