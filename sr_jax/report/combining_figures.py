@@ -24,7 +24,8 @@ ABOUT_SHARES = (
 ABOUT_PICTURES = (
   "The R channels that are most like the phases of an HR map, and as many random ones of the same "
   "state, interleaved to a picture of HR pixels: of the first seed, from the least to the greatest "
-  "value. Where channels are no phases, a pattern repeats every LR pixel."
+  "value. Channels that differ make a pattern that repeats every LR pixel; HR maps show one, too, "
+  "where the first layer, which is not tied, writes phases of unequal strength."
 )
 COLUMNS = 2  # of panels
 
