@@ -76,7 +76,7 @@ def measure(
     network, form = _network_of(trained[name]), eval_form(trained[name])
     records[name] = _record(network, _on_host(params, count), form, run)
     if not controls:
-      hr, mesh = hr_counterpart(network), make_mesh(count, batch=1)
+      hr, mesh = random_control(network), make_mesh(count, batch=1)
       members = shard_members(mesh, population.make_members(range(count), [1.0]))
       params = population.initialise(hr, "control", members, mesh).params
       of_controls[f"{name}_random"] = _control(hr, _on_host(params, count), form, run)
@@ -105,6 +105,13 @@ def _network_of(population: Population) -> Network:
 
 def _on_host(params: Any, count: int) -> Any:
   return without_padding(processes.to_host(params), count)
+
+
+def random_control(network: Network) -> Network:
+  """The HR counterpart of an LR network, where no layer starts at zero: zeros have no ties."""
+  counterpart = hr_counterpart(network)
+  layers = (dataclasses.replace(layer, gain=layer.gain or 1.0) for layer in counterpart.layers)
+  return counterpart.clone(layers=tuple(layers))
 
 
 def _control(network: Network, params: Any, form: str, run: Run) -> Results:

@@ -16,7 +16,7 @@ from sr_jax.comparison.recipe import Recipe
 from sr_jax.comparison.run import Run
 from sr_jax.data.images import make_photo
 from sr_jax.networks import Maps, lr_network
-from sr_jax.networks.pair import scheduled_network
+from sr_jax.networks.pair import Residual, scheduled_network
 from sr_jax.operators.conv import DEFAULT
 from sr_jax.training import population
 from sr_jax.training.population import Population
@@ -68,6 +68,13 @@ def test_a_run_is_measured(run, monkeypatch, is_given):
   decided = combining_verdict.decide(results)
   assert decided["controls"] == {name: True}
   assert decided["arms"]["lr"]["share"] < 0.6
+
+
+def test_the_control_of_blocks_that_start_at_zero_has_ties(run, monkeypatch):
+  monkeypatch.setattr(combining, "DRAWS", 1)
+  trained = {"lr": untrained(lr_network(features=8, depth=2, residual=Residual(gain=0.0)))}
+  results = combining.measure(["lr"], [], run, {}, trained)
+  assert combining_verdict.decide(results)["controls"] == {"lr_random": True}
 
 
 def test_a_seed_that_diverged_is_left_out(run, monkeypatch):
