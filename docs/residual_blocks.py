@@ -6,9 +6,9 @@ import numpy as np
 
 from docs.comparison_blocks import Kept, about, bullets, in_short
 from experiments.residual import PRESETS
-from sr_jax.comparison import findings, residual, verdict
+from sr_jax.comparison import combining, combining_verdict, findings, residual, verdict
 from sr_jax.comparison.titles import titled
-from sr_jax.report import tables
+from sr_jax.report import combining_figures, tables
 from sr_jax.report.markdown import table as markdown_table
 
 Results = dict[str, Any]
@@ -24,6 +24,7 @@ def blocks(kept: dict[str, Kept]) -> dict[str, str]:
   gains = {k: data for k, data in kept.items() if k.startswith(f"{RESIDUAL}_gain")}
   return {
     RESIDUAL: _answer(confirmatory) if confirmatory else OPEN,
+    "residual_maps": _maps(confirmatory) if confirmatory else OPEN,
     "residual_deep": _answer(deep) if deep else OPEN,
     "residual_gain": _gain(gains) if gains else OPEN,
   }
@@ -32,7 +33,9 @@ def blocks(kept: dict[str, Kept]) -> dict[str, str]:
 def answer(kept: dict[str, Kept]) -> str:
   """The answer in README: the claims of the confirmatory run, with their effects."""
   data = kept.get(f"{RESIDUAL}_confirmatory")
-  return claims(data["results"]) if data else f"**{QUESTION}** {OPEN}"
+  if data is None:
+    return f"**{QUESTION}** {OPEN}"
+  return " ".join([claims(data["results"]), *_formed(data["results"])])
 
 
 def claims(results: Results) -> str:
@@ -52,13 +55,53 @@ def _answer(data: Kept) -> str:
   name = f"{RESIDUAL}_{'deep' if results['config']['depths'] == [32] else 'confirmatory'}"
   parts = [
     f"{claims(results)} In dB, on {results['tests'][0]}.",
-    bullets(verdict.sentences(results)),
+    bullets(_sentences(results)),
     f"![Every effect with its 95 % interval](figures/{name}_combinations.png)",
     tables.ABOUT_BARS,
     markdown_table(network_rows(results)),
     markdown_table(tables.combination_rows(results)),
     f"```sh\n{data['command']}\n```",
     about(data),
+  ]
+  return "\n\n".join(parts)
+
+
+def _sentences(results: Results) -> list[str]:
+  """What a run says, but for whether channels form HR maps, which has a block of its own."""
+  of_maps = combining_verdict.sentences(results)
+  return [sentence for sentence in verdict.sentences(results) if sentence not in of_maps]
+
+
+def _formed(results: Results) -> list[str]:
+  """Which LR networks form HR maps, a sentence for each finding."""
+  if combining.COMBINING not in results:
+    return []
+  by_finding: dict[str, list[str]] = {}
+  for name, judged in combining_verdict.decide(results)["arms"].items():
+    by_finding.setdefault(judged["finding"], []).append(titled(name))
+  words = {
+    "forms HR maps": "Channels of {arms} form HR maps",
+    "forms none": "Channels of {arms} do not form HR maps",
+    "undecided": "Whether channels of {arms} form HR maps is undecided",
+    "not concluded": "Nothing is concluded on HR maps in {arms}",
+  }
+  return [
+    f"**{words[finding].format(arms=', '.join(arms))}.**" for finding, arms in by_finding.items()
+  ]
+
+
+def _maps(data: Kept) -> str:
+  """Whether channels of LR networks form HR maps, of the confirmatory run."""
+  results, name = data["results"], f"{RESIDUAL}_confirmatory"
+  if combining.COMBINING not in results:
+    return OPEN
+  parts = [
+    bullets(combining_verdict.sentences(results)),
+    f"![Tied share of every hidden layer against permuted kernels](figures/{name}_shares.png)",
+    combining_figures.ABOUT_SHARES,
+    markdown_table(combining_figures.rows(results)),
+    f"![The most tied channels as a picture of HR pixels](figures/{name}_pictures.png)",
+    combining_figures.ABOUT_PICTURES,
   ]
   return "\n\n".join(parts)
 

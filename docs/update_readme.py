@@ -21,6 +21,7 @@ from docs import (
   residual_blocks,
   run_blocks,
 )
+from sr_jax.report import combining_figures
 from sr_jax.report.effect_figures import differences_by_image, forest
 from sr_jax.report.figures import arms, rates, save
 from sr_jax.report.gate_figures import gates
@@ -37,7 +38,7 @@ DRAWN: dict[str, tuple[Callable[[Any], Any], ...]] = {  # of kept runs, by their
   "what_share_confirmatory": (shares, combinations),
   "what_share_learn": (shares, combinations, gates),
   "what_share_curve": (shares,),
-  "residual_confirmatory": (combinations,),
+  "residual_confirmatory": (combinations, combining_figures.shares, combining_figures.pictures),
   "residual_deep": (combinations,),
 }
 

@@ -26,13 +26,14 @@ from typing import Any
 from sr_jax.comparison import verdict
 from sr_jax.comparison.contrasts import Comparison, Contrast
 from sr_jax.comparison.executions import by_rule, by_time, hr_execution_setting
+from sr_jax.comparison.family import check_blocks
 from sr_jax.comparison.own_arms import OwnArmsRecipe, is_own, warn_uncounted
 from sr_jax.config import Execution, InputError, setting
 from sr_jax.data.finding import find
 from sr_jax.networks import AnyNetwork, Network, hr_network, lr_network
 from sr_jax.networks.budget import Arm, budget, note_pair
 from sr_jax.networks.network import EXECUTIONS
-from sr_jax.networks.pair import UPSAMPLINGS
+from sr_jax.networks.pair import UPSAMPLINGS, Residual
 from sr_jax.runner import compare
 from sr_jax.runtime.files import read_json
 from sr_jax.runtime.run_folder import RunFolder
@@ -101,6 +102,7 @@ class Config(OwnArmsRecipe):
   hr_execution: str = hr_execution_setting("HR networks")
   activation: str = setting("relu", "of all networks", choices=("relu", "tanh"))
   bicubic_skip: bool = setting(True, "all networks predict what bicubic interpolation misses")
+  residual: bool = setting(False, "an identity around every two hidden layers of all networks")
 
   def __post_init__(self) -> None:
     super().__post_init__()
@@ -177,9 +179,11 @@ def _arm(name: str, network: Network, target: Network | None = None, tolerance: 
 
 def _known_arms(config: Config) -> dict[str, Arm]:
   """The arms by name; those that are to match the MACs of LR declare them."""
+  if config.residual:
+    check_blocks("--depth", config.depth)
   lr, (maps, size) = _lr(config), _hr_shape(config)
   n, k, r = config.features, config.kernel_size, config.scale
-  hr, deeper = _hr(config, maps, size), _lr(config, depth=config.depth + 1)
+  hr = _hr(config, maps, size)
   learned = {"upsampling": "transposed_conv"}
   tied = r * (k - 1) + 1  # the largest HR kernel that lifts to k LR pixels
 
@@ -188,19 +192,26 @@ def _known_arms(config: Config) -> dict[str, Arm]:
     "hr": (hr, lr),
     "hr_learned": (_hr(config, maps, size, **learned), lr),
     "hr_untied": (_hr(config, maps, size, **learned, untied=True), lr),
-    "hr_deeper": (_hr(config, maps, size, depth=config.depth + 1), deeper),
     "lr_tied": (_hr(config, maps, tied, **learned), None),
-    "lr_deeper": (deeper, None),
     "lr_narrow": (_lr(config, features=max(1, n // r)), None),
     "hr_wide": (_hr(config, maps * r, size), None),
     "lr_far": (_lr(config, first_kernel_size=9), None),
   }
+  if not config.residual:  # a block more would be two layers
+    more = {"depth": config.depth + 1}
+    deeper = _lr(config, **more)
+    networks |= {
+      "lr_deeper": (deeper, None),
+      "hr_deeper": (_hr(config, maps, size, **more), deeper),
+    }
   tolerance = TOLERANCE if config.hr_features else 0.0
   return {name: _arm(name, *pair, tolerance) for name, pair in networks.items()}
 
 
 def _arm_of_kernel(name: str, config: Config) -> Arm:
   """The arm "hr_kK" or "hr_kK_learned": as many maps with kernels K x K as cost what LR costs."""
+  if config.residual and name.endswith("_deeper"):
+    raise InputError(f"--arms={name} is one hidden layer deeper, which --residual cannot be")
   parts = re.fullmatch(r"hr_k([1-9]\d*)(_learned)?", name)
   if parts is None:
     raise InputError(f"--arms={name} is not known; choose from {', '.join(ARMS)}")
@@ -238,18 +249,22 @@ def _common(config: Config) -> dict[str, Any]:
     "depth": config.depth,
     "activation": config.activation,
     "bicubic_skip": config.bicubic_skip,
+    "residual": Residual() if config.residual else None,
   }
 
 
 def _note(network: Network) -> str:
   """What an arm is, in words."""
   first, last, depth = network.layers[0], network.layers[-1], len(network.layers) - 2
+  blocks = ", residual" * any(layer.adds for layer in network.layers)
   if last.inputs.lr:
     shape = f"{last.inputs.lr} maps of {last.kernel_size}x{last.kernel_size}"
-    return f"{shape} in LR space{', the first 9x9' * (first.kernel_size == 9)}, depth {depth}"
+    return (
+      f"{shape} in LR space{', the first 9x9' * (first.kernel_size == 9)}, depth {depth}{blocks}"
+    )
   shape = f"{last.inputs.hr} maps of {last.hr_kernel_size}x{last.hr_kernel_size}"
   front = "bicubic first" if network.bicubic_first else "learned upsampling"
-  return f"{shape} in HR space{', phases untied' * (not last.tied)}, {front}, depth {depth}"
+  return f"{shape} in HR space{', phases untied' * (not last.tied)}, {front}, depth {depth}{blocks}"
 
 
 def _hr_shape(config: Config) -> tuple[int, int]:

@@ -47,17 +47,15 @@ networks, and those of 32 hidden layers:
 import dataclasses
 import functools
 import math
-from collections.abc import Sequence
 from typing import Any, ClassVar
 
 from experiments import when_to_upscale
 from experiments.when_to_upscale import CONFIRMATORY
 from sr_jax.comparison import combining, combining_verdict, findings, residual, verdict
-from sr_jax.comparison.combinations import Best, Combination, difference
 from sr_jax.comparison.contrasts import Comparison, Contrast
 from sr_jax.comparison.family import FamilyRecipe, check_blocks, measured_arms
 from sr_jax.comparison.own_arms import OwnArmsRecipe, arm_name, is_own, warn_uncounted
-from sr_jax.comparison.titles import titled
+from sr_jax.comparison.residual import CONNECTIONS, NETWORKS, name_of
 from sr_jax.config import Execution, InputError, setting
 from sr_jax.networks import Maps, Network
 from sr_jax.networks.budget import Arm, budget
@@ -67,9 +65,6 @@ from sr_jax.runtime.files import read_json
 from sr_jax.runtime.run_folder import RunFolder
 from sr_jax.training.choices import Choices
 
-NETWORKS = ("lr", "half", "hr", "streams")
-MIXTURES = ("half", "streams")
-CONNECTIONS = ("plain", "residual")
 TOLERANCE = 0.02  # of the MACs of two streams
 
 
@@ -131,11 +126,6 @@ class Config(FamilyRecipe, OwnArmsRecipe):
       for network in self.networks
       if not is_own(network)
     }
-
-
-def name_of(network: str, depth: int, connection: str) -> str:
-  """The name of an arm, as lr_d8 or lr_d8_residual."""
-  return f"{network}_d{depth}" + "_residual" * (connection == "residual")
 
 
 @functools.lru_cache(maxsize=64)
@@ -220,95 +210,13 @@ def comparison(config: Config) -> Comparison:
   """What a run decides: LR against the best mixture, or else its first two networks."""
   first, second, *_ = config.arm_names()
   primary = Contrast(first, second, "the first two networks")
-  if "lr" in config.networks and _mixtures(config):
+  if "lr" in config.networks and residual.mixtures_of(config.networks):
     depth, connection = config.depths[-1], config.connections[-1]
-    lr, best = name_of("lr", depth, connection), _best(config, depth, connection)
+    best = residual.best_mixture(config.networks, depth, connection)
+    lr = name_of("lr", depth, connection)
     primary = Contrast(lr, best, "LR maps alone against the best explicit mixture")
-  return Comparison(primary, combinations=tuple(combinations(config)))
-
-
-def _mixtures(config: Config) -> list[str]:
-  return [network for network in MIXTURES if network in config.networks]
-
-
-def _best(config: Config, depth: int, connection: str) -> Best:
-  return Best(tuple(name_of(network, depth, connection) for network in _mixtures(config)))
-
-
-def combinations(config: Config) -> list[Combination]:
-  """What explicit mixtures bring, with and without identities, and what identities bring."""
-  planned = []
-  if "lr" in config.networks and _mixtures(config):
-    planned += _against_mixtures(config)
-  if set(config.connections) == set(CONNECTIONS):
-    planned += [
-      Combination(
-        residual.IDENTITIES,
-        f"{titled(network)}, depth {depth}",
-        "an identity around every two hidden layers",
-        difference(name_of(network, depth, "residual"), name_of(network, depth, "plain")),
-      )
-      for depth in config.depths
-      for network in config.networks
-      if not is_own(network)
-    ]
-  if {"lr", "hr"} <= set(config.networks):
-    planned += [
-      Combination(
-        residual.HR_ALONE,
-        f"HR - LR, {connection}, depth {depth}",
-        "HR maps alone instead of LR maps",
-        difference(name_of("hr", depth, connection), name_of("lr", depth, connection)),
-      )
-      for depth in config.depths
-      for connection in config.connections
-    ]
-  return planned
-
-
-def _against_mixtures(config: Config) -> list[Combination]:
-  """LR less the best mixture, and how much more that is in residual networks than in plain ones."""
-  groups = {"residual": residual.MIXTURES, "plain": residual.PLAIN_MIXTURES}
-  effects = [
-    Combination(
-      groups[connection],
-      f"LR - best mixture, {connection}, depth {depth}",
-      "LR maps alone instead of the best explicit mixture",
-      _less_best(config, depth, connection),
-    )
-    for connection in config.connections
-    for depth in config.depths
-  ]
-  if set(config.connections) < set(CONNECTIONS):
-    return effects
-  by_depth = {f"depth {depth}": [depth] for depth in config.depths}
-  averaged = {"all depths": list(config.depths)} if len(by_depth) > 1 else {}
-  return [
-    *effects,
-    *(
-      Combination(
-        residual.INTERACTION,
-        f"interaction, {name}",
-        "LR - best mixture, residual, less LR - best mixture, plain",
-        _interaction(config, depths),
-      )
-      for name, depths in (averaged | by_depth).items()
-    ),
-  ]
-
-
-def _less_best(config: Config, depth: int, connection: str) -> dict[str | Best, float]:
-  return {name_of("lr", depth, connection): 1.0, _best(config, depth, connection): -1.0}
-
-
-def _interaction(config: Config, depths: Sequence[int]) -> dict[str | Best, float]:
-  """Residual less plain, averaged over depths."""
-  return {
-    arm: sign * weight / len(depths)
-    for depth in depths
-    for connection, sign in (("residual", 1), ("plain", -1))
-    for arm, weight in _less_best(config, depth, connection).items()
-  }
+  planned = residual.combinations(config.networks, config.connections, config.depths)
+  return Comparison(primary, combinations=tuple(planned))
 
 
 check_data = when_to_upscale.check_data

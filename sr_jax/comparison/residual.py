@@ -1,14 +1,21 @@
-"""What a comparison of residual with plain networks says, in sentences chosen by its decisions.
+"""What a comparison of residual with plain networks plans, and what it says by its decisions.
 
 Mixtures are networks that hold LR and HR maps explicitly. The groups are of linear contrasts
 (`findings.py`), whose effects all have a sign with a meaning.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
+from sr_jax.comparison.combinations import Best, Combination, difference
+from sr_jax.comparison.titles import titled
+
 Results = dict[str, Any]
+
+NETWORKS = ("lr", "half", "hr", "streams")
+CONNECTIONS = ("plain", "residual")
 
 # Groups of linear contrasts.
 MIXTURES = "LR against mixtures, residual"
@@ -48,6 +55,102 @@ CLAIMS = {
   IDENTITIES: (BRINGS, "identities around every two hidden layers"),
   HR_ALONE: (BRINGS, "HR maps alone, instead of LR maps,"),
 }
+
+
+def name_of(network: str, depth: int, connection: str) -> str:
+  """The name of an arm, as lr_d8 or lr_d8_residual."""
+  return f"{network}_d{depth}" + "_residual" * (connection == "residual")
+
+
+def mixtures_of(networks: Sequence[str]) -> list[str]:
+  """Those networks that hold LR and HR maps."""
+  return [network for network in ("half", "streams") if network in networks]
+
+
+def best_mixture(networks: Sequence[str], depth: int, connection: str) -> Best:
+  """The best mixture on validation photographs, of a depth, plain or residual."""
+  return Best(tuple(name_of(each, depth, connection) for each in mixtures_of(networks)))
+
+
+def combinations(
+  networks: Sequence[str], connections: Sequence[str], depths: Sequence[int]
+) -> list[Combination]:
+  """What explicit mixtures bring, with and without identities, and what identities bring."""
+  planned = []
+  known = [network for network in NETWORKS if network in networks]
+  if "lr" in known and mixtures_of(known):
+    planned += _against_mixtures(known, connections, depths)
+  if set(connections) == set(CONNECTIONS):
+    planned += [
+      Combination(
+        IDENTITIES,
+        f"{titled(network)}, depth {depth}",
+        "an identity around every two hidden layers",
+        difference(name_of(network, depth, "residual"), name_of(network, depth, "plain")),
+      )
+      for depth in depths
+      for network in known
+    ]
+  if {"lr", "hr"} <= set(known):
+    planned += [
+      Combination(
+        HR_ALONE,
+        f"HR - LR, {connection}, depth {depth}",
+        "HR maps alone instead of LR maps",
+        difference(name_of("hr", depth, connection), name_of("lr", depth, connection)),
+      )
+      for depth in depths
+      for connection in connections
+    ]
+  return planned
+
+
+def _against_mixtures(
+  networks: Sequence[str], connections: Sequence[str], depths: Sequence[int]
+) -> list[Combination]:
+  """LR less the best mixture, and how much more that is in residual networks than in plain ones."""
+  groups = {"residual": MIXTURES, "plain": PLAIN_MIXTURES}
+  effects = [
+    Combination(
+      groups[connection],
+      f"LR - best mixture, {connection}, depth {depth}",
+      "LR maps alone instead of the best explicit mixture",
+      _less_best(networks, depth, connection),
+    )
+    for connection in connections
+    for depth in depths
+  ]
+  if set(connections) < set(CONNECTIONS):
+    return effects
+  by_depth = {f"depth {depth}": [depth] for depth in depths}
+  averaged = {"all depths": list(depths)} if len(by_depth) > 1 else {}
+  return [
+    *effects,
+    *(
+      Combination(
+        INTERACTION,
+        f"interaction, {name}",
+        "LR - best mixture, residual, less LR - best mixture, plain",
+        _interaction(networks, own),
+      )
+      for name, own in (averaged | by_depth).items()
+    ),
+  ]
+
+
+def _less_best(networks: Sequence[str], depth: int, connection: str) -> dict[str | Best, float]:
+  best = best_mixture(networks, depth, connection)
+  return {name_of("lr", depth, connection): 1.0, best: -1.0}
+
+
+def _interaction(networks: Sequence[str], depths: Sequence[int]) -> dict[str | Best, float]:
+  """Residual less plain, averaged over depths."""
+  return {
+    arm: sign * weight / len(depths)
+    for depth in depths
+    for connection, sign in (("residual", 1), ("plain", -1))
+    for arm, weight in _less_best(networks, depth, connection).items()
+  }
 
 
 def claim(group: str, finding: str, better: str, worse: str) -> str:

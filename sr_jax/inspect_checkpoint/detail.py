@@ -56,8 +56,8 @@ def describe_arm(run: Run, trained: Trained) -> Iterator[str]:
 
 def _layer_rows(network: Network) -> list[list[str]]:
   """A table of a network's layers: the maps that they read and write, and their kernels."""
-  rows = [["layer", "reads", "writes", "kernel", "activation"]]
-  for layer in network.layers:
+  rows = [["layer", "reads", "writes", "kernel", "activation", "adds"]]
+  for place, layer in enumerate(network.layers):
     sizes = {"LR": layer.kernel_size, "HR": layer.hr_kernel_size}
     sizes["HR, transposed"] = layer.transposed_size
     kernels = [f"{size}x{size} {pixels}" for pixels, size in sizes.items() if size]
@@ -65,8 +65,9 @@ def _layer_rows(network: Network) -> list[list[str]]:
       " + ".join(f"{count} {kind}" for kind, count in dataclasses.asdict(state).items() if count)
       for state in (layer.inputs, layer.outputs)
     ]
-    untied = ", phases untied" * (not layer.tied)
-    cells = *maps, ", ".join(kernels) + untied, layer.activation or "-"
+    kinds = ", phases untied" * (not layer.tied) + ", in two streams" * (not layer.crosses)
+    adds = f"what {network.layers[place + 1 - layer.adds].name} reads" if layer.adds else "-"
+    cells = *maps, ", ".join(kernels) + kinds, layer.activation or "-", adds
     rows.append([layer.name, *cells])
   return rows
 

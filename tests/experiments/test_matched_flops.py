@@ -188,3 +188,14 @@ def test_the_family_and_the_subset_of_lr_meet_no_other_arm():
   others = comparison(Config(arms=("hr_k4", "hr_k3", "lr_tied")))
   assert (others.opponents, others.subset) == ((), None)
   assert comparison(Config(arms=("lr", "hr_k3"))).opponents == FAMILY
+
+
+def test_residual_networks_cost_what_plain_ones_do():
+  for name, arm in named("lr", "hr", "hr_k4", residual=True).items():
+    assert [layer.adds for layer in arm.network.layers[1:-1]] == [0, 2, 0, 2]
+    assert arm.budget.macs == named(name, "lr" if name == "hr" else "hr")[name].budget.macs
+    assert arm.note.endswith("depth 4, residual")
+  with pytest.raises(InputError, match="--depth=3 hidden layers cannot be residual blocks of two"):
+    Config(residual=True, depth=3)
+  with pytest.raises(InputError, match="--arms=hr_deeper is one hidden layer deeper, which"):
+    Config(arms=("lr", "hr_deeper"), residual=True)
