@@ -159,7 +159,7 @@ def headline(results: Results) -> dict[str, str]:
   if COMBINING not in results:
     return {}
   judged = decide(results)["arms"]
-  return {"HR maps": "; ".join(f"{titled(name)}: {of['finding']}" for name, of in judged.items())}
+  return {"HR maps": "; ".join(f"{titled(name)}: {arm['finding']}" for name, arm in judged.items())}
 
 
 def _in_words(difference: dict[str, Any]) -> str:

@@ -157,8 +157,8 @@ def claim(group: str, finding: str, better: str, worse: str) -> str:
   """What a group says, by its finding and the names of the effects that are shown."""
   texts, about = CLAIMS[group]
   text = texts.get(finding, texts["undecided"])
-  said = text.format(networks=about, what=about, better=better, worse=worse)
-  return said[0].upper() + said[1:]
+  sentence = text.format(networks=about, what=about, better=better, worse=worse)
+  return sentence[0].upper() + sentence[1:]
 
 
 def on_training(results: Results) -> list[str]:

@@ -155,8 +155,8 @@ def swap(
     is_better = gained > MIN_GAIN
     active, best = active[is_better], best[is_better]
     gains[active] += gained[is_better]
-    one, other = best // channels, best % channels
-    order[active, one], order[active, other] = order[active, other], order[active, one]
+    slot, other = best // channels, best % channels
+    order[active, slot], order[active, other] = order[active, other], order[active, slot]
   return order, gains
 
 
