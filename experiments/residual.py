@@ -246,7 +246,7 @@ SETS: dict[str, Any] = CONFIRMATORY | {
 }
 BRIEF = {"learning_rate": (2e-3, 4e-3, 8e-3), "search_steps": 150, "steps": 150, "seeds": 3}
 # Whether they train is seen early; steps are long.
-DEEP = {"learning_rate": (1e-3, 2e-3, 4e-3, 8e-3), "search_steps": 100, "steps": 400, "seeds": 4}
+DEEP = {"learning_rate": (1e-3, 2e-3, 4e-3, 8e-3), "search_steps": 60, "steps": 300, "seeds": 4}
 PRESETS = {
   "confirmatory": Config(depths=(8, 16), **(SETS | {"steps": 1500})),
   "deep": Config(depths=(32,), **(SETS | DEEP | {"test_data": ("Set14",)})),
