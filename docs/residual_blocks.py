@@ -1,5 +1,6 @@
 """The blocks on residual networks, in docs/QUESTIONS.md and, in short, in README."""
 
+import re
 from typing import Any
 
 import numpy as np
@@ -15,13 +16,14 @@ Results = dict[str, Any]
 
 RESIDUAL = "residual"
 OPEN = "Not measured yet: results/ holds no confirmatory run."
+GAIN_RUN = rf"{RESIDUAL}_gain(_block_gain=[\d.]+)?"  # and no other flag
 QUESTION = "Does a residual network combine LR and HR features of itself?"
 
 
 def blocks(kept: dict[str, Kept]) -> dict[str, str]:
   """The text of every block of the question, by the name of its marks."""
   confirmatory, deep = (kept.get(f"{RESIDUAL}_{preset}") for preset in ("confirmatory", "deep"))
-  gains = {k: data for k, data in kept.items() if k.startswith(f"{RESIDUAL}_gain")}
+  gains = {k: data for k, data in kept.items() if re.fullmatch(GAIN_RUN, k)}
   return {
     RESIDUAL: _answer(confirmatory) if confirmatory else OPEN,
     "residual_maps": _maps(confirmatory) if confirmatory else OPEN,
@@ -114,7 +116,8 @@ def network_rows(results: Results) -> list[list[str]]:
     alive = tables.alive(arm)
     test = [np.mean(member["test"]["psnr"]) for member in alive]
     gains = residual.gains_on_training_patches(results, name)
-    least = "diverged" if None in gains else f"{min(filter(None, gains)):+.2f}"
+    known = [gain for gain in gains if gain is not None]
+    least = f"{min(known):+.2f}" if len(known) == len(gains) else "diverged"
     validation = [member["validation_psnr"] for member in alive]
     cost = arm["budget"]
     cells = [titled(name), f"{cost['macs']:,g}", f"{cost['parameters']:,}"]
@@ -135,7 +138,7 @@ def _gain(runs: dict[str, Kept]) -> str:
   best = max(means, key=means.__getitem__)
   sentence = f"Best on validation photographs is a gain of {best:g}."
   used = PRESETS["confirmatory"].block_gain
-  sentence += f" The other runs here have {'it' if used == best else f'{used:g}'}."
+  sentence += f" The presets have {'it' if used == best else f'{used:g}'}."
   commands = "\n".join(data["command"] for data in runs.values())
   return "\n\n".join([sentence, markdown_table(rows), f"```sh\n{commands}\n```"])
 

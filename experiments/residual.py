@@ -9,8 +9,8 @@ network of LR maps alone, with and without an identity around every two hidden l
 - lr: n LR maps.
 - half: n / 2 LR maps and n / (2 r^2) HR maps in every state, K = r k from HR to HR maps.
 - hr: n / r^2 HR maps in every state, from a transposed convolution on.
-- streams: LR and HR maps in two streams that do not read each other, half of the compute each
-  (n = 32, r = 2: 21 LR maps and 6 HR maps). Its MACs differ by up to 2 %, and are declared.
+- streams: LR and HR maps in two streams that do not read each other, about half of the compute
+  each (n = 32, r = 2: 21 LR maps and 6 HR maps). Its MACs differ by up to 2 %, and are declared.
 
 All else costs exactly the same: an identity costs nothing. Residual additions commute with the
 shuffle between the grids, so that with K = r (k - 1) + 1 a mixed residual network is a subset of
@@ -24,13 +24,13 @@ Fixed before the run:
   every depth; an explicit combination helps, or hurts, if it is beyond, as the intervals and the
   p-values, adjusted over depths, say; else undecided.
 - The estimand of the note's question is the interaction: LR - best mixture of residual networks
-  less that of plain ones, averaged over depths.
+  less that of plain ones, averaged over depths. Each depth by itself is a group of its own.
 - The verdict: LR against the best mixture, residual, of the deepest.
 - The gain of a block's last layer at the start, 0, 0.1 or 1, is the same for all networks: the one
   with the best mean on validation photographs over the residual networks of depth 16, in runs of
   their own (preset "gain").
-- A network "trains" if every seed is 0.5 dB above bicubic interpolation on its training patches.
-  Plain networks that do not are named.
+- A network "trains" if every seed ends 0.5 dB above bicubic interpolation on training patches.
+  Those that do not are named.
 - Whether channels of trained LR networks form HR maps: `sr_jax/comparison/combining.py` says how
   that is measured, and `combining_verdict.py` beside it what is concluded.
 - A member that diverged leaves its seed out; one that did not learn stays in, and is named.
@@ -95,6 +95,12 @@ class Config(FamilyRecipe, OwnArmsRecipe):
 
   def __post_init__(self) -> None:
     """Checks every field and the networks."""
+    own = [network for network in self.networks if is_own(network)]
+    if own != list(self.networks[len(self.networks) - len(own) :]):
+      raise InputError(
+        f"--networks={','.join(self.networks)}: give networks of your own last, since they are "
+        "compared with the first of the others"
+      )
     for network in self.networks:
       if network not in NETWORKS and not is_own(network):
         raise InputError(
@@ -155,6 +161,8 @@ def _arm(network: str, depth: int, connection: str, config: Config) -> Arm:
   parts = [f"{state.lr} LR maps of {k}x{k}"] * bool(state.lr)
   parts += [f"{state.hr} HR maps of {hr_k}x{hr_k}"] * bool(state.hr)
   note = f"{' and '.join(parts)}{', in two streams' * (network == 'streams')}, depth {depth}"
+  if network == "streams":
+    note += f", {_share_of_lr(state, config.scale**2):.0%} of the MACs in that of LR maps"
   note += ", residual" * (connection == "residual")
   tolerance = TOLERANCE if network == "streams" else 0.0
   return Arm(
@@ -198,7 +206,19 @@ def _streams(depth: int, config: Config) -> Maps:
 
   half = n / math.sqrt(2) / phases
   pairs = [(maps, math.sqrt(max(0, n**2 - (phases * maps) ** 2))) for maps in _around(half)]
-  return min((Maps(lr, maps) for maps, exact in pairs for lr in _around(exact)), key=deviation)
+  state = min((Maps(lr, maps) for maps, exact in pairs for lr in _around(exact)), key=deviation)
+  if deviation(state) > TOLERANCE * target or not 1 / 3 <= _share_of_lr(state, phases) <= 2 / 3:
+    raise InputError(
+      f"--features={n} cannot be split into two streams that cost what LR does, about half each, "
+      f"at --scale={config.scale} and {depth} hidden layers: the nearest are {state.lr} LR maps "
+      f"and {state.hr} HR maps; use more features, or leave streams out of --networks"
+    )
+  return state
+
+
+def _share_of_lr(state: Maps, phases: int) -> float:
+  """The share of LR maps in the MACs of two streams, k LR taps or r k HR taps each."""
+  return state.lr**2 / (state.lr**2 + (phases * state.hr) ** 2)
 
 
 def _around(number: float) -> tuple[int, int]:
@@ -211,7 +231,7 @@ def comparison(config: Config) -> Comparison:
   first, second, *_ = config.arm_names()
   primary = Contrast(first, second, "the first two networks")
   if "lr" in config.networks and residual.mixtures_of(config.networks):
-    depth, connection = config.depths[-1], config.connections[-1]
+    depth, connection = max(config.depths), max(config.connections, key=CONNECTIONS.index)
     best = residual.best_mixture(config.networks, depth, connection)
     lr = name_of("lr", depth, connection)
     primary = Contrast(lr, best, "LR maps alone against the best explicit mixture")

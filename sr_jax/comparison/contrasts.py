@@ -9,16 +9,17 @@ import numpy as np
 from sr_jax.comparison import statistics
 from sr_jax.comparison.combinations import Best, Combination
 from sr_jax.comparison.statistics import Effect, holm, paired_effect
+from sr_jax.comparison.titles import titled
 
 Results = dict[str, Any]
 
 
 @dataclasses.dataclass(frozen=True)
 class Contrast:
-  """A comparison of two arms, by their names: the first minus the second, or the best of some."""
+  """A comparison of two arms, by their names: the first minus the second."""
 
   first: str
-  second: str | Best
+  second: str | Best  # the best of several in a primary contrast alone
   question: str  # that their difference answers
 
 
@@ -44,14 +45,14 @@ def all_contrasts(results: Results, comparison: Comparison) -> list[dict[str, An
   that it has not met yet under the kind "exploratory", which no adjustment covers.
   """
   arms, first = results["arms"], comparison.primary.first
-  planned = [("primary", _resolved(results, comparison.primary))]
+  primary = dataclasses.replace(comparison.primary, second=_arm(results, comparison.primary.second))
+  planned = [("primary", primary)]
   if len(family := [name for name in comparison.opponents if name in arms]) > 1:
     best = best_of(results, family)
     planned.append(("best", Contrast(first, best, "against the best HR network of the family")))
   if comparison.subset is not None and comparison.subset in arms:
     planned.append(("subset", Contrast(first, comparison.subset, "against its own tied subset")))
-  mechanisms_of_run = [_resolved(results, each) for each in comparison.mechanisms]
-  planned += [("mechanism", c) for c in mechanisms_of_run if {c.first, c.second} <= arms.keys()]
+  planned += [("mechanism", c) for c in comparison.mechanisms if {c.first, c.second} <= arms.keys()]
   met = {frozenset((c.first, c.second)) for _, c in planned}
   planned += [
     ("exploratory", Contrast(first, name, "the rest"))
@@ -68,11 +69,6 @@ def all_contrasts(results: Results, comparison: Comparison) -> list[dict[str, An
   for effect, p in zip(tested, adjusted, strict=True):
     effect["p_holm"] = p
   return effects
-
-
-def _resolved(results: Results, planned: Contrast) -> Contrast:
-  """The contrast of two arms that one with the best of several is in this run."""
-  return dataclasses.replace(planned, second=_arm(results, planned.second))
 
 
 def _arm(results: Results, arm: str | Best) -> str:
@@ -144,9 +140,12 @@ def combine(results: Results, combination: Combination) -> dict[str, Any]:
   learn count.
   """
   weights: dict[str, float] = {}
+  chosen = []
   for arm, weight in combination.weights.items():
     name = _arm(results, arm)
     weights[name] = weights.get(name, 0.0) + weight
+    chosen += [titled(name)] * isinstance(arm, Best)
+  question = combination.question + f" (the best: {', '.join(chosen)})" * bool(chosen)
   columns = {name: results["arms"][name]["members"] for name in weights}
   rows = list(zip(*columns.values(), strict=True))
   usable = [i for i, row in enumerate(rows) if not _diverged(row)]
@@ -163,7 +162,7 @@ def combine(results: Results, combination: Combination) -> dict[str, Any]:
     return effect_of(scores, len(rows[0][0][split]["psnr"]))
 
   return {
-    **dataclasses.asdict(dataclasses.replace(combination, weights=weights)),
+    **dataclasses.asdict(dataclasses.replace(combination, weights=weights, question=question)),
     "left_out_seeds": [row[0]["seed"] for row in rows if _diverged(row)],
     "test": of_members("test"),
     "training": of_members("training"),

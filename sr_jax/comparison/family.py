@@ -139,7 +139,7 @@ class ScheduleRecipe(FamilyRecipe):
     if self.residual and len(set(schedule[::2])) > 1:
       raise InputError(
         f"--residual adds states two layers apart, which have to hold the same maps: "
-        f"{'-'.join(map(str, schedule))} HR maps do not"
+        f"{'-'.join(map(str, schedule))} HR maps do not; give schedules that do, as 8-0-8-0-8"
       )
     states = [self.state(maps) for maps in schedule]
     network = self.network(states, hr_kernel_size, residual=self._blocks)
@@ -180,9 +180,9 @@ class ScheduleRecipe(FamilyRecipe):
 
 def check_blocks(flag: str, depth: int) -> None:
   """Raises an InputError if hidden layers are no whole number of residual blocks."""
-  if depth % 2:
+  if depth % 2 or not depth:
     raise InputError(
-      f"{flag}={depth} hidden layers cannot be residual blocks of two: use an even number"
+      f"{flag}={depth} hidden layers cannot be residual blocks of two: use 2, 4, 6, ..."
     )
 
 

@@ -115,8 +115,9 @@ def claim(results: Results, group: str) -> str:
   better, worse = (", ".join(_shown(effects, each)) for each in ("supported", "reversed"))
   if group == SHARES:
     return _share_claim(results, say, better, worse)
-  if group in residual.CLAIMS:
-    return residual.claim(group, say, better, worse)
+  if group in residual.CLAIMS:  # whose names have commas
+    named = ("; ".join(_shown(effects, each)) for each in ("supported", "reversed"))
+    return residual.claim(group, say, *named)
   verbs = {"all equivalent": "does not matter", "undecided": "is undecided"}
   verb = verbs.get(say.replace("too few photographs", "undecided"), "matters")
   if group == AGAINST_LR and (better or worse):  # whose sign has a meaning

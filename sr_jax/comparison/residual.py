@@ -21,6 +21,7 @@ CONNECTIONS = ("plain", "residual")
 MIXTURES = "LR against mixtures, residual"
 PLAIN_MIXTURES = "LR against mixtures, plain"
 INTERACTION = "interaction"
+BY_DEPTH = "interaction by depth"
 IDENTITIES = "identities"
 HR_ALONE = "HR against LR"
 
@@ -35,11 +36,11 @@ NEEDED = {
   "undecided",
 }
 CHANGES = {
-  "all equivalent": "Identities do not change what an explicit combination brings",
+  "all equivalent": "Identities do not change what an explicit combination brings{what}",
   "better": "With identities an explicit combination brings less ({better})",
   "worse": "With identities an explicit combination brings more ({worse})",
   "both": "With identities an explicit combination brings less ({better}) and more ({worse})",
-  "undecided": "Whether identities change what an explicit combination brings is undecided",
+  "undecided": "Whether identities change what an explicit combination brings{what} is undecided",
 }
 BRINGS = {
   "all equivalent": "{what} bring nothing",
@@ -51,6 +52,7 @@ BRINGS = {
 CLAIMS = {
   MIXTURES: (NEEDED, "residual"),
   INTERACTION: (CHANGES, ""),
+  BY_DEPTH: (CHANGES, " at each depth"),
   PLAIN_MIXTURES: (NEEDED, "plain"),
   IDENTITIES: (BRINGS, "identities around every two hidden layers"),
   HR_ALONE: (BRINGS, "HR maps alone, instead of LR maps,"),
@@ -122,18 +124,19 @@ def _against_mixtures(
   ]
   if set(connections) < set(CONNECTIONS):
     return effects
-  by_depth = {f"depth {depth}": [depth] for depth in depths}
-  averaged = {"all depths": list(depths)} if len(by_depth) > 1 else {}
+  planned = {"all depths": (INTERACTION, depths)}  # averaged, the estimand: a group of its own
+  if len(depths) > 1:
+    planned |= {f"depth {depth}": (BY_DEPTH, [depth]) for depth in depths}
   return [
     *effects,
     *(
       Combination(
-        INTERACTION,
+        group,
         f"interaction, {name}",
         "LR - best mixture, residual, less LR - best mixture, plain",
         _interaction(networks, own),
       )
-      for name, own in (averaged | by_depth).items()
+      for name, (group, own) in planned.items()
     ),
   ]
 
@@ -165,13 +168,16 @@ def on_training(results: Results) -> list[str]:
   """Which networks of a comparison of depths train, residual and plain; nothing of others."""
   if "connections" not in results["config"]:
     return []
-  sentences = []
-  for connection in results["config"]["connections"]:
-    gains = {
-      name: gains_on_training_patches(results, name)
-      for name in results["arms"]
-      if name.endswith("_residual") == (connection == "residual")
-    }
+  config, sentences = results["config"], []
+  after = f"after {config['steps']:,} steps"
+  for connection in config["connections"]:
+    names = [
+      name_of(network, depth, connection)
+      for depth in config["depths"]
+      for network in NETWORKS
+      if network in config["networks"]
+    ]
+    gains = {name: gains_on_training_patches(results, name) for name in names}
     failed = {
       name: seeds
       for name, own in gains.items()
@@ -180,14 +186,15 @@ def on_training(results: Results) -> list[str]:
     if not failed:
       least = [gain for own in gains.values() for gain in own if gain is not None]
       sentences.append(
-        f"All {len(gains)} {connection} networks train in every seed: on training patches they are "
-        f"at least {min(least):.2f} dB above bicubic interpolation; {TRAINED} dB was asked for."
+        f"All {len(gains)} {connection} networks train in every seed: {after} they are at least "
+        f"{min(least):.2f} dB above bicubic interpolation on training patches; {TRAINED} dB was "
+        "asked for."
       )
     else:
       listed = "; ".join(f"{name}: {', '.join(seeds)}" for name, seeds in failed.items())
       sentences.append(
         f"{len(failed)} of {len(gains)} {connection} networks do not train in every seed, that is, "
-        f"to {TRAINED} dB above bicubic interpolation on their training patches: {listed}."
+        f"to {TRAINED} dB above bicubic interpolation on training patches {after}: {listed}."
       )
   return sentences
 

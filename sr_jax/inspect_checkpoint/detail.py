@@ -67,6 +67,7 @@ def _layer_rows(network: Network) -> list[list[str]]:
     ]
     kinds = ", phases untied" * (not layer.tied) + ", in two streams" * (not layer.crosses)
     adds = f"what {network.layers[place + 1 - layer.adds].name} reads" if layer.adds else "-"
+    adds += f", to {layer.residual_scale:g} times its own" * (layer.residual_scale != 1)
     cells = *maps, ", ".join(kernels) + kinds, layer.activation or "-", adds
     rows.append([layer.name, *cells])
   return rows

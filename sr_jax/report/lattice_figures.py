@@ -1,5 +1,6 @@
 """Figures of networks that differ in the HR maps of their states: lattice, effects, shares."""
 
+import itertools
 import re
 from typing import Any
 
@@ -33,9 +34,7 @@ def combinations(results: dict[str, Any]) -> Figure | None:
   """Every linear contrast with its interval, grouped by what it is for."""
   lines = []
   present = [group for group in GROUPS if findings.group_of(results, group)]
-  for group, colour in zip(
-    present, COLOURS, strict=False
-  ):  # of a run, fewer than there are colours
+  for group, colour in zip(present, itertools.cycle(COLOURS), strict=False):
     effects = [e for e in findings.group_of(results, group) if e["test"]["mean"] is not None]
     if effects:
       less = ", less weights" * effects[0]["is_less_curve"]

@@ -58,9 +58,9 @@ def test_the_gain_is_the_best_on_validation_photographs(made_up_run):
     "| 1",
   ]
   assert "--preset=gain --manual_dir=SETS --block_gain=1.0" in block
-  assert "The other runs here have 0." in block  # these made-up runs disagree with the preset
+  assert "The presets have 0." in block  # these made-up runs disagree with the preset
   agreeing = made_up_run("residual", "gain")
-  assert "The other runs here have it." in residual_blocks.blocks(kept(agreeing))["residual_gain"]
+  assert "The presets have it." in residual_blocks.blocks(kept(agreeing))["residual_gain"]
 
 
 def test_a_network_that_does_not_train_is_named_in_the_deep_run(made_up_run):
