@@ -138,9 +138,10 @@ def test_the_best_of_several_is_chosen_on_validation_photographs_alone():
   planned = Combination("g", "a - best", "?", {"a": 1.0, Best(("b", "c")): -1.0})
   effect = combine(results, planned)
   assert effect["weights"] == {"a": 1.0, "c": -1.0}
+  assert effect["question"] == "? (the best: C)"
   assert effect["test"]["mean"] == pytest.approx(float((tables["a"] - tables["c"]).mean()))
   primary = Contrast("a", Best(("b", "c")), "against the best")
-  verdict = decide(results, Comparison(primary, mechanisms=(primary,), combinations=(planned,)))
+  verdict = decide(results, Comparison(primary, combinations=(planned,)))
   assert verdict["contrast"] == ["a", "c"]
   assert [each["contrast"] for each in verdict["contrasts"] if each["kind"] == "exploratory"] == [
     ["a", "b"]

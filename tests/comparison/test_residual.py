@@ -17,7 +17,8 @@ def results(*effects, training=None):
     name: {"members": [{"training": {"psnr": psnr}} for psnr in seeds]}
     for name, seeds in (training or {}).items()
   }
-  config = {"connections": ["plain", "residual"]} if training else {}
+  shape = {"connections": ["plain", "residual"], "networks": ["lr", "half", "a:EDSR"]}
+  config = shape | {"depths": [16], "steps": 1500} if training else {}
   bicubic = {"training": {"psnr": [29.0, 31.0]}}
   return {"verdict": {"combinations": effects}, "arms": arms, "config": config, "bicubic": bicubic}
 
@@ -59,6 +60,22 @@ def test_what_the_interaction_says(decision, words):
   assert claim(residual.INTERACTION, decision) == words
 
 
+def test_the_estimand_alone_says_whether_identities_change_anything():
+  """Whatever the depths by themselves say."""
+  average = effect(residual.INTERACTION, "interaction, all depths", 0.0, "equivalent")
+  depths = [
+    effect(residual.BY_DEPTH, f"interaction, depth {depth}", mean, decision)
+    for depth, mean, decision in ((8, 0.2, "supported"), (16, -0.2, "reversed"))
+  ]
+  run = results(average, *depths)
+  assert findings.claim(run, residual.INTERACTION).startswith("Identities do not change")
+  by_depth = findings.claim(run, residual.BY_DEPTH)
+  assert by_depth == (
+    "With identities an explicit combination brings less (interaction, depth 8) and more "
+    "(interaction, depth 16)"
+  )
+
+
 def test_the_sign_of_what_identities_bring_has_a_meaning():
   start = "Identities around every two hidden layers"
   assert claim(residual.IDENTITIES, "supported", "equivalent") == f"{start} help (depth 0)"
@@ -72,11 +89,13 @@ def test_networks_that_do_not_train_are_named_with_their_seeds():
     "lr_d16": [[30.2, 30.4], [None, 31.0]],
     "half_d16": [[31.0, 31.0], [31.0, 32.0]],
     "lr_d16_residual": [[30.4, 30.8], [32.0, 32.0]],
+    "half_d16_residual": [[32.0, 32.0], [32.0, 32.0]],
+    "EDSR": [[30.0, 30.0], [None, None]],  # the user's own is neither
   }
   plain, blocks = residual.on_training(results(training=training))
   assert plain.startswith("1 of 2 plain networks do not train in every seed, that is, to 0.5 dB")
-  assert plain.endswith("lr_d16: seed 0 +0.30 dB, seed 1 diverged.")
-  assert blocks.startswith("All 1 residual networks train in every seed: on training patches they ")
+  assert plain.endswith("after 1,500 steps: lr_d16: seed 0 +0.30 dB, seed 1 diverged.")
+  assert blocks.startswith("All 2 residual networks train in every seed: after 1,500 steps they ")
   assert "at least 0.60 dB above" in blocks
   assert residual.on_training(results()) == []
 

@@ -195,7 +195,9 @@ def test_residual_networks_cost_what_plain_ones_do():
     assert [layer.adds for layer in arm.network.layers[1:-1]] == [0, 2, 0, 2]
     assert arm.budget.macs == named(name, "lr" if name == "hr" else "hr")[name].budget.macs
     assert arm.note.endswith("depth 4, residual")
-  with pytest.raises(InputError, match="--depth=3 hidden layers cannot be residual blocks of two"):
-    Config(residual=True, depth=3)
+  for depth in (0, 3):
+    says = f"--depth={depth} hidden layers cannot be residual blocks of two"
+    with pytest.raises(InputError, match=says):
+      Config(residual=True, depth=depth)
   with pytest.raises(InputError, match="--arms=hr_deeper is one hidden layer deeper, which"):
     Config(arms=("lr", "hr_deeper"), residual=True)

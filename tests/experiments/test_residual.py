@@ -34,6 +34,7 @@ def test_streams_are_half_of_the_compute_each():
       (state,) = {layer.outputs for layer in arm.network.layers[:-1]}
       assert state == Maps(lr=21, hr=6)
       assert not any(layer.crosses for layer in arm.network.layers[1:-1])
+      assert "43% of the MACs in that of LR maps" in arm.note
 
 
 def test_residual_networks_add_every_two_layers_and_start_alike():
@@ -52,11 +53,15 @@ def test_the_verdict_is_lr_against_the_best_mixture_of_the_deepest_residual_netw
   plain = comparison(Config(connections=("plain",), networks=("lr", "half"))).primary
   assert (plain.first, plain.second) == ("lr_d8", Best(("half_d8",)))
   assert comparison(Config(networks=("hr", "lr"))).primary.second == "lr_d8"
+  backwards = Config(depths=(16, 8), connections=("residual", "plain"))
+  assert comparison(backwards).primary == primary
 
 
 def test_the_interaction_is_residual_less_plain_averaged_over_depths():
-  effects = group(ALL, residual.INTERACTION)
-  assert [*effects] == [f"interaction, {name}" for name in ("all depths", "depth 8", "depth 16")]
+  estimand, by_depth = group(ALL, residual.INTERACTION), group(ALL, residual.BY_DEPTH)
+  assert [*estimand] == ["interaction, all depths"]  # a group of its own, not adjusted
+  assert [*by_depth] == ["interaction, depth 8", "interaction, depth 16"]
+  effects = estimand | by_depth
   mixtures = {
     (depth, end): Best((f"half_d{depth}{end}", f"streams_d{depth}{end}"))
     for depth in (8, 16)
@@ -84,7 +89,9 @@ def test_the_interaction_is_residual_less_plain_averaged_over_depths():
     ({"networks": ("lr",), "connections": ("plain",)}, "a comparison needs two networks"),
     ({"networks": ("lr", "dbpn")}, "--networks=dbpn is not supported"),
     ({"block_gain": -1.0}, "--block_gain=-1.0 must be at least 0"),
-    ({"features": 8, "networks": ("lr", "streams")}, "arm streams_d8 costs"),
+    ({"features": 8, "networks": ("lr", "streams")}, "--features=8 cannot be split into two"),
+    ({"features": 64, "scale": 4}, "the nearest are 55 LR maps and 2 HR maps; use more features"),
+    ({"networks": ("examples.own_network:EDSR", "lr")}, "give networks of your own last"),
   ],
 )
 def test_networks_that_cannot_be_are_refused(more, says):
