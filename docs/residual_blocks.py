@@ -94,17 +94,12 @@ def _formed(results: Results) -> list[str]:
   """Which LR networks form HR maps, a sentence for each finding."""
   if combining.COMBINING not in results:
     return []
-  by_finding: dict[str, list[str]] = {}
+  by_finding: dict[combining_verdict.Finding, list[str]] = {}
   for name, judged in combining_verdict.decide(results)["arms"].items():
     by_finding.setdefault(judged["finding"], []).append(titled(name))
-  words = {
-    "forms HR maps": "Channels of {arms} form HR maps",
-    "forms none": "Channels of {arms} do not form HR maps",
-    "undecided": "Whether channels of {arms} form HR maps is undecided",
-    "not concluded": "Nothing is concluded on HR maps in {arms}",
-  }
   return [
-    f"**{words[finding].format(arms=', '.join(arms))}.**" for finding, arms in by_finding.items()
+    f"**{combining_verdict.WORDS[finding].format(networks=', '.join(arms))}.**"
+    for finding, arms in by_finding.items()
   ]
 
 

@@ -253,7 +253,7 @@ def main(config: Config, execution: Execution, run_dir: RunFolder) -> dict[str, 
   """Compares the networks, and looks for HR maps in those of LR maps; returns its phases."""
   plan = functools.partial(measured, config)
   names = [name_of("lr", depth, c) for depth in config.depths for c in config.connections]
-  measure = functools.partial(combining.measure, names, ()) if "lr" in config.networks else None
+  measure = functools.partial(combining.measure, names) if "lr" in config.networks else None
   return compare("residual", plan, comparison(config), config, execution, run_dir, measure)
 
 

@@ -1,14 +1,15 @@
 """Whether the channels of trained LR networks form HR maps: how far groups of R act as its phases.
 
 Three measurements of every seed of an arm, of its hidden kernels, since only those between HR maps
-are tied:
+are tied, after channels are brought to comparable strength (`projection.balanced`):
 
 - the share of the energy of every layer's kernel that is tied, in the best order of channels
   (`tie_search.py`); kernels whose filters changed places at random are searched alike, as the null;
 - PSNR on test photographs after kernels are replaced by their tied part and the biases of a map by
-  their mean, for all maps, half of them and the most tied of every state, and the same in random
-  orders;
-- the same of positive controls: HR networks lifted to LR space, their channels shuffled.
+  their mean, for all maps and for the most tied half of every state, and for as many in random
+  orders, on average;
+- the same of two positive controls, trained briefly: networks of which all channels, or half of
+  them, are phases of HR maps, lifted to LR space, their channels shuffled.
 
 `combining_verdict.py` has the rule by which these decide.
 """
@@ -25,6 +26,7 @@ from jaxtyping import Float, UInt8
 from PIL import Image
 
 from sr_jax.comparison.projection import (
+  balanced,
   hr_counterpart,
   interleave,
   kernels_of,
@@ -44,11 +46,14 @@ from sr_jax.networks.pair import lift_network
 from sr_jax.runtime import processes
 from sr_jax.runtime.console import log
 from sr_jax.training import population
+from sr_jax.training.dispatch import train_unlogged
 from sr_jax.training.population import Population
-from sr_jax.training.sharding import make_mesh, shard_members, without_padding
+from sr_jax.training.sharding import make_mesh, on_mesh, shard_members, without_padding
 
 COMBINING = "combining"  # in results.json
 DRAWS = 19  # of the null, so that the least p-value of a seed is 0.05
+RANDOM_ORDERS = 4  # of channels, over which PSNR is averaged
+CONTROL_STEPS = 300  # of training, at most
 PHOTOS = 12  # test photographs, evenly spaced, that projected networks are scored on
 SIDE = 192  # HR pixels of their middle
 DETAIL = 96  # HR pixels on a side of pictures
@@ -57,35 +62,27 @@ Results = dict[str, Any]
 
 
 def measure(
-  arms: Sequence[str],
-  controls: Sequence[str],
-  run: Run,
-  results: Results,
-  trained: Mapping[str, Population],
+  arms: Sequence[str], run: Run, results: Results, trained: Mapping[str, Population]
 ) -> Results:
   """Measures how far these LR arms form HR maps, as part of a run's results.
 
-  `controls` are trained arms of HR maps alone, of K = r (k - 1) + 1 taps. Without any, the
-  counterpart of every LR arm with random parameters is its control.
+  The controls of each arm are trained here, all seeds at the arm's learning rate.
   """
-  records, of_controls = {}, {}
+  records: Results = {}
+  of_controls: Results = {}
   count = run.recipe.seeds
   for name in arms:
     log(f"Looking for HR maps in {titled(name)}")
     params, _ = eval_params(trained[name].state, count)
     network, form = _network_of(trained[name]), eval_form(trained[name])
     records[name] = _record(network, _on_host(params, count), form, run)
-    if not controls:
-      hr, mesh = random_control(network), make_mesh(count, batch=1)
-      members = shard_members(mesh, population.make_members(range(count), [1.0]))
-      params = population.initialise(hr, "control", members, mesh).params
-      of_controls[f"{name}_random"] = _control(hr, _on_host(params, count), form, run)
-  for name in controls:
-    log(f"Looking for HR maps in {titled(name)}, lifted and shuffled")
-    params, _ = eval_params(trained[name].state, count)
-    form = eval_form(trained[name])
-    network = _network_of(trained[name])
-    of_controls[name] = _control(network, _on_host(params, count), form, run)
+    rate, maps = results["arms"][name]["learning_rate"], network.layers[0].outputs.lr
+    maps //= network.phases
+    for kind, hr_maps in {"hr": maps, "half": half_of(maps)}.items():
+      control = hr_counterpart(network, hr_maps)
+      log(f"Training a control of {titled(name)}: {hr_maps} HR maps in every state")
+      fitted = _train(control, f"{name}_{kind}", rate, trained[name], run)
+      of_controls.setdefault(name, {})[kind] = _control(control, fitted, form, run)
   detail = middle(run.photos.test[0], DETAIL, run.recipe.scale)
   return {
     COMBINING: {
@@ -95,6 +92,11 @@ def measure(
       "controls": of_controls,
     }
   }
+
+
+def half_of(maps: int) -> int:
+  """Half of so many maps, rounded up."""
+  return -(-maps // 2)
 
 
 def _network_of(population: Population) -> Network:
@@ -107,15 +109,21 @@ def _on_host(params: Any, count: int) -> Any:
   return without_padding(processes.to_host(params), count)
 
 
-def random_control(network: Network) -> Network:
-  """The HR counterpart of an LR network, where no layer starts at zero: zeros have no ties."""
-  counterpart = hr_counterpart(network)
-  layers = (dataclasses.replace(layer, gain=layer.gain or 1.0) for layer in counterpart.layers)
-  return counterpart.clone(layers=tuple(layers))
+def _train(network: Network, name: str, rate: float, arm: Population, run: Run) -> Any:
+  """Parameters on the host of a control of an arm, every seed after a short schedule."""
+  recipe, count = run.recipe, run.recipe.seeds
+  mesh = make_mesh(count, recipe.batch, run.execution.mesh)
+  members = shard_members(mesh, population.make_members(range(count), [rate]))
+  state = population.initialise(network, name, members, mesh)
+  how = recipe.batch, recipe.patch, mesh, arm.computation
+  train_steps = population.make_train_steps(network, *how)
+  steps = min(recipe.steps, CONTROL_STEPS)
+  state = train_unlogged(train_steps, state, members, on_mesh(mesh, run.store), steps)
+  return _on_host(eval_params(state, count)[0], count)
 
 
 def _control(network: Network, params: Any, form: str, run: Run) -> Results:
-  """The record of an HR network, lifted to LR space, its channels shuffled."""
+  """The record of a network with HR maps, lifted to LR space, its channels shuffled."""
   lr = lift_network(network, jax.tree.map(lambda array: array[0], params))[0]
   lifted = jax.vmap(lambda member: lift_network(network, member)[1])(params)
   structure, kernels = structure_of(lr), kernels_of(lr, lifted)
@@ -125,14 +133,18 @@ def _control(network: Network, params: Any, form: str, run: Run) -> Results:
 
 
 def _record(network: Network, params: Any, form: str, run: Run) -> Results:
-  """All that is measured of a network, `params` with an axis of seeds; finite ones alone."""
-  structure, all_kernels = structure_of(network), kernels_of(network, params)
-  leaves = jax.tree.leaves(params)
-  seeds = [i for i in range(len(all_kernels)) if all(np.isfinite(leaf[i]).all() for leaf in leaves)]
-  record: Results = {"seeds": seeds, "layers": [layer.name for layer in network.layers[1:-1]]}
+  """All that is measured of a network, `params` with an axis of seeds.
+
+  Seeds with parameters, or a PSNR after kernels are tied, that are not finite are left out.
+  """
+  structure, leaves = structure_of(network), jax.tree.leaves(params)
+  layers = [layer.name for layer in network.layers[1:-1]]
+  seeds = [i for i in range(len(leaves[0])) if all(np.isfinite(leaf[i]).all() for leaf in leaves)]
+  record: Results = {"seeds": [], "of_seeds": len(leaves[0]), "layers": layers}
   if not seeds:
     return record
-  params, kernels = jax.tree.map(lambda leaf: np.asarray(leaf)[seeds], params), all_kernels[seeds]
+  params = balanced(network, jax.tree.map(lambda leaf: np.asarray(leaf)[seeds], params))
+  kernels = kernels_of(network, params)
   best_orders, measured = [], []
   for seed, own in zip(seeds, kernels, strict=True):
     rng = np.random.default_rng(seed)
@@ -140,41 +152,49 @@ def _record(network: Network, params: Any, form: str, run: Run) -> Results:
     orders = search(draws, structure, seed)
     measured.append(shares(draws, orders, structure))
     best_orders.append(orders[0])
-  orders = np.stack(best_orders)
-  by_seed = np.stack(measured)
-  maps = orders.shape[-1] // structure.phases
-  at_random = random_orders(len(seeds), orders.shape[2], structure, np.random.default_rng(seeds))
-  versions = {"untied": params}
-  for tied_maps in sorted({1, maps // 2, maps} - {0}):
-    versions[f"tied_{tied_maps}"] = project(network, params, orders, tied_maps)
-    versions[f"random_{tied_maps}"] = project(network, params, at_random, tied_maps)
+  orders, by_seed = np.stack(best_orders), np.stack(measured)
+  rng = np.random.default_rng(seeds)
+  at_random = [
+    random_orders(len(seeds), orders.shape[2], structure, rng) for _ in range(RANDOM_ORDERS)
+  ]
+  half = half_of(orders.shape[-1] // structure.phases)
   mesh, photos = make_mesh(len(seeds), batch=1), _photos(run)
-  psnr = {}
-  for name, version in versions.items():
-    members = shard_members(mesh, version)
-    scores = scoring.score(network, members, photos, mesh, form)[: len(seeds)]
-    psnr[name] = [member["psnr"] for member in scores]
+
+  def psnr_of(version: Any) -> np.ndarray:
+    scores = scoring.score(network, shard_members(mesh, version), photos, mesh, form)
+    return np.array([member["psnr"] for member in scores[: len(seeds)]], float)  # None becomes NaN
+
+  psnr = {
+    "untied": psnr_of(params),
+    "tied": psnr_of(project(network, params, orders)),
+    "half_tied": psnr_of(project(network, params, orders, half)),
+    "half_random": np.mean([psnr_of(project(network, params, x, half)) for x in at_random], axis=0),
+  }
+  kept = np.isfinite(list(psnr.values())).all(axis=(0, 2))
+  if not kept.any():
+    return record
+  member = jax.tree.map(lambda array: array[kept.argmax()], params)
+  drawn = kernels[kept][:1], orders[kept][:1], at_random[0][kept][:1]
   return record | {
-    "shares": by_seed[:, 0].tolist(),
-    "null": by_seed[:, 1:].tolist(),
-    "maps": maps,
-    "psnr": psnr,
-    "pictures": _pictures(network, params, kernels, orders, at_random, run),
+    "seeds": np.array(seeds)[kept].tolist(),
+    "shares": by_seed[kept, 0].tolist(),
+    "null": by_seed[kept, 1:].tolist(),
+    "psnr": {name: values[kept].tolist() for name, values in psnr.items()},
+    "pictures": _pictures(network, member, *drawn, run),
   }
 
 
 def _pictures(
-  network: Network, params: Any, kernels: np.ndarray, orders: Orders, at_random: Orders, run: Run
+  network: Network, member: Any, kernels: np.ndarray, orders: Orders, at_random: Orders, run: Run
 ) -> Results:
-  """The most tied map of the first seed, and R random channels of the same state, interleaved.
+  """The most tied map of one member, and R random channels of the same state, interleaved.
 
   Maps with a channel that hardly varies in the picture are passed over where there are others. Of
   those that are tied about as much, it is the one that varies most.
   """
   structure, scale = structure_of(network), network.scale
-  tied_shares = map_shares(kernels[:1], orders[:1], structure)[0]
+  tied_shares = map_shares(kernels, orders, structure)[0]
   classes, maps = tied_shares.shape
-  member = jax.tree.map(lambda array: array[0], params)
   lr = middle(run.photos.test[0], DETAIL, scale).lr
   last = {number: state for state, number in enumerate(structure.classes)}
   states = [state_of(network, member, last[number], lr) for number in range(classes)]

@@ -4,10 +4,11 @@ import dataclasses
 from collections.abc import Iterator
 from typing import Any
 
+import jax
 import numpy as np
 from flax.traverse_util import flatten_dict
 
-from sr_jax.comparison.projection import kernels_of
+from sr_jax.comparison.projection import balanced, kernels_of
 from sr_jax.comparison.tie_search import permuted, search
 from sr_jax.comparison.ties import shares, structure_of
 from sr_jax.inspect_checkpoint import dead
@@ -169,15 +170,16 @@ def _describe_dead_units(trained: Trained) -> str:
 
 
 def _tied_rows(trained: Trained) -> list[list[str]]:
-  """How far the channels of an LR network form HR maps; nothing of other networks."""
+  """How far the channels of an LR network form HR maps; nothing of others, nor of lost members."""
   network = trained.network
-  if not isinstance(network, Network):
+  is_finite = all(np.isfinite(array).all() for array in jax.tree.leaves(trained.params))
+  if not isinstance(network, Network) or not is_finite:
     return []
   try:
     structure = structure_of(network)
   except ValueError:
     return []
-  params = {layer: {"kernel": arrays["kernel"][None]} for layer, arrays in trained.params.items()}
+  params = balanced(network, jax.tree.map(lambda array: array[None], trained.params))
   (own,) = kernels_of(network, params)
   rng = np.random.default_rng(trained.seed)
   draws = np.stack([own, *(permuted(own, structure.dims, rng) for _ in range(NULL_DRAWS))])

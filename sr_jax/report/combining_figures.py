@@ -11,7 +11,7 @@ from matplotlib import figure as canvas
 from PIL import Image
 
 from sr_jax.comparison.combining import COMBINING
-from sr_jax.comparison.combining_verdict import decide, sentences
+from sr_jax.comparison.combining_verdict import control_title, decide, sentences
 from sr_jax.comparison.titles import titled
 from sr_jax.report.figures import COLOURS, STYLE, WIDTH
 from sr_jax.report.model import Bullets, Figure, Section, Table
@@ -19,8 +19,11 @@ from sr_jax.report.tables import interval
 
 ABOUT_SHARES = (
   "Line: mean of the seeds, which are dots. Grey: 95 % of kernels whose filters changed places. "
-  "Dotted: lifted HR networks with shuffled channels, whose share has to be 1."
+  "Positive controls, lifted to LR space with shuffled channels: HR networks (dotted; their share "
+  "has to be 1) and networks of which half the channels are phases of HR maps (dashed). HR maps of "
+  "fewer channels cannot be told from none by the share."
 )
+CONTROLS = {"hr": ":", "half": "--"}  # and their lines
 ABOUT_PICTURES = (
   "The R channels that are most like the phases of an HR map, and as many random ones of the same "
   "state, interleaved to a picture of HR pixels: of the first seed, from the least to the greatest "
@@ -33,23 +36,23 @@ COLUMNS = 2  # of panels
 @mpl.rc_context(STYLE)
 def shares(results: dict[str, Any]) -> canvas.Figure | None:
   """The tied share of every hidden layer, against that of permuted kernels."""
-  records = _records(results, "arms")
+  records = _arms(results)
   if not records:
     return None
   rows = -(-len(records) // COLUMNS)
-  figure = canvas.Figure(figsize=(WIDTH, 0.7 + 2.4 * rows), layout="constrained")
+  figure = canvas.Figure(figsize=(WIDTH, 0.9 + 2.4 * rows), layout="constrained")
   panels = figure.subplots(rows, min(COLUMNS, len(records)), sharey=True, squeeze=False)
-  controls = _records(results, "controls").values()
   for axes in panels.flat[len(records) :]:
     axes.set_axis_off()
   for axes, (name, record) in zip(panels.flat, records.items(), strict=False):
     by_seed, null = np.array(record["shares"]), np.array(record["null"])
     layers = np.arange(1, by_seed.shape[1] + 1)
     low, high = np.quantile(null.reshape(-1, len(layers)), [0.025, 0.975], axis=0)
-    for control in controls:
-      if control["layers"] == record["layers"]:
-        least = np.min(control["shares"], axis=0)
-        axes.plot(layers, least, ":", color=COLOURS[2], label="positive control")
+    for kind, style in CONTROLS.items():
+      control = results[COMBINING]["controls"][name][kind]
+      if control["seeds"]:
+        mean, label = np.mean(control["shares"], axis=0), f"control, {titled(kind)}"
+        axes.plot(layers, mean, style, color=COLOURS[2], label=label)
     axes.fill_between(layers, low, high, color="0.7", linewidth=0, label="permuted kernels")
     axes.plot(layers, by_seed.mean(axis=0), "-", color=COLOURS[0], label="tied share")
     for own in by_seed:
@@ -59,7 +62,7 @@ def shares(results: dict[str, Any]) -> canvas.Figure | None:
   for axes in panels[:, 0]:
     axes.set_ylabel("share of energy")
   labels = dict(pair[::-1] for pair in zip(*panels[0, 0].get_legend_handles_labels(), strict=True))
-  place: Any = {"frameon": False, "loc": "outside upper center", "ncols": 3}
+  place: Any = {"frameon": False, "loc": "outside upper center", "ncols": 2}
   figure.legend(list(labels.values()), list(labels), **place)
   return figure
 
@@ -67,19 +70,21 @@ def shares(results: dict[str, Any]) -> canvas.Figure | None:
 @mpl.rc_context(STYLE | {"axes.titlesize": 10})
 def pictures(results: dict[str, Any]) -> canvas.Figure | None:
   """The most tied map of every arm and control, and random channels, interleaved."""
-  records = _records(results, "arms") | _records(results, "controls")
+  records = {titled(name): record for name, record in _arms(results).items()}
+  for name in _arms(results):
+    for kind, record in results[COMBINING]["controls"][name].items():
+      if record["seeds"]:
+        records[control_title(name, kind).replace(", of", ",\nof")] = record
   if not records:
     return None
   detail = results[COMBINING]["detail"]
   figure = canvas.Figure(figsize=(WIDTH, 2.15 * len(records) + 0.3), layout="constrained")
   panels = figure.subplots(len(records), 3, squeeze=False)
-  controls = results[COMBINING]["controls"]
-  for row, (name, record) in zip(panels, records.items(), strict=True):
+  for row, (network, record) in zip(panels, records.items(), strict=True):
     drawn = record["pictures"]
-    kind = "control, " if name in controls else ""
     titles = {
       detail["photograph"]: detail["picture"],
-      f"{kind}{titled(name)}\nstate {drawn['state'] + 1}, {drawn['share']:.2f} tied": drawn["tied"],
+      f"{network}\nstate {drawn['state'] + 1}, {drawn['share']:.2f} tied": drawn["tied"],
       "random channels": drawn["random"],
     }
     for axes, (title, picture) in zip(row, titles.items(), strict=True):
@@ -93,9 +98,9 @@ def _decode(picture: str) -> np.ndarray:
   return np.asarray(Image.open(io.BytesIO(base64.b64decode(picture))))
 
 
-def _records(results: dict[str, Any], kind: str) -> dict[str, Any]:
-  """The arms, or the controls, of which a seed finished."""
-  records = results[COMBINING][kind] if COMBINING in results else {}
+def _arms(results: dict[str, Any]) -> dict[str, Any]:
+  """The arms of which a seed finished."""
+  records = results[COMBINING]["arms"] if COMBINING in results else {}
   return {name: record for name, record in records.items() if record["seeds"]}
 
 
@@ -106,26 +111,23 @@ def rows(results: dict[str, Any]) -> list[list[str]]:
       "network",
       "tied share",
       "permuted kernels",
-      "largest p",
-      "tying all maps costs (dB)",
+      "tying half of the maps costs (dB)",
       "random orders cost more (dB)",
-      "finding",
+      "channels that form HR maps",
     ]
   ]
   if COMBINING not in results:
     return table
   for name, judged in decide(results)["arms"].items():
-    numbers = ["-"] * 5
+    numbers = ["-"] * 4
     if judged["seeds"]:
-      numbers = [f"{judged[key]:.3f}" for key in ("share", "null")] + [f"{judged['max_p']:.2f}"]
-      numbers += [_interval(judged[key]) for key in ("cost", "saved")]
+      numbers = [f"{judged[key]:.3f}" for key in ("share", "null")]
+      numbers += [_interval(judged[key]) for key in ("cost_of_half", "saved_of_half")]
     table.append([titled(name), *numbers, judged["finding"]])
   return table
 
 
 def _interval(effect: dict[str, Any]) -> str:
-  if effect["mean"] is None:
-    return "-"
   return f"{effect['mean']:+.3f}" + ("" if effect["low"] is None else f" ({interval(effect)})")
 
 

@@ -1,4 +1,4 @@
-"""What is measured of HR maps in a run, on untrained networks."""
+"""What is measured of HR maps in a run, on networks that are hardly trained."""
 
 import base64
 import dataclasses
@@ -14,13 +14,15 @@ from PIL import Image
 from sr_jax.comparison import combining, combining_verdict
 from sr_jax.comparison.recipe import Recipe
 from sr_jax.comparison.run import Run
+from sr_jax.config import Execution
+from sr_jax.data import patches
 from sr_jax.data.images import make_photo
-from sr_jax.networks import Maps, lr_network
-from sr_jax.networks.pair import Residual, scheduled_network
+from sr_jax.networks import lr_network
+from sr_jax.networks.pair import Residual
 from sr_jax.operators.conv import DEFAULT
 from sr_jax.training import population
 from sr_jax.training.population import Population
-from sr_jax.training.sharding import make_mesh, shard_members
+from sr_jax.training.sharding import make_mesh, shard_members, upload
 
 SEEDS = 2
 
@@ -37,54 +39,61 @@ def run():
   rng = np.random.default_rng(0)
   test = [make_photo(f"{i}", rng.integers(0, 256, (24, 20), np.uint8), 2) for i in range(2)]
   unused = dict.fromkeys(field.name for field in dataclasses.fields(Run))
-  given = {"recipe": Recipe(seeds=SEEDS), "photos": SimpleNamespace(test=test)}
+  given = {
+    "recipe": Recipe(seeds=SEEDS, steps=2, batch=4, patch=6),
+    "execution": Execution(),
+    "photos": SimpleNamespace(test=test),
+    "store": upload(patches.make_store(test, 6)),
+  }
   made = object.__new__(Run)  # of which nothing else is used
   made.__dict__.update(unused | given)
   return made
 
 
-@pytest.mark.parametrize("is_given", [True, False], ids=["control given", "random control"])
-def test_a_run_is_measured(run, monkeypatch, is_given):
+def test_a_run_is_measured(run, monkeypatch):
   monkeypatch.setattr(combining, "DRAWS", 3)
-  trained = {"lr": untrained(lr_network(features=8, depth=1))}
-  if is_given:
-    states = (Maps(hr=2),) * 2
-    trained["hr"] = untrained(scheduled_network(states=states, hr_kernel_size=5))
-  results = combining.measure(["lr"], ["hr"] if is_given else [], run, {}, trained)
+  trained = {"lr": untrained(lr_network(features=8, depth=2, residual=Residual(gain=0.0)))}
+  results = {"arms": {"lr": {"learning_rate": 1e-3}}}
+  results = combining.measure(["lr"], run, results, trained)
   results = json.loads(json.dumps(results, allow_nan=False))
-  (name,) = results["combining"]["controls"]
-  assert name == ("hr" if is_given else "lr_random")
-  for kind in ("arms", "controls"):
-    (record,) = results["combining"][kind].values()
+  arm, controls = (results["combining"][kind]["lr"] for kind in ("arms", "controls"))
+  assert controls.keys() == {"hr", "half"}
+  for record in (arm, *controls.values()):
     assert record["seeds"] == [0, 1]
-    assert record["layers"] == ["hidden_0"]
-    assert np.shape(record["shares"]) == (SEEDS, 1)
-    assert np.shape(record["null"]) == (SEEDS, 3, 1)
-    versions = {"untied", "tied_1", "tied_2", "random_1", "random_2"}
-    assert record["psnr"].keys() == versions
+    assert record["of_seeds"] == SEEDS
+    assert record["layers"] == ["hidden_0", "hidden_1"]
+    assert np.shape(record["shares"]) == (SEEDS, 2)
+    assert np.shape(record["null"]) == (SEEDS, 3, 2)
+    assert record["psnr"].keys() == {"untied", "tied", "half_tied", "half_random"}
     assert {np.shape(psnr) for psnr in record["psnr"].values()} == {(SEEDS, 2)}
     picture = Image.open(io.BytesIO(base64.b64decode(record["pictures"]["tied"])))
     assert picture.size == (20, 24)
-  decided = combining_verdict.decide(results)
-  assert decided["controls"] == {name: True}
-  assert decided["arms"]["lr"]["share"] < 0.6
+  assert np.min(controls["hr"]["shares"]) > combining_verdict.FULL_SHARE
+  assert combining_verdict.greatest_change(controls["hr"]) < combining_verdict.NO_COST
+  assert np.max(controls["half"]["shares"]) < combining_verdict.FULL_SHARE
+  assert np.max(arm["shares"]) < 0.6
 
 
-def test_the_control_of_blocks_that_start_at_zero_has_ties(run, monkeypatch):
+def test_seeds_that_are_lost_are_left_out_and_counted(run, monkeypatch):
   monkeypatch.setattr(combining, "DRAWS", 1)
-  trained = {"lr": untrained(lr_network(features=8, depth=2, residual=Residual(gain=0.0)))}
-  results = combining.measure(["lr"], [], run, {}, trained)
-  assert combining_verdict.decide(results)["controls"] == {"lr_random": True}
+  network = lr_network(features=8, depth=1)
+  params = jax.tree.map(lambda array: np.array(array)[:SEEDS], untrained(network).state.params)
+  score = combining.scoring.score
 
+  def without_the_first(network, params, *given):
+    scores = score(network, params, *given)
+    scores[0]["psnr"][-1] = None
+    return scores
 
-def test_a_seed_that_diverged_is_left_out(run, monkeypatch):
-  monkeypatch.setattr(combining, "DRAWS", 1)
-  arm = untrained(lr_network(features=8, depth=1))
-  lost = jax.tree.map(lambda array: array.at[0].set(np.nan), arm.state.params)
-  arm = arm._replace(state=arm.state._replace(params=lost))
-  record = combining.measure(["lr"], [], run, {}, {"lr": arm})["combining"]["arms"]["lr"]
-  assert record["seeds"] == [1]
-  assert len(record["shares"]) == len(record["psnr"]["untied"]) == 1
+  with pytest.MonkeyPatch.context() as patch:
+    patch.setattr(combining.scoring, "score", without_the_first)
+    tied_to_infinity = combining._record(network, params, DEFAULT.form, run)
+  params["hidden_0"]["kernel"][0] = np.nan
+  diverged = combining._record(network, params, DEFAULT.form, run)
+  for record in (tied_to_infinity, diverged):
+    assert (record["seeds"], record["of_seeds"]) == ([1], SEEDS)
+    assert len(record["shares"]) == len(record["null"]) == 1
+    assert {len(psnr) for psnr in record["psnr"].values()} == {1}
 
 
 def test_the_middle_of_a_photograph_fits_its_lr_image():

@@ -47,7 +47,10 @@ def test_it_is_the_lift_of_the_nearest_hr_network(residual):
   lr, hr = networks(residual)
   assert projection.hr_counterpart(lr).layers[1:] == hr.layers[1:]  # but for the name of the first
   assert lifted(hr).layers == lr.layers
-  assert lifted(projection.hr_counterpart(lr)).layers == lr.layers
+  for maps in (None, 2):
+    counterpart = projection.hr_counterpart(lr, maps)
+    assert counterpart.layers[1].outputs == (Maps(lr=8, hr=2) if maps else Maps(hr=4))
+    assert lifted(counterpart).layers == lr.layers
   params = draw(lr)
   projected = projection.project(lr, params, in_order(lr))
   with jax.enable_x64():
@@ -99,6 +102,55 @@ def test_a_shuffled_lift_is_found_back_and_not_changed(residual):
   best = tie_search.search(kernels, structure, seed=0)
   np.testing.assert_allclose(ties.shares(kernels, best, structure), 1, rtol=1e-12)
   assert_close(projection.project(lr, shuffled, best), shuffled)
+
+
+@pytest.mark.parametrize("residual", RESIDUALS)
+def test_ties_are_found_back_whatever_the_strength_of_channels(residual):
+  lr, hr = networks(residual)
+  drawn, structure, rng = draw(hr), ties.structure_of(lr), np.random.default_rng(3)
+  with jax.enable_x64():
+    params = jax.vmap(lambda member: lift_network(hr, member)[1])(drawn)
+    factors = np.exp(rng.standard_normal((2, max(structure.classes) + 1, 16)))
+    weak = rescaled(lr, params, [factors[:, number] for number in structure.classes])
+    kernels = projection.kernels_of(lr, weak)
+    before = ties.shares(kernels, tie_search.search(kernels, structure, seed=0), structure)
+    assert before.max() < 0.8
+    balanced = projection.balanced(lr, weak)
+    image = jnp.asarray(rng.random((1, 6, 5, 1)))
+    outputs = [
+      upscale(lr, jax.tree.map(lambda array: jnp.asarray(array[1]), each), image)
+      for each in (params, weak, balanced)
+    ]
+  np.testing.assert_allclose(outputs[1], outputs[0], rtol=1e-9)
+  np.testing.assert_allclose(outputs[2], outputs[0], rtol=1e-9)
+  kernels = projection.kernels_of(lr, balanced)
+  best = tie_search.search(kernels, structure, seed=0)
+  assert ties.shares(kernels, best, structure).min() > 0.99
+  assert_close(projection.balanced(lr, balanced), balanced)
+
+
+def rescaled(lr, params, factors):
+  """Parameters that compute the same with ReLUs, channels of states times these factors."""
+  ones = np.ones((2, 1))
+  scaled = {}
+  for layer, reads, writes in zip(lr.layers, [ones, *factors], [*factors, ones], strict=True):
+    kernel, bias = params[layer.name]["kernel"], params[layer.name]["bias"]
+    kernel = kernel * (writes[:, None] / reads[:, :, None])[:, None, None]
+    scaled[layer.name] = {"kernel": kernel, "bias": bias * writes}
+  return scaled
+
+
+def test_channels_without_energy_and_networks_with_tanh_are_not_scaled():
+  lr, _ = networks("plain")
+  params = draw(lr)
+  params["hidden_0"]["kernel"][..., 3] = 0
+  balanced = projection.balanced(lr, params)
+  assert all(np.isfinite(array).all() for array in jax.tree.leaves(balanced))
+  np.testing.assert_array_equal(
+    balanced["hidden_0"]["bias"][:, 3], params["hidden_0"]["bias"][:, 3]
+  )
+  with_tanh, _ = networks("plain", activation="tanh")
+  assert projection.balanced(with_tanh, params) is params
 
 
 def test_the_phases_of_a_map_make_its_picture():

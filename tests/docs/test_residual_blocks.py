@@ -48,6 +48,19 @@ def test_runs_with_other_flags_are_listed(made_up_run):
   assert "--preset=confirmatory --manual_dir=SETS --learning_rate=0.002 --depths=8" in block
 
 
+def test_the_answer_says_which_networks_form_hr_maps(made_up_run):
+  run = made_up_run("residual", "confirmatory")
+  lost = {"seeds": [], "of_seeds": 2, "layers": []}
+  arms = ("lr_d8", "lr_d8_residual")
+  controls = {arm: {"hr": lost, "half": lost} for arm in arms}
+  run["combining"] = {"arms": dict.fromkeys(arms, lost), "controls": controls}
+  sentence = "**Nothing is concluded on HR maps in LR d8, LR d8 residual, since a positive control"
+  runs = kept(run)
+  assert sentence in residual_blocks.answer(runs)
+  block = residual_blocks.blocks(runs)["residual_maps"]
+  assert "- HR, lifted and shuffled, of LR d8, fails: no seed finished." in block
+
+
 def test_nothing_is_said_before_it_is_measured():
   assert residual_blocks.answer({}).endswith(residual_blocks.OPEN)
   assert set(residual_blocks.blocks({}).values()) == {residual_blocks.OPEN}

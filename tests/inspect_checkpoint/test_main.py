@@ -15,6 +15,7 @@ from orbax.checkpoint import v1 as ocp
 from PIL import Image
 
 from sr_jax.config import digest
+from sr_jax.inspect_checkpoint import detail
 from sr_jax.inspect_checkpoint import kernel_figures as trained_kernels
 from sr_jax.inspect_checkpoint.__main__ import main
 from sr_jax.inspect_checkpoint.dead import dead_units
@@ -22,6 +23,7 @@ from sr_jax.networks import espcn, fsrcnn, hr_network, lr_network, srcnn
 from sr_jax.operators.conversion import lr_to_deconv
 from sr_jax.report import figures
 from sr_jax.training import checkpoint_files
+from sr_jax.training.restore import Trained
 
 ROOT = Path(__file__).parents[2]
 STEPS = 30
@@ -117,6 +119,16 @@ def test_the_detail_of_a_member_finds_its_dead_units_alone(planted, capsys, cont
   assert inspect(planted, "--arm=lr") == 0  # of member 0, in whom nothing was planted
   assert "Dead units: 0." in capsys.readouterr().out
   assert contents(planted) == before
+
+
+def test_a_member_that_diverged_has_no_tied_share():
+  network = lr_network(features=8, depth=1)
+  params = network.init(jax.random.key(0), jnp.zeros((1, 8, 8, 1)))["params"]
+  params = jax.tree.map(np.array, params)
+  trained = Trained(network, params, "lr", "final", 0, 0, np.zeros(1, int), np.ones(1), {})
+  assert [row[0] for row in detail._tied_rows(trained)] == ["layer", "hidden_0"]
+  params["hidden_0"]["kernel"][0, 0, 0, 0] = np.nan
+  assert detail._tied_rows(trained) == []
 
 
 @pytest.mark.slow
