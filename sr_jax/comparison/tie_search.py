@@ -3,7 +3,8 @@
 The best orders solve a quadratic assignment problem. `search` swaps pairs of channels of a state,
 for as long as that gains, and goes from state to state. It starts from random orders and from
 channels with equal statistics: the filters of two phases of a map differ by a shift, which a power
-spectrum does not show and the centre of their energy does.
+spectrum does not show and the centre of their energy does. Then it goes on from the best order with
+the less tied half of its maps shuffled, again and again.
 
 Kernels and orders are those of `sr_jax/comparison/ties.py`.
 """
@@ -24,6 +25,7 @@ from sr_jax.comparison.ties import (
 )
 
 RANDOM_STARTS = 2  # beside the one from statistics
+RESHUFFLES = 30  # of all but the most tied half of the maps of the best orders, after these
 MIN_GAIN = 1e-5  # of a swap, in shares of a layer's energy; less is rounding
 MAX_SWEEPS = 30
 BALANCING = 20  # scalings of a permuted kernel to the energies of its channels
@@ -67,7 +69,18 @@ def search(
   orders = improved.reshape(len(starts), *starts[0].shape)
   totals = [shares(kernels, each, structure).sum(axis=1) for each in orders]
   best = np.argmax(totals, axis=0)
-  return ranked(kernels, orders[best, np.arange(len(flat))], structure)
+  best_orders, total = orders[best, np.arange(len(flat))], np.max(totals, axis=0)
+  flat, maps = flat.astype(np.float32), flat.shape[-1] // structure.phases
+  is_free = np.arange(flat.shape[-1]) % maps >= maps // 2
+  for _ in range(RESHUFFLES):
+    reshuffled = ranked(kernels, best_orders, structure)
+    reshuffled[..., is_free] = rng.permuted(reshuffled[..., is_free], axis=2)
+    improved = _ascend(flat, reshuffled, structure)
+    totals_now = shares(kernels, improved, structure).sum(axis=1)
+    gains = totals_now > total
+    best_orders = np.where(gains[:, None, None], improved, best_orders)
+    total = np.maximum(total, totals_now)
+  return ranked(kernels, best_orders, structure)
 
 
 def _ascend(flat: np.ndarray, orders: np.ndarray, structure: Structure) -> np.ndarray:
