@@ -90,6 +90,9 @@ class Config(FamilyRecipe, OwnArmsRecipe):
     0.0, "variance of a block's last kernel at the start, times its fan-in", at_least=0
   )
   residual_scale: float = setting(1.0, "factor of what a block adds", above=0)
+  combining: bool = setting(
+    False, "also look for HR maps in the networks of LR maps alone, and train controls for it"
+  )
 
   ENTRIES: ClassVar[str] = "networks"
 
@@ -109,6 +112,8 @@ class Config(FamilyRecipe, OwnArmsRecipe):
         )
     super().__post_init__()
     arms(self)
+    if self.combining and "lr" not in self.networks:
+      raise InputError("--combining looks for HR maps in networks of LR maps: add lr to --networks")
     if len(self.arm_names()) < 2:
       raise InputError(
         "a comparison needs two networks: give more of --networks, --connections or --depths"
@@ -250,10 +255,10 @@ def headline(run_dir: RunFolder) -> dict[str, str]:
 
 
 def main(config: Config, execution: Execution, run_dir: RunFolder) -> dict[str, float]:
-  """Compares the networks, and looks for HR maps in those of LR maps; returns its phases."""
+  """Compares the networks, and looks for HR maps if asked for; returns the seconds of phases."""
   plan = functools.partial(measured, config)
   names = [name_of("lr", depth, c) for depth in config.depths for c in config.connections]
-  measure = functools.partial(combining.measure, names) if "lr" in config.networks else None
+  measure = functools.partial(combining.measure, names) if config.combining else None
   return compare("residual", plan, comparison(config), config, execution, run_dir, measure)
 
 
@@ -268,7 +273,7 @@ BRIEF = {"learning_rate": (2e-3, 4e-3, 8e-3), "search_steps": 150, "steps": 150,
 # Whether they train is seen early; steps are long.
 DEEP = {"learning_rate": (1e-3, 2e-3, 4e-3, 8e-3), "search_steps": 60, "steps": 300, "seeds": 4}
 PRESETS = {
-  "confirmatory": Config(depths=(8, 16), **(SETS | {"steps": 1500})),
+  "confirmatory": Config(depths=(8, 16), combining=True, **(SETS | {"steps": 1500})),
   "deep": Config(depths=(32,), **(SETS | DEEP | {"test_data": ("Set14",)})),
   # What --block_gain=0,0.1,1 is added to.
   "gain": Config(
