@@ -29,7 +29,7 @@ def blocks(kept: dict[str, Kept]) -> dict[str, str]:
   return {
     RESIDUAL: "\n\n".join([_answer(confirmatory) if confirmatory else OPEN, *_others(kept)]),
     "residual_maps": _maps(confirmatory) if confirmatory else OPEN,
-    "residual_deep": _answer(deep) if deep else OPEN,
+    "residual_deep": _deep(deep) if deep else OPEN,
     "residual_gain": _gain(gains) if gains else OPEN,
   }
 
@@ -56,17 +56,24 @@ def claims(results: Results) -> str:
 def _answer(data: Kept) -> str:
   """What a run says, its networks, all effects, and the command that repeats it."""
   results = data["results"]
-  name = f"{RESIDUAL}_{'deep' if results['config']['depths'] == [32] else 'confirmatory'}"
   parts = [
     f"{claims(results)} In dB, on {results['tests'][0]}.",
     bullets(_sentences(results)),
-    f"![Every effect with its 95 % interval](figures/{name}_combinations.png)",
+    f"![Every effect with its 95 % interval](figures/{RESIDUAL}_confirmatory_combinations.png)",
     tables.ABOUT_BARS,
     markdown_table(network_rows(results)),
     markdown_table(tables.combination_rows(results)),
     f"```sh\n{data['command']}\n```",
     about(data),
   ]
+  return "\n\n".join(parts)
+
+
+def _deep(data: Kept) -> str:
+  """Which networks of 32 hidden layers train, and how far."""
+  results = data["results"]
+  parts = [bullets([*residual.on_training(results), claims(results)])]
+  parts += [markdown_table(network_rows(results)), f"```sh\n{data['command']}\n```", about(data)]
   return "\n\n".join(parts)
 
 

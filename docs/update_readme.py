@@ -39,7 +39,6 @@ DRAWN: dict[str, tuple[Callable[[Any], Any], ...]] = {  # of kept runs, by their
   "what_share_learn": (shares, combinations, gates),
   "what_share_curve": (shares,),
   "residual_confirmatory": (combinations, combining_figures.shares, combining_figures.pictures),
-  "residual_deep": (combinations,),
 }
 
 

@@ -116,6 +116,8 @@ def claim(results: Results, group: str) -> str:
   if group == SHARES:
     return _share_claim(results, say, better, worse)
   if group in residual.CLAIMS:  # whose names have commas
+    if say == "all equivalent" and _did_not_learn(results, effects):
+      say = "undecided"  # networks that return bicubic interpolation are equivalent to each other
     named = ("; ".join(_shown(effects, each)) for each in ("supported", "reversed"))
     return residual.claim(group, say, *named)
   verbs = {"all equivalent": "does not matter", "undecided": "is undecided"}
@@ -126,6 +128,12 @@ def claim(results: Results, group: str) -> str:
   beyond = any(effect["is_less_curve"] for effect in effects)
   weights = ", beyond what the number of weights predicts" * beyond
   return f"{LEADS[group]}, {verb}{weights}"
+
+
+def _did_not_learn(results: Results, effects: Effects) -> bool:
+  """Whether no member of some arm of these effects has learned."""
+  members = [results["arms"][name]["members"] for effect in effects for name in effect["weights"]]
+  return any(all(m["status"] == "did not learn" for m in of_arm) for of_arm in members)
 
 
 def _share_claim(results: Results, say: Finding, better: str, worse: str) -> str:

@@ -178,11 +178,7 @@ def on_training(results: Results) -> list[str]:
       if network in config["networks"]
     ]
     gains = {name: gains_on_training_patches(results, name) for name in names}
-    failed = {
-      name: seeds
-      for name, own in gains.items()
-      if (seeds := [_failure(seed, gain) for seed, gain in enumerate(own) if not _trains(gain)])
-    }
+    failed = {name: own for name, own in gains.items() if not all(map(_trains, own))}
     if not failed:
       least = [gain for own in gains.values() for gain in own if gain is not None]
       sentences.append(
@@ -191,7 +187,7 @@ def on_training(results: Results) -> list[str]:
         "asked for."
       )
     else:
-      listed = "; ".join(f"{name}: {', '.join(seeds)}" for name, seeds in failed.items())
+      listed = "; ".join(f"{titled(name)}: {_failures(own)}" for name, own in failed.items())
       sentences.append(
         f"{len(failed)} of {len(gains)} {connection} networks do not train in every seed, that is, "
         f"to {TRAINED} dB above bicubic interpolation on training patches {after}: {listed}."
@@ -203,8 +199,16 @@ def _trains(gain: float | None) -> bool:
   return gain is not None and gain >= TRAINED
 
 
-def _failure(seed: int, gain: float | None) -> str:
-  return f"seed {seed} {'diverged' if gain is None else f'{gain:+.2f} dB'}"
+def _failures(gains: list[float | None]) -> str:
+  """The seeds of a network that do not train, or all of them in short."""
+  known = [gain for gain in gains if gain is not None]
+  if len(known) == len(gains) and not any(map(_trains, gains)):
+    return f"all {len(gains)} seeds, {min(known):+.2f} to {max(known):+.2f} dB"
+  return ", ".join(
+    f"seed {seed} {'diverged' if gain is None else f'{gain:+.2f} dB'}"
+    for seed, gain in enumerate(gains)
+    if not _trains(gain)
+  )
 
 
 def gains_on_training_patches(results: Results, name: str) -> list[float | None]:

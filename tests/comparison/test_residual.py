@@ -94,10 +94,25 @@ def test_networks_that_do_not_train_are_named_with_their_seeds():
   }
   plain, blocks = residual.on_training(results(training=training))
   assert plain.startswith("1 of 2 plain networks do not train in every seed, that is, to 0.5 dB")
-  assert plain.endswith("after 1,500 steps: lr_d16: seed 0 +0.30 dB, seed 1 diverged.")
+  assert plain.endswith("after 1,500 steps: LR d16: seed 0 +0.30 dB, seed 1 diverged.")
   assert blocks.startswith("All 2 residual networks train in every seed: after 1,500 steps they ")
   assert "at least 0.60 dB above" in blocks
   assert residual.on_training(results()) == []
+
+
+def test_all_seeds_of_a_network_that_does_not_train_are_said_in_short():
+  bad, good = [[30.0, 30.0], [30.1, 30.1]], [[32.0, 32.0]] * 2
+  training = {"lr_d16": bad, "half_d16": good, "lr_d16_residual": good, "half_d16_residual": good}
+  plain, _ = residual.on_training(results(training=training))
+  assert plain.endswith("LR d16: all 2 seeds, +0.00 to +0.10 dB.")
+
+
+def test_networks_that_did_not_learn_are_not_called_equivalent():
+  same = effect(residual.PLAIN_MIXTURES, "depth 32", 0.0, "equivalent")
+  run = results({**same, "weights": {"lr_d32": 1.0, "half_d32": -1.0}})
+  for status, words in (("ok", "Plain networks need no"), ("did not learn", "Whether plain")):
+    run["arms"] = {name: {"members": [{"status": status}] * 2} for name in ("lr_d32", "half_d32")}
+    assert findings.claim(run, residual.PLAIN_MIXTURES).startswith(words)
 
 
 def test_a_table_says_whether_a_combination_is_needed():

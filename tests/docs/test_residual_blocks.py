@@ -98,3 +98,4 @@ def test_the_figures_that_blocks_show_are_those_that_are_drawn(made_up_run, tmp_
   update_readme.draw()
   shown = re.findall(r"\(figures/([\w.]+)\)", "".join(residual_blocks.blocks(runs).values()))
   assert sorted(shown) == sorted(path.name for path in tmp_path.iterdir())
+  assert shown
