@@ -19,9 +19,9 @@ from sr_jax.networks.conv_transpose import ConvTranspose as ConvTranspose  # for
 from sr_jax.networks.maps import Layer, Maps
 from sr_jax.networks.network import Network, crop_border
 from sr_jax.networks.own import OwnNetwork, own_network
+from sr_jax.networks.own_source import code_of
 from sr_jax.networks.pair import hr_network, lr_network
 from sr_jax.networks.published import espcn, fsrcnn, srcnn
-from sr_jax.runtime.console import log
 
 AnyNetwork = Network | OwnNetwork
 
@@ -50,7 +50,7 @@ def build(description: dict[str, Any]) -> AnyNetwork:
   """Makes a network from what `describe` returned, also in versions before the family.
 
   Raises:
-    InputError: this version has no such network, or a user's own is not where it was.
+    InputError: this version has no such network, or a user's own is not what and where it was.
   """
   try:
     if "source" in description:
@@ -75,11 +75,14 @@ def build(description: dict[str, Any]) -> AnyNetwork:
 
 
 def _own(code: str, **fields: Any) -> OwnNetwork:
-  """A network of the user's own; warns where its code is not what it was."""
-  network = own_network(**fields)
-  if network.code != code:
-    log(f"WARNING: the module of {network.source} was changed since it was trained")
-  return network
+  """A network of the user's own, whose module is imported if it is what it was."""
+  source = fields["source"]
+  if code_of(source) != code:
+    raise InputError(
+      f"the module of {source} was changed since it was trained, and is not imported: restore it "
+      "to open the run, or train it anew in another folder"
+    )
+  return own_network(**fields)
 
 
 def upscale(

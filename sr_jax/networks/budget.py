@@ -7,7 +7,6 @@ One MAC is one multiply-accumulate, 2 FLOPs, counted per HR pixel of an infinite
 import dataclasses
 import functools
 from fractions import Fraction
-from typing import Any
 
 import jax
 import numpy as np
@@ -15,7 +14,8 @@ import numpy as np
 from sr_jax.config import InputError
 from sr_jax.networks import AnyNetwork, Network, OwnNetwork, hr_network, lr_network
 from sr_jax.networks.counting import PixelCount, per_hr_pixel, receptive_windows
-from sr_jax.networks.own import abstract_params
+from sr_jax.networks.own import abstract_params, own_function
+from sr_jax.networks.own_source import guarding
 from sr_jax.operators.resize import BICUBIC_REACH, upscale_taps
 
 
@@ -137,15 +137,9 @@ def uncounted(network: AnyNetwork) -> tuple[str, ...]:
 
 @functools.lru_cache(maxsize=256)
 def _count(network: OwnNetwork) -> PixelCount:
-  try:
-    return per_hr_pixel(_of_params(network), abstract_params(network))
-  except InputError as error:
-    raise InputError(f"{network.source} cannot be counted: {error}") from error
-
-
-def _of_params(network: OwnNetwork) -> Any:
-  """A network as a function of its parameters and images."""
-  return lambda params, image: network.apply({"params": params}, image)
+  params = abstract_params(network)
+  with guarding(network.source, "cannot be counted"):
+    return per_hr_pixel(own_function(network), params)
 
 
 Window = tuple[int, int] | None  # the first and last pixel of an axis
@@ -153,7 +147,9 @@ Window = tuple[int, int] | None  # the first and last pixel of an axis
 
 @functools.lru_cache(maxsize=64)
 def _own_windows(network: OwnNetwork) -> list[tuple[int, int]] | None:
-  return receptive_windows(_of_params(network), network.scale, abstract_params(network))
+  params = abstract_params(network)
+  with guarding(network.source, "has a receptive field that cannot be measured"):
+    return receptive_windows(own_function(network), network.scale, params)
 
 
 def lr_windows(network: AnyNetwork) -> list[tuple[int, int]] | None:

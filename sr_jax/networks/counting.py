@@ -295,7 +295,7 @@ def _row_windows(
 
   rng, depends = np.random.default_rng(0), np.zeros((scale, length), bool)
   for size, signs in DRAWS:
-    drawn = jax.tree.map(functools.partial(_draw, rng, size, signs), arguments)
+    drawn = jax.tree.map(functools.partial(draw, rng, size, signs), arguments)
     image = jnp.asarray(rng.uniform(size=shape), jnp.float32)
     seen, is_finite = support(drawn, image, rng.uniform(0.5, 1.5, (scale, scale, 1)))
     depends |= np.asarray(seen) & bool(is_finite)
@@ -310,7 +310,7 @@ def _row_windows(
   return [(int(window[0]), int(window[-1])) for window in windows]
 
 
-def _draw(rng: np.random.Generator, size: float, signs: str, leaf: Any) -> Any:
+def draw(rng: np.random.Generator, size: float, signs: str, leaf: Any) -> Any:
   """Random values for a parameter of floating point; vectors, as variances, stay positive."""
   if not jnp.issubdtype(leaf.dtype, jnp.floating):
     return leaf

@@ -8,13 +8,9 @@ user named it, on a command line or in the run that is opened, and no other modu
 import contextlib
 import dataclasses
 import functools
-import hashlib
-import importlib
 import inspect
 import json
-import re
-from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, NamedTuple
 
 import jax
@@ -23,12 +19,13 @@ from flax import nnx
 from flax.traverse_util import flatten_dict, unflatten_dict
 from jax import lax
 from jax import numpy as jnp
+from jax.interpreters.partial_eval import dce_jaxpr
 from jaxtyping import Array, Float
 
 from sr_jax.config import InputError
+from sr_jax.networks.own_source import code_of, load_class, sentences
 from sr_jax.operators.conv import conv, current
 
-SOURCE = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*")
 PROBE = (2, 14, 17)  # images: not square, and of an odd side, as photographs are
 PRECISIONS = {"float32": "float32", "tf32": "tensorfloat32", "bfloat16": "bfloat16"}
 CHANNELS_LAST = lax.conv_dimension_numbers((0,) * 4, (0,) * 4, ("NHWC", "HWIO", "NHWC"))
@@ -59,9 +56,8 @@ class OwnNetwork:
 
   @property
   def code(self) -> str:
-    """Ten hexadecimal digits of its module's source, which change if that does."""
-    file = inspect.getsourcefile(_load_class(self.source))
-    return hashlib.sha256(Path(file).read_bytes()).hexdigest()[:10] if file else ""
+    """Ten hexadecimal digits of its module's file, which change if that does."""
+    return code_of(self.source)
 
   def init(self, key: Array, x: Float[Array, "b h w 1"]) -> dict[str, Any]:
     """`{"params": params}`, nested dictionaries by the names of the module's parts."""
@@ -83,36 +79,54 @@ def own_network(source: str, scale: int, arguments: str = "{}") -> OwnNetwork:
 
   Args:
     source: "module:Class" of a `flax.linen.Module`, or of a `flax.nnx.Module` that takes `rngs`.
-    scale: upscaling factor; the class gets it as `scale`, if it takes that.
+    scale: upscaling factor; the class gets it as `scale`, if it takes that or any.
     arguments: its other keyword arguments, as a JSON object.
 
   Raises:
     InputError: the class cannot be imported or constructed, is of no Flax module, does not map
-      luminance to HR luminance, holds more than parameters, or has no gradient.
+      luminance to HR luminance or ignores it, holds more than parameters, or has no gradient.
   """
   text = json.dumps(json.loads(arguments), sort_keys=True)
   network = OwnNetwork(source, scale, text)
-  lr = jax.ShapeDtypeStruct((*PROBE, 1), jnp.float32)
-  hr = (PROBE[0], scale * PROBE[1], scale * PROBE[2], 1)
+  lr = _images(*PROBE)
   params = _abstract_params(network, lr)
-  kinds = {leaf.dtype.name for leaf in jax.tree.leaves(params)}
-  if kinds != {"float32"}:
+  kinds = sorted({leaf.dtype.name for leaf in jax.tree.leaves(params)})
+  if kinds != ["float32"]:
     raise InputError(f"{source} has {' and '.join(kinds) or 'no'} parameters, where float32 is due")
-  output = _abstract_output(network, params, lr)
-  if (output.shape, output.dtype) != (hr, jnp.float32):
-    kind = "RGB, " if output.shape[3:] == (3,) else ""
-    raise InputError(
-      f"{source} makes {kind}{output.dtype} {output.shape} of LR luminance {lr.shape}; at "
-      f"--scale={scale} it must make HR luminance, float32 {hr}"
-    )
-  with _sentences(f"{source} has no gradient"):
+  _check_output(network, params, lr)
+  with sentences(f"{source} has no gradient"):
     jax.eval_shape(jax.grad(lambda p, x: network.apply({"params": p}, x).sum()), params, lr)
   return network
 
 
+@functools.lru_cache(maxsize=256)
+def check_on_patches(network: OwnNetwork, batch: int, side: int) -> None:
+  """Checks without computing that a network maps patches of so many LR pixels to HR patches.
+
+  Raises:
+    InputError: it does not, though it passed `own_network`.
+  """
+  _check_output(network, abstract_params(network), _images(batch, side, side))
+
+
 def abstract_params(network: OwnNetwork) -> Any:
   """The shapes of a network's parameters."""
-  return _abstract_params(network, jax.ShapeDtypeStruct((*PROBE, 1), jnp.float32))
+  return _abstract_params(network, _images(*PROBE))
+
+
+def own_function(network: OwnNetwork) -> Callable[[Any, Any], Array]:
+  """A network as a function of its parameters and images, which insists on HR images.
+
+  To be traced under `guarding`, as sizes are met that were not checked.
+  """
+
+  def function(params: Any, x: Any) -> Array:
+    output = network.apply({"params": params}, x)
+    if problem := _problem(network, output, x):
+      raise InputError(f"it {problem}")
+    return output
+
+  return function
 
 
 class _Functions(NamedTuple):
@@ -124,18 +138,19 @@ class _Functions(NamedTuple):
 
 @functools.lru_cache(maxsize=256)
 def _functions(network: OwnNetwork) -> _Functions:
-  module_class = _load_class(network.source)
-  takes = inspect.signature(module_class.__init__).parameters  # type: ignore[misc]
+  module_class = load_class(network.source)
+  parameters = inspect.signature(module_class.__init__).parameters  # type: ignore[misc]
+  takes_any = any(each.kind == each.VAR_KEYWORD for each in parameters.values())
   arguments = json.loads(network.arguments)
-  if "scale" in takes:
+  if takes_any or "scale" in parameters:
     arguments = {"scale": network.scale, **arguments}
   given = ", ".join(f"{name}={value!r}" for name, value in arguments.items())
-  with _sentences(f"{network.source} cannot be constructed with {given or 'no arguments'}"):
+  with sentences(f"{network.source} cannot be constructed with {given or 'no arguments'}"):
     if issubclass(module_class, nn.Module):
       return _linen_functions(module_class(**arguments), network.source)
 
     def make(key: Array) -> Any:
-      rngs = {"rngs": nnx.Rngs(key)} if "rngs" in takes else {}
+      rngs = {"rngs": nnx.Rngs(key)} if takes_any or "rngs" in parameters else {}
       return module_class(**arguments, **rngs)
 
     return _nnx_functions(make, network.source)
@@ -145,7 +160,7 @@ def _linen_functions(module: nn.Module, source: str) -> _Functions:
   def init(key: Array, x: Any) -> Any:
     variables = module.init(key, x)
     _refuse_state(source, variables.keys() - {"params"})
-    return variables.get("params", {})
+    return nn.meta.unbox(variables.get("params", {}))  # as of nn.with_partitioning
 
   def apply(params: Any, x: Any) -> Any:
     with nn.intercept_methods(_use_conv):
@@ -221,47 +236,50 @@ def _convolve(
   )
 
 
-def _load_class(source: str) -> type:
-  """The class that a source names; imports its module."""
-  if not SOURCE.fullmatch(source):
-    raise InputError(f"{source} is not MODULE:CLASS, as in mypackage.mymodule:MyNetwork")
-  module_name, _, name = source.partition(":")
-  with _sentences(
-    f"{source}: the module {module_name} cannot be imported, from the folder where this was "
-    "started or from what is installed"
-  ):
-    module = importlib.import_module(module_name)
-  if not hasattr(module, name):
-    raise InputError(f"{source}: {module.__name__} ({module.__file__}) has no {name}")
-  module_class = getattr(module, name)
-  if not (isinstance(module_class, type) and issubclass(module_class, nn.Module | nnx.Module)):
-    raise InputError(f"{source} is no class of a flax.linen.Module or flax.nnx.Module")
-  return module_class
-
-
 def _abstract_params(network: OwnNetwork, lr: jax.ShapeDtypeStruct) -> Any:
   functions = _functions(network)
-  with _sentences(lambda: _not_applicable(network)):
+  with sentences(lambda: _not_applicable(network, lr)):
     return jax.eval_shape(functions.init, _abstract_key(), lr)
 
 
-def _abstract_output(network: OwnNetwork, params: Any, lr: jax.ShapeDtypeStruct) -> Any:
-  with _sentences(lambda: _not_applicable(network)):
-    output = jax.eval_shape(network.apply, {"params": params}, lr)
-  if not isinstance(output, jax.ShapeDtypeStruct):
-    raise InputError(f"{network.source} returns a {type(output).__name__}, not one array")
-  return output
+def _check_output(network: OwnNetwork, params: Any, lr: jax.ShapeDtypeStruct) -> None:
+  with sentences(lambda: _not_applicable(network, lr)):
+    closed, output = jax.make_jaxpr(network.apply, return_shape=True)({"params": params}, lr)
+  if problem := _problem(network, output, lr):
+    raise InputError(f"{network.source} {problem}")
+  _, uses = dce_jaxpr(closed.jaxpr, [True] * len(closed.jaxpr.outvars))
+  if not uses[-1]:
+    raise InputError(f"{network.source} ignores the image: no HR pixel depends on it")
 
 
-def _not_applicable(network: OwnNetwork) -> str:
+def _problem(network: OwnNetwork, output: Any, lr: Any) -> str | None:
+  """What is wrong with the output for LR images."""
+  if not hasattr(output, "shape"):
+    return f"returns a {type(output).__name__}, not one array"
+  batch, height, width = lr.shape[:3]
+  hr = (batch, network.scale * height, network.scale * width, 1)
+  if (output.shape, output.dtype) == (hr, jnp.float32):
+    return None
+  kind = "RGB, " if output.shape[3:] == (3,) else ""
+  return (
+    f"makes {kind}{output.dtype} {output.shape} of LR luminance {lr.shape}; at "
+    f"--scale={network.scale} it must make HR luminance, float32 {hr}"
+  )
+
+
+def _images(batch: int, height: int, width: int) -> jax.ShapeDtypeStruct:
+  return jax.ShapeDtypeStruct((batch, height, width, 1), jnp.float32)
+
+
+def _not_applicable(network: OwnNetwork, lr: jax.ShapeDtypeStruct) -> str:
   """Why a network fails on luminance, as far as another trial shows it."""
   functions = _functions(network)
-  rgb = jax.ShapeDtypeStruct((*PROBE, 3), jnp.float32)
-  with contextlib.suppress(Exception):
-    params = jax.eval_shape(functions.init, _abstract_key(), rgb)
+  probe, rgb = (jax.ShapeDtypeStruct((*size, 3), jnp.float32) for size in (PROBE, lr.shape[:3]))
+  with contextlib.suppress(Exception, SystemExit):
+    params = jax.eval_shape(functions.init, _abstract_key(), probe)
     jax.eval_shape(functions.apply, params, rgb)
     return f"{network.source} takes RGB, not luminance (b, h, w, 1), which alone is compared here"
-  return f"{network.source} cannot be applied to luminance {(*PROBE, 1)}"
+  return f"{network.source} cannot be applied to luminance {lr.shape}"
 
 
 def _abstract_key() -> jax.ShapeDtypeStruct:
@@ -275,16 +293,3 @@ def _refuse_state(source: str, kinds: Any) -> None:
       f"{source} holds {', '.join(sorted(kinds))} beside its parameters; only parameters are "
       "trained and kept here, so leave batch statistics, dropout and the like out"
     )
-
-
-@contextlib.contextmanager
-def _sentences(what: str | Callable[[], str]) -> Iterator[None]:
-  """Turns any error of the user's code into an InputError: what failed, and why."""
-  try:
-    yield
-  except InputError:
-    raise
-  except Exception as error:
-    reason = next(iter(str(error).strip().splitlines()), "")
-    phrase = what if isinstance(what, str) else what()
-    raise InputError(f"{phrase} ({type(error).__name__}: {reason})") from error

@@ -20,6 +20,7 @@ from jaxtyping import Array, Float32, Int32, PRNGKeyArray
 
 from sr_jax.data.patches import Crops, HostOrDevice, Store, cut, draw
 from sr_jax.networks import AnyNetwork, Network, OwnNetwork, squared_error
+from sr_jax.networks.own import PROBE
 from sr_jax.operators.conv import DEFAULT, Computation, computing
 from sr_jax.training.sharding import DATA, MEMBER, each_member, one_by_one, shard_members
 
@@ -108,7 +109,8 @@ def _make_initialise(network: AnyNetwork, mesh: Mesh) -> Callable:
   def initialise_member(member: Members, name: Array) -> State:
     key = jax.random.fold_in(jax.random.key(member.seed), INITIALISATION)
     side = 8 + 2 * network.margin
-    params = network.init(jax.random.fold_in(key, name), jnp.zeros((1, side, side, 1)))["params"]
+    size = PROBE[1:] if isinstance(network, OwnNetwork) else (side, side)  # of those checked
+    params = network.init(jax.random.fold_in(key, name), jnp.zeros((1, *size, 1)))["params"]
     return _fresh(network, params)
 
   return jax.jit(each_member(initialise_member, mesh))

@@ -5,6 +5,7 @@ import pytest
 
 from sr_jax.networks import Maps, espcn, fsrcnn, hr_network, lr_network, srcnn, upscale
 from sr_jax.networks.budget import budget
+from sr_jax.networks.own import own_network
 from sr_jax.networks.pair import scheduled_network
 from sr_jax.upscale.tiling import plan_tiles, reach, upscale_tiles
 
@@ -109,3 +110,42 @@ def test_tiles_are_alike_and_no_smaller_than_asked(size, depth):
   if depth == 1:
     assert rows * columns <= SIDE**2
   assert all(0 <= s.start < s.stop <= n for t in tiles for s, n in zip(t.window, size, strict=True))
+
+
+OWN = """
+import jax.numpy as jnp
+from flax import linen as nn
+from examples.own_network import pixel_shuffle
+
+class Strided(nn.Module):
+  zeros: bool = False
+  @nn.compact
+  def __call__(self, x):
+    y = nn.Conv(2, (3, 3), strides=(2, 2))(x)
+    y = y.repeat(2, 1).repeat(2, 2)[:, :x.shape[1], :x.shape[2]]
+    init = nn.initializers.zeros if self.zeros else nn.initializers.lecun_normal()
+    return pixel_shuffle(nn.Conv(4, (3, 3), kernel_init=init)(y), 2)
+"""
+
+
+@pytest.mark.parametrize("zeros", ["true", "false"])
+def test_an_own_network_that_strides_is_applied_to_whole_images(zeros, tmp_path, monkeypatch):
+  (tmp_path / "own_strided.py").write_text(OWN)
+  monkeypatch.syspath_prepend(tmp_path)
+  network = own_network("own_strided:Strided", 2, f'{{"zeros": {zeros}}}')
+  assert reach(network) is None
+  (tile,) = plan_tiles(network, 100, 70, SIDE)
+  assert (tile.window, tile.part) == (
+    (slice(0, 100), slice(0, 70)),
+    (slice(0, 200), slice(0, 140)),
+  )
+
+
+def test_an_own_network_of_convolutions_is_applied_to_tiles():
+  network = own_network("examples.own_network:EDSR", 2, '{"features": 2, "blocks": 1}')
+  assert reach(network) == 5
+  assert len(plan_tiles(network, 100, 70, SIDE)) > 1
+  assert_tiles_are_the_whole(network, (41, 83))
+  rcan = own_network("examples.own_network:RCAN", 2, '{"features": 2, "blocks": 1}')
+  assert reach(rcan) is None
+  assert len(plan_tiles(rcan, 100, 70, SIDE)) == 1
