@@ -40,9 +40,9 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any, ClassVar
 
-from sr_jax.comparison.own_arms import OwnArmsRecipe, is_own, warn_uncounted
+from sr_jax.comparison.own_arms import OwnArmsRecipe
 from sr_jax.comparison.run import Run
-from sr_jax.config import Execution, InputError, setting
+from sr_jax.config import Execution, setting
 from sr_jax.data.finding import find
 from sr_jax.networks import Network, espcn, fsrcnn, srcnn
 from sr_jax.networks.budget import Arm
@@ -95,12 +95,7 @@ class Config(OwnArmsRecipe):
   def __post_init__(self) -> None:
     """Checks the fields, and the user's own networks."""
     super().__post_init__()
-    for entry in self.networks:
-      if not is_own(entry) and entry not in NETWORKS:
-        raise InputError(
-          f"--networks={entry} is not supported; choose from {', '.join(NETWORKS)}, or name a "
-          "class of your own, as mypackage.mymodule:MyNetwork"
-        )
+    self.refuse_unknown(NETWORKS)
     arms(self)
 
 
@@ -134,10 +129,7 @@ def arms(config: Config) -> tuple[Arm, ...]:
 
 def measured_arms(config: Config, choices: Choices) -> tuple[Arm, ...]:
   """The networks of a run, also those whose width is measured."""
-  known = arms(config)
-  in_order = config.in_order((*known, *config.in_time(known[0].network, choices)))
-  warn_uncounted(in_order)
-  return in_order
+  return config.complete(arms(config), choices)
 
 
 def check_data(config: Config, execution: Execution) -> None:

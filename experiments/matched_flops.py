@@ -27,7 +27,7 @@ from sr_jax.comparison import verdict
 from sr_jax.comparison.contrasts import Comparison, Contrast
 from sr_jax.comparison.executions import by_rule, by_time, hr_execution_setting
 from sr_jax.comparison.family import check_blocks
-from sr_jax.comparison.own_arms import OwnArmsRecipe, is_own, warn_uncounted
+from sr_jax.comparison.own_arms import OwnArmsRecipe, is_own
 from sr_jax.config import Execution, InputError, setting
 from sr_jax.data.finding import find
 from sr_jax.networks import AnyNetwork, Network, hr_network, lr_network
@@ -141,9 +141,7 @@ def measured_arms(config: Config, choices: Choices) -> tuple[Arm, ...]:
     dataclasses.replace(arm, network=_faster(arm.name, arm.network, config, choices))
     for arm in config.in_order((*arms(config), *_equal_time_arms(config, choices)))
   ]
-  in_order = config.in_order((*executed, *config.in_time(executed[0].network, choices)))
-  warn_uncounted(in_order)
-  return in_order
+  return config.complete(executed, choices)
 
 
 def _faster(arm: str, network: AnyNetwork, config: Config, choices: Choices) -> AnyNetwork:

@@ -54,7 +54,7 @@ from experiments.when_to_upscale import CONFIRMATORY
 from sr_jax.comparison import combining, combining_verdict, findings, residual, verdict
 from sr_jax.comparison.contrasts import Comparison, Contrast
 from sr_jax.comparison.family import FamilyRecipe, check_blocks, measured_arms
-from sr_jax.comparison.own_arms import OwnArmsRecipe, arm_name, is_own, warn_uncounted
+from sr_jax.comparison.own_arms import OwnArmsRecipe, arm_name, is_own
 from sr_jax.comparison.residual import CONNECTIONS, NETWORKS, name_of
 from sr_jax.config import Execution, InputError, setting
 from sr_jax.networks import Maps, Network
@@ -104,12 +104,7 @@ class Config(FamilyRecipe, OwnArmsRecipe):
         f"--networks={','.join(self.networks)}: give networks of your own last, since they are "
         "compared with the first of the others"
       )
-    for network in self.networks:
-      if network not in NETWORKS and not is_own(network):
-        raise InputError(
-          f"--networks={network} is not supported; choose from {', '.join(NETWORKS)}, or give your "
-          "own as mypackage.mymodule:MyNetwork"
-        )
+    self.refuse_unknown(NETWORKS)
     super().__post_init__()
     arms(self)
     if self.combining and "lr" not in self.networks:
@@ -152,10 +147,7 @@ def arms(config: Config) -> tuple[Arm, ...]:
 
 def measured(config: Config, choices: Choices) -> tuple[Arm, ...]:
   """The networks of a run, those of the family in the faster execution where that is measured."""
-  executed = measured_arms(config, choices)
-  in_order = config.in_order((*executed, *config.in_time(executed[0].network, choices)))
-  warn_uncounted(in_order)
-  return in_order
+  return config.complete(measured_arms(config, choices), choices)
 
 
 def _arm(network: str, depth: int, connection: str, config: Config) -> Arm:

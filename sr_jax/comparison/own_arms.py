@@ -6,28 +6,24 @@ the arm is called MyNetwork.
 
 import contextlib
 import dataclasses
-import functools
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Collection, Sequence
 from fractions import Fraction
 from typing import Any, ClassVar
 
+from sr_jax.comparison.matching import COSTS, Widen, closest_width, cost_of, narrowest
 from sr_jax.comparison.recipe import Recipe
 from sr_jax.config import InputError, setting
 from sr_jax.networks import AnyNetwork, OwnNetwork, own_network
-from sr_jax.networks.budget import Arm, budget, parameter_count, uncounted
+from sr_jax.networks.budget import Arm, uncounted
+from sr_jax.networks.own import check_on_patches
 from sr_jax.runtime.console import log
-from sr_jax.training.choices import WIDTHS, Choices
+from sr_jax.training.choices import TARGET, WIDTHS, Choices
 
 NONE, TIME = "none", "time"
-COSTS = {"macs": "MACs", "parameters": "parameters"}  # that are counted
-MAX_WIDTH = 4096  # that is tried
-MAX_DIVISOR = 16  # of widths, as the number of heads of attention
-MAX_DEVIATION = 0.25  # from the cost to match
+GIVEN = ("scale", "rngs")  # arguments that are no widths
 # Of the width with as many MACs, those whose time is measured.
 TIMED = tuple(Fraction(eighths, 8) for eighths in (2, 3, 4, 5, 6, 8, 10, 12))
-
-Widen = Callable[[int], OwnNetwork]  # a network by its width
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,15 +49,19 @@ class OwnArmsRecipe(Recipe):
     by_name = _parse_arguments(self.own_arguments)
     object.__setattr__(self, "own_arguments", json.dumps(by_name, sort_keys=True))
     entries: tuple[str, ...] = getattr(self, self.ENTRIES)
-    names = [arm_name(entry) for entry in entries]
-    for entry, name in zip(entries, names, strict=True):
-      alike = [other for other in names if other.casefold() == name.casefold()]
-      if is_own(entry) and len(alike) > 1:  # some file systems ignore capitals
+    own = [arm_name(entry) for entry in entries if is_own(entry)]
+    names = self.arm_names()
+    for name in own:
+      if name == name.lower():
         raise InputError(
-          f"--{self.ENTRIES}={entry}: two arms would be called {' and '.join(alike)}; rename the "
-          "class"
+          f"--{self.ENTRIES}: the class {name} needs a capital letter in its name, since names "
+          "without are those of networks of this package; rename it"
         )
-    own = [name for entry, name in zip(entries, names, strict=True) if is_own(entry)]
+      alike = [other for other in names if other.casefold() == name.casefold()]
+      if len(alike) > 1:  # some file systems ignore capitals
+        raise InputError(
+          f"--{self.ENTRIES}: two arms would be called {' and '.join(alike)}; rename the class"
+        )
     if unknown := by_name.keys() - {*own}:
       raise InputError(
         f"--own_arguments names {', '.join(sorted(unknown))}, and the networks of your own in "
@@ -74,13 +74,16 @@ class OwnArmsRecipe(Recipe):
         f"--match={self.match} is not understood; give {NONE}, or one of {', '.join(COSTS)} and "
         f"{TIME} with an argument, as macs:features"
       )
-    if self.match != NONE and not [entry for entry in entries[1:] if is_own(entry)]:
+    if argument in GIVEN:
+      raise InputError(
+        f"--match={self.match}: {argument} is given by the run; name another argument"
+      )
+    if self.match != NONE and not self._matched_entries():
       raise InputError(
         f"--match={self.match} is for networks of your own after the first arm of --{self.ENTRIES}"
       )
-
-    for name in own:
-      if argument and argument in by_name.get(name, {}) and name != names[0]:
+    for name in map(arm_name, self._matched_entries()):
+      if argument in by_name.get(name, {}):
         raise InputError(
           f"--own_arguments gives {argument} of {name}, which --match={self.match} chooses; leave "
           "it out of one of them"
@@ -93,11 +96,24 @@ class OwnArmsRecipe(Recipe):
 
   def choices(self) -> dict[str, tuple[str, ...]]:
     """Also the widths of own networks that are matched in time."""
-    entries = getattr(self, self.ENTRIES) if self.match.startswith(TIME) else ()
-    return {**super().choices(), **{arm_name(e): WIDTHS for e in entries[1:] if is_own(e)}}
+    timed = self._matched_entries() if self.match.startswith(TIME) else ()
+    return {**super().choices(), **{arm_name(entry): WIDTHS for entry in timed}}
+
+  def refuse_unknown(self, known: Collection[str]) -> None:
+    """Refuses an entry that is no network of the user's own and not among the known names.
+
+    Raises:
+      InputError: there is one.
+    """
+    for entry in getattr(self, self.ENTRIES):
+      if not is_own(entry) and entry not in known:
+        raise InputError(
+          f"--{self.ENTRIES}={entry} is not supported; choose from {', '.join(known)}, or name a "
+          "class of your own, as mypackage.mymodule:MyNetwork"
+        )
 
   def own_arms(self, first: AnyNetwork | None) -> tuple[Arm, ...]:
-    """The own networks of a run, but for those matched in time.
+    """The own networks of a run, but for those matched in time, whose candidates are checked.
 
     `first` is the network of the first arm, None where that is an own one or not known yet.
 
@@ -106,74 +122,100 @@ class OwnArmsRecipe(Recipe):
         comes near to the cost to match.
     """
     arms: list[Arm] = []
-    for i, entry in enumerate(getattr(self, self.ENTRIES)):
-      if is_own(entry) and (i == 0 or self.match == NONE):
+    matched = self._matched_entries()
+    for entry in filter(is_own, getattr(self, self.ENTRIES)):
+      if entry not in matched:
         arms.append(_arm(self._network(entry), entry))
-        first = arms[0].network if i == 0 else first
-      elif is_own(entry) and self.match.startswith(TIME):
-        _near_macs(self._widen(entry), _known(first, self), entry)  # refuses before the run starts
-      elif is_own(entry):
+        first = arms[-1].network if arm_name(entry) == self.arm_names()[0] else first
+      elif self.match.startswith(TIME):
+        self._candidates(entry, _known(first, self))
+      else:
         arms.append(self._matched(entry, _known(first, self)))
     return tuple(arms)
 
-  def in_time(self, first: AnyNetwork, choices: Choices) -> tuple[Arm, ...]:
-    """The own networks of a run that are matched in time: their widths are measured.
+  def complete(self, arms: Sequence[Arm], choices: Choices) -> tuple[Arm, ...]:
+    """All arms of a run, in its order: these, the first among them, and those matched in time.
 
-    Each is the widest of some candidates whose training step takes no longer than that of `first`.
+    Prints a warning about each of which some work is not in its MACs.
     """
-    entries = getattr(self, self.ENTRIES)[1:] if self.match.startswith(TIME) else ()
-    arms = []
-    for entry in filter(is_own, entries):
-      widen, argument = self._widen(entry), self.match.partition(":")[2]
-      near = _near_macs(widen, first, entry)
-      candidates = {}
-      for width in sorted({round(near * part) for part in TIMED} - {0}):
-        with contextlib.suppress(InputError):
-          candidates[width] = _checked(widen(width))
-      width = choices.max_width(arm_name(entry), first, candidates)
-      network = _checked(widen(width))  # a given width need not be a candidate
-      tried = ", ".join(map(str, candidates))
-      note = f"{entry}, {argument}={width}, for the time of {self.arm_names()[0]}, of {tried}"
-      arms.append(_arm(network, note))
-    return tuple(arms)
+    first = next(arm.network for arm in arms if arm.name == self.arm_names()[0])
+    timed = self._matched_entries() if self.match.startswith(TIME) else ()
+    in_order = self.in_order((*arms, *(self._in_time(entry, first, choices) for entry in timed)))
+    for arm in in_order:
+      if names := uncounted(arm.network):
+        log(f"WARNING: {', '.join(names)} of {arm.name} cannot be counted, so it costs more MACs")
+    return in_order
 
   def in_order(self, arms: Sequence[Arm]) -> tuple[Arm, ...]:
     """Arms in the order of the run."""
     by_name = {arm.name: arm for arm in arms}
     return tuple(by_name[name] for name in self.arm_names() if name in by_name)
 
-  def _network(self, entry: str) -> OwnNetwork:
-    arguments = _parse_arguments(self.own_arguments).get(arm_name(entry), {})
-    return own_network(entry, self.scale, json.dumps(arguments, sort_keys=True))
+  def _matched_entries(self) -> tuple[str, ...]:
+    """The own networks that are matched to the first arm."""
+    entries = getattr(self, self.ENTRIES) if self.match != NONE else ()
+    first = self.arm_names()[:1]
+    return tuple(entry for entry in entries if is_own(entry) and arm_name(entry) not in first)
+
+  def _network(self, entry: str, **more: Any) -> OwnNetwork:
+    """An own network with its arguments and more, checked, also on the patches of the training."""
+    arguments = {**_parse_arguments(self.own_arguments).get(arm_name(entry), {}), **more}
+    network = own_network(entry, self.scale, json.dumps(arguments, sort_keys=True))
+    check_on_patches(network, self.batch, self.patch)
+    return network
 
   def _widen(self, entry: str) -> Widen:
-    """A network by the value of the argument to match; not checked yet, since many are tried."""
+    """A network by the value of the argument to match."""
     argument = self.match.partition(":")[2]
-    arguments = _parse_arguments(self.own_arguments).get(arm_name(entry), {})
-
-    def widen(width: int) -> OwnNetwork:
-      text = json.dumps({**arguments, argument: width}, sort_keys=True)
-      return OwnNetwork(entry, self.scale, text)
-
-    return widen
+    return lambda width: self._network(entry, **{argument: width})
 
   def _matched(self, entry: str, first: AnyNetwork) -> Arm:
     """The own network that costs what the first arm costs, as nearly as a whole number can."""
     cost, _, argument = self.match.partition(":")
-    widen, target = self._widen(entry), _cost(first, cost)
-    width, reached = closest_width(cost, widen, target, entry)
-    network = _checked(widen(width))
-    if cost == "macs" and (names := uncounted(network)):
+    widen, target = self._widen(entry), cost_of(first, cost)
+    if cost == "macs" and (names := uncounted(narrowest(widen))):
       raise InputError(
         f"--match={self.match}: {', '.join(names)} of {entry} cannot be counted; match parameters "
         "or time instead"
       )
+    width, reached = closest_width(cost, widen, target, entry)
     compared = f"as many {COSTS[cost]} as"
     if reached != target:
       more = "more" if reached > target else "fewer"
       compared = f"{abs(float(reached / target - 1)):.1%} {more} {COSTS[cost]} than"
-    note = f"{entry}, {argument}={width}: {compared} {self.arm_names()[0]}"
-    return _arm(network, note)
+    return _arm(widen(width), f"{entry}, {argument}={width}: {compared} {self.arm_names()[0]}")
+
+  def _candidates(self, entry: str, first: AnyNetwork) -> dict[int, OwnNetwork]:
+    """The networks whose time is measured, by width: around the MACs of the first arm.
+
+    Where MACs cannot be counted, around its parameters.
+
+    Raises:
+      InputError: as of `own_arms`.
+    """
+    widen = self._widen(entry)
+    cost = "parameters" if uncounted(narrowest(widen)) else "macs"
+    near, _ = closest_width(cost, widen, cost_of(first, cost), entry)
+    candidates = {}
+    for width in sorted({round(near * part) for part in TIMED} - {0}):
+      with contextlib.suppress(InputError):  # as of a width that heads do not divide
+        candidates[width] = widen(width)
+    return candidates
+
+  def _in_time(self, entry: str, first: AnyNetwork, choices: Choices) -> Arm:
+    """The widest candidate whose training step takes no longer than that of the first arm."""
+    candidates, argument = self._candidates(entry, first), self.match.partition(":")[2]
+    width = choices.max_width(arm_name(entry), first, candidates)
+    tried, than = ", ".join(map(str, candidates)), self.arm_names()[0]
+    note = f"{entry}, {argument}={width}, for the time of {than}, of {tried}"
+    seconds = choices.seconds(arm_name(entry))
+    if seconds and seconds[str(width)] > seconds[TARGET]:
+      ratio = seconds[str(width)] / seconds[TARGET]
+      note = (
+        f"{entry}, {argument}={width}, the fastest of {tried}: none is as fast as {than}, and this "
+        f"takes {ratio:.2f} times as long"
+      )
+    return _arm(self._network(entry, **{argument: width}), note)  # one given need not be tried
 
 
 def is_own(entry: str) -> bool:
@@ -190,76 +232,6 @@ def sources(config_class: type, config: dict[str, Any]) -> set[str]:
   """The own networks that a config names, as JSON data, which making the config would import."""
   entries = config.get(getattr(config_class, "ENTRIES", ""), [])
   return {entry for entry in entries if is_own(entry)}
-
-
-def warn_uncounted(arms: Sequence[Arm]) -> None:
-  """Prints a warning about each network some of whose work is not in its MACs."""
-  for arm in arms:
-    if names := uncounted(arm.network):
-      log(f"WARNING: {', '.join(names)} of {arm.name} cannot be counted, so it costs more MACs")
-
-
-def closest_width(cost: str, widen: Widen, target: Fraction, entry: str) -> tuple[int, Fraction]:
-  """The width whose cost, which grows with it, comes closest to a target, and this cost.
-
-  Widths with which the network cannot be made, as those that heads of attention do not divide, are
-  passed over.
-
-  Raises:
-    InputError: no width up to `MAX_WIDTH` can be made, or comes within `MAX_DEVIATION`.
-  """
-  costs: dict[int, Fraction] = {}
-
-  def first_of(widths: Sequence[int]) -> int | None:
-    """The first of some widths with which the network can be made."""
-    for width in widths:
-      with contextlib.suppress(InputError):
-        costs[width] = _cost(widen(width), cost)
-        return width
-    return None
-
-  power = 1
-  while power <= MAX_WIDTH:
-    narrower = max(costs, default=0)
-    width = first_of(range(power, min(2 * power, power + MAX_DIVISOR)))
-    if width and (costs[width] >= target or costs[width] == costs.get(narrower)):
-      break  # wide enough, or the argument changes nothing
-    power *= 2
-  if not costs:
-    _cost(widen(1), cost)  # raises what is wrong with it
-  low = max((width for width in costs if costs[width] < target), default=0)
-  high = min((width for width in costs if costs[width] >= target), default=0)
-  while high - low > 1:
-    middle = (low + high) // 2
-    width = first_of(range(middle, high))
-    if width is not None and costs[width] < target:
-      low = width
-    else:
-      high = middle
-  width = min(costs, key=lambda each: abs(costs[each] - target))
-  if abs(costs[width] - target) > MAX_DEVIATION * target:
-    raise InputError(
-      f"{entry} comes closest to the {float(target):g} {COSTS[cost]} of the first arm with "
-      f"{float(costs[width]):g}, where the argument that --match names is {width}; name another "
-      "argument, or change the others by --own_arguments"
-    )
-  return width, costs[width]
-
-
-def _near_macs(widen: Widen, first: AnyNetwork, entry: str) -> int:
-  """The width with about as many MACs as the first arm, from which times are tried."""
-  return closest_width("macs", widen, _cost(first, "macs"), entry)[0]
-
-
-@functools.lru_cache(maxsize=256)
-def _cost(network: AnyNetwork, cost: str) -> Fraction:
-  if cost == "parameters" and isinstance(network, OwnNetwork):
-    return Fraction(parameter_count(network))
-  return Fraction(getattr(budget(network), cost))
-
-
-def _checked(network: OwnNetwork) -> OwnNetwork:
-  return own_network(network.source, network.scale, network.arguments)
 
 
 def _known(first: AnyNetwork | None, config: OwnArmsRecipe) -> AnyNetwork:
@@ -280,12 +252,20 @@ def _arm(network: OwnNetwork, note: str) -> Arm:
 
 def _parse_arguments(text: str) -> dict[str, dict[str, Any]]:
   try:
-    by_name = json.loads(text)
-  except ValueError as error:
-    raise InputError(f"--own_arguments={text} is no JSON ({error})") from error
+    by_name = json.loads(text, object_pairs_hook=_object)
+  except (ValueError, RecursionError) as error:
+    raise InputError(f"--own_arguments={text[:200]} is no JSON ({error})") from error
   if not isinstance(by_name, dict) or not all(isinstance(v, dict) for v in by_name.values()):
     raise InputError(
       f"--own_arguments={text} must hold an object of arguments for each network by its name, as "
       '{"MyNetwork": {"blocks": 5}}'
     )
   return by_name
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+  """An object of JSON, whose names differ."""
+  names = [name for name, _ in pairs]
+  if twice := sorted({name for name in names if names.count(name) > 1}):
+    raise ValueError(f"it names {', '.join(twice)} twice")
+  return dict(pairs)

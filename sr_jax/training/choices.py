@@ -181,6 +181,11 @@ class Choices:
     networks = {TARGET: target, **{str(width): network for width, network in candidates.items()}}
     return int(self._network(name, networks, self._stopwatch.steps, max_width))
 
+  def seconds(self, name: str) -> dict[str, float]:
+    """The times by which a choice was made, also `TARGET`'s; none where it was given."""
+    is_kept = name in self._kept and name not in self._given
+    return self._kept[name]["seconds"] if is_kept else {}
+
   def _network(
     self,
     name: str,

@@ -7,12 +7,14 @@ from fractions import Fraction
 import pytest
 
 import launch
-from experiments import espcn
+from experiments import espcn, residual
 from experiments.matched_flops import Config, arms, comparison, measured_arms
-from sr_jax.comparison.own_arms import closest_width, sources
+from sr_jax.comparison.matching import closest_width
+from sr_jax.comparison.own_arms import sources
 from sr_jax.config import InputError, to_dict
 from sr_jax.flags import FieldParser
 from sr_jax.networks import lr_network
+from sr_jax.networks.budget import budget
 from sr_jax.networks.own import own_network
 from sr_jax.runtime.run_folder import RunFolder
 from sr_jax.training.choices import Choices
@@ -24,8 +26,11 @@ SMALL = '{"EDSR": {"blocks": 1}}'
 class Chosen(Choices):
   """Choices that need no measuring."""
 
-  def __init__(self, width):
-    self.width = width
+  def __init__(self, width, times=None):
+    self.width, self.times = width, times or {}
+
+  def seconds(self, name):
+    return self.times
 
   def fastest(self, name, networks):
     return "lr_space"
@@ -83,8 +88,135 @@ def test_a_width_matched_in_time_is_measured_in_the_run():
   assert chosen.candidates[5] == edsr.network
   assert timed.choices()["EDSR"] == ("a number of maps",)
   # What was measured is given again, also a width that is not among the candidates.
-  config("lr", EDSR, match="time:features", measured=("EDSR:5",))
+  given = config("lr", EDSR, match="time:features", measured=("EDSR:99",))
+  assert given.given_choices() == {"EDSR": "99"}
+  with pytest.raises(InputError, match="nothing of the name EDSR is chosen in this run"):
+    config("lr", EDSR, measured=("EDSR:99",))
   assert "features=99" in measured_arms(timed, Chosen(99))[1].note
+
+
+def test_a_note_says_if_no_width_is_as_fast_as_the_first_arm():
+  timed = config("lr", EDSR, match="time:features")
+  quick = measured_arms(timed, Chosen(5, {"target": 1.0, "5": 0.9, "6": 1.1}))[1].note
+  assert quick.startswith(f"{EDSR}, features=5, for the time of lr, of ")
+  slow = measured_arms(timed, Chosen(5, {"target": 1.0, "5": 1.25, "6": 2.0}))[1].note
+  assert "none is as fast as lr, and this takes 1.25 times as long" in slow
+
+
+OWN = """
+import math
+import jax.numpy as jnp
+from flax import linen as nn
+from flax import nnx
+from examples.own_network import pixel_shuffle
+
+class Base(nn.Module):
+  scale: int
+  features: int = 4
+  @nn.compact
+  def __call__(self, x):
+    y = self.change(nn.Conv(self.width(), (3, 3))(x))
+    return self.give(pixel_shuffle(nn.Conv(self.scale**2, (3, 3))(y), self.scale))
+  def width(self):
+    return self.features
+  def change(self, y):
+    return y
+  def give(self, y):
+    return y
+
+class LR(Base):
+  pass
+
+class Tuple(Base):
+  def give(self, y):
+    return y, y
+
+class Rounded(Base):
+  def width(self):
+    return 8 * math.ceil(self.features / 8)
+
+class Fourier(Base):
+  def change(self, y):
+    return jnp.fft.ifft(jnp.fft.fft(y, axis=1), axis=1).real
+
+class Position(Base):
+  @nn.compact
+  def __call__(self, x):
+    x = x + self.param("position", nn.initializers.normal(), (1, *x.shape[1:]))
+    return pixel_shuffle(nn.Conv(self.scale**2, (3, 3))(x), self.scale)
+
+class Heads(nnx.Module):
+  def __init__(self, scale, features, *, rngs):
+    self.scale = scale
+    self.first = nnx.Conv(1, features, (3, 3), rngs=rngs)
+    self.last = nnx.Conv(features, scale**2, (3, 3), rngs=rngs)
+  def __call__(self, x):
+    y = self.first(x)
+    b, h, w, c = y.shape
+    return pixel_shuffle(self.last(y.reshape(b, h, w, 4, c // 4).reshape(y.shape)), self.scale)
+"""
+
+
+@pytest.fixture
+def nets(tmp_path, monkeypatch):
+  """A module of networks, named as "nets:NAME"."""
+  (tmp_path / "nets.py").write_text(OWN)
+  monkeypatch.syspath_prepend(tmp_path)
+  yield
+  sys.modules.pop("nets", None)
+
+
+def plain(name, match, **fields):
+  return config("lr", f"nets:{name}", own_arguments="{}", match=f"{match}:features", **fields)
+
+
+@pytest.mark.parametrize("match", ["macs", "parameters", "time"])
+@pytest.mark.parametrize(
+  ("name", "says"),
+  [("Tuple", "returns a tuple, not one array"), ("Position", r"cannot be applied .*ScopeParamSh")],
+)
+def test_a_network_that_cannot_be_matched_is_refused_before_the_run(nets, match, name, says):
+  with pytest.raises(InputError, match=f"nets:{name} {says}"):
+    plain(name, match)
+
+
+def test_widths_that_cannot_be_made_or_change_nothing_are_passed_over(nets):
+  heads = arms(plain("Heads", "macs"))[1]
+  assert json.loads(heads.network.arguments)["features"] % 4 == 0
+  rounded = arms(plain("Rounded", "macs", features=32, depth=0))[1]
+  assert abs(rounded.budget.macs / budget(lr_network(features=32, depth=0)).macs - 1) < 0.2
+  assert json.loads(rounded.network.arguments)["features"] > 8
+
+
+def test_where_macs_cannot_be_counted_times_are_tried_around_the_parameters(nets, capsys):
+  with pytest.raises(InputError, match="fft of nets:Fourier cannot be counted; match parameters"):
+    plain("Fourier", "macs")
+  timed, chosen = plain("Fourier", "time"), Chosen(9)
+  lr, fourier = measured_arms(timed, chosen)
+  target = lr.budget.parameters
+  near = max(chosen.candidates) * 2 / 3
+  assert abs(9 * near + near + 36 * near + 4 - target) < 0.1 * target
+  assert "WARNING: fft of Fourier cannot be counted" in capsys.readouterr().out
+  assert fourier.note.endswith("; not counted: fft")
+
+
+def test_classes_are_told_from_arms_not_from_entries(nets):
+  family = {"features": 8, "depths": (2,), "connections": ("residual",)}
+  names = residual.Config(networks=("lr", "nets:LR"), **family).arm_names()
+  assert names == ("lr_d2_residual", "LR")
+  with pytest.raises(InputError, match="two arms would be called lr_d2_residual and LR_d2_resid"):
+    residual.Config(networks=("lr", "nets:LR_d2_residual"), **family)
+
+
+def test_residual_networks_are_what_own_ones_are_matched_to(nets):
+  family = {"features": 8, "depths": (2,), "connections": ("plain",)}
+  own = residual.Config(networks=("lr", "nets:LR"), match="parameters:features", **family)
+  lr, matched = residual.arms(own)
+  assert f"parameters than {lr.name}" in matched.note
+  timed = residual.Config(networks=("lr", "nets:LR"), match="time:features", **family)
+  chosen = Chosen(7)
+  assert [arm.name for arm in residual.measured(timed, chosen)] == ["lr_d2", "LR"]
+  assert chosen.target == lr.network
 
 
 def parameters(width):
@@ -116,9 +248,12 @@ def test_a_target_below_all_widths_is_refused():
 
 
 BAD = [
-  ({"arms": ("lr", EDSR, EDSR.lower())}, "two arms would be called EDSR and edsr"),
+  ({"arms": ("lr", EDSR, "mine:Edsr")}, "two arms would be called EDSR and Edsr"),
+  ({"arms": ("lr", "mine:hr_timed")}, "the class hr_timed needs a capital letter in its name"),
+  ({"match": "macs:scale"}, "scale is given by the run; name another argument"),
   ({"arms": ("lr", "mine:LR")}, "two arms would be called lr and LR"),
   ({"own_arguments": "{"}, "is no JSON"),
+  ({"own_arguments": '{"EDSR": {"a": 1, "a": 2}}'}, r"is no JSON \(it names a twice"),
   ({"own_arguments": "[1]"}, "must hold an object of arguments for each network"),
   (
     {"own_arguments": '{"SPAN": {}}'},
@@ -172,8 +307,9 @@ def test_espcn_takes_own_networks():
   first, edsr = espcn.arms(own)
   assert (first.name, edsr.name, edsr.network.scale) == ("espcn", "EDSR", 3)
   assert abs(edsr.budget.macs / first.budget.macs - 1) < 0.1
-  with pytest.raises(InputError, match="--networks=vdsr is not supported; choose from espcn"):
-    espcn.Config(networks=("vdsr",))
+  for experiment in (espcn, residual):
+    with pytest.raises(InputError, match=r"vdsr is not supported; choose from .* class"):
+      experiment.Config(networks=("vdsr",))
 
 
 def test_runs_name_the_modules_that_they_would_import():
