@@ -32,9 +32,11 @@ def setting(
   choices: Sequence[Any] = (),
   at_least: int | float | None = None,
   above: int | float | None = None,
+  is_json: bool = False,
 ) -> Any:
-  """A dataclass field with its one line of help and the values it accepts."""
-  accepts = {"help": text, "choices": tuple(choices), "at_least": at_least, "above": above}
+  """A dataclass field with its one line of help and the values it accepts; text may hold JSON."""
+  limits = {"choices": tuple(choices), "at_least": at_least, "above": above}
+  accepts = {"help": text, **limits, "is_json": is_json}
   return dataclasses.field(default=default, metadata=accepts)
 
 

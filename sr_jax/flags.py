@@ -1,6 +1,7 @@
 """The command line of an experiment: flags from its dataclasses, `--help`, and presets."""
 
 import dataclasses
+import json
 from collections.abc import Sequence
 from types import ModuleType
 from typing import Any, NamedTuple
@@ -23,14 +24,19 @@ BOOLEANS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "
 
 
 class FieldParser(flags.ArgumentParser):
-  """Parses "1,2,3" as values of a config field; commas separate them where it `is_list`."""
+  """Parses "1,2,3" as values of a config field; commas separate them where it `is_list`.
 
-  def __init__(self, kind: type, is_list: bool) -> None:
-    self.kind, self.is_list = kind, is_list
+  Those inside of a value of JSON do not.
+  """
+
+  def __init__(self, kind: type, is_list: bool, is_json: bool = False) -> None:
+    self.kind, self.is_list, self.is_json = kind, is_list, is_json
 
   def parse(self, argument: str) -> list[Any]:
     """All values of the list; a single one of a plain value."""
-    texts = _split(argument) if self.is_list else [argument]
+    texts = [argument]
+    if self.is_list:
+      texts = _split_json(argument) if self.is_json else argument.split(",")
     if len(texts) > 1 and not all(text.strip() for text in texts):
       raise ValueError(f"{argument!r} has an empty value")
     return [self._parse_value(text.strip()) for text in texts]
@@ -42,16 +48,22 @@ class FieldParser(flags.ArgumentParser):
       raise ValueError(f"{text!r} is not {KINDS[self.kind]}") from error
 
 
-def _split(text: str) -> list[str]:
-  """The parts of a list between commas, but for commas inside of JSON's brackets."""
-  parts, depth = [""], 0
-  for character in text:
-    depth += (character in "{[") - (character in "}]")
-    if character == "," and depth == 0:
-      parts.append("")
-    else:
-      parts[-1] += character
-  return parts
+def _split_json(text: str) -> list[str]:
+  """The values of a list of JSON, as they are written."""
+  parts, rest = [], text
+  while True:
+    start = len(rest) - len(rest.lstrip())
+    try:
+      _, end = json.JSONDecoder().raw_decode(rest, start)
+    except (ValueError, RecursionError) as error:
+      raise ValueError(f"{text[:200]!r} is no JSON ({error})") from error
+    parts.append(rest[start:end])
+    rest = rest[end:].lstrip()
+    if not rest:
+      return parts
+    if rest[0] != ",":
+      raise ValueError(f"{text[:200]!r} has more than JSON and commas: {rest[:20]!r}")
+    rest = rest[1:]
 
 
 class CommandLine(NamedTuple):
@@ -81,9 +93,9 @@ def parse(argv: Sequence[str], name: str, experiment: ModuleType) -> CommandLine
   single = (*_names(Execution), *_names(Launch))
   for field_name, field in fields.items():
     kind = scalar_type(field)
-    text = accepts(experiment.Config, field_name)["help"]
-    parser = FieldParser(kind, is_list=field_name not in single)
-    flag = flags.Flag(parser, None, field_name, None, text, boolean=kind is bool)
+    about = accepts(experiment.Config, field_name)
+    parser = FieldParser(kind, field_name not in single, about["is_json"])
+    flag = flags.Flag(parser, None, field_name, None, about["help"], boolean=kind is bool)
     flags.DEFINE_flag(flag, parsed)
   try:
     extra = parsed(list(argv))[1:]

@@ -34,6 +34,7 @@ class OwnArmsRecipe(Recipe):
     "{}",
     "keyword arguments of your own networks among the arms (as mypackage.mymodule:MyNetwork), as "
     'JSON: {"MyNetwork": {"blocks": 5}}',
+    is_json=True,
   )
   match: str = setting(
     NONE,

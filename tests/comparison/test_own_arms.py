@@ -296,9 +296,17 @@ def test_the_same_arguments_name_the_same_run():
 
 
 def test_commas_inside_of_json_separate_no_values():
-  parser = FieldParser(str, is_list=True)
-  assert parser.parse('{"A": {"b": 1, "c": [2, 3]}}') == ['{"A": {"b": 1, "c": [2, 3]}}']
-  assert parser.parse('{"A": {"b": 1, "c": 2}},{}') == ['{"A": {"b": 1, "c": 2}}', "{}"]
+  parser = FieldParser(str, is_list=True, is_json=True)
+  for texts in (
+    ['{"A": {"b": 1, "c": [2, 3]}}'],
+    ['{"A": {"b": 1, "c": 2}}', "{}"],
+    ['{"A": {"s": "}},{[", "t": 1}}', '{"A": {"s": "\\"a]b"}}'],
+  ):
+    assert parser.parse(",".join(texts)) == parser.parse(" , ".join(texts)) == texts
+  for bad in ('{"A": {"b": 1, "c": 2}', '{"A": {}}{}', '{"A": {}},'):
+    with pytest.raises(ValueError, match=r"is no JSON|more than JSON and commas"):
+      parser.parse(bad)
+  assert FieldParser(str, is_list=True).parse("folder:/x[1,/y") == ["folder:/x[1", "/y"]
   assert FieldParser(int, is_list=True).parse("1,2,3") == [1, 2, 3]
 
 
