@@ -14,6 +14,7 @@ MEANING = {
   "undecided": f"undecided, since the interval crosses +{SESOI} or -{SESOI} dB",
   "too few photographs": "too few photographs to decide",
 }
+ALIKE = 0.025  # relative difference of MACs
 ALSO = {"best": "the best opponent on validation photographs", "subset": "its subset"}
 
 
@@ -118,12 +119,25 @@ def not_shown(results: Results) -> str:
   second = titled(results["verdict"]["contrast"][1])
   contrasts = results["verdict"]["contrasts"]
   shapes = "combinations" in results["verdict"] or any(c["kind"] == "best" for c in contrasts)
-  others = "" if shapes else f", or {second} networks of other shapes at the same MACs"
+  at_macs = " at the same MACs" * _cost_alike(results)
+  others = "" if shapes else f", or {second} networks of other shapes{at_macs}"
   return (
     "Not shown: other data, depths, widths or scales, training beyond "
     f"{results['config']['steps']} steps{others}; and the interval takes the learning rates as "
     "given."
   )
+
+
+def _cost_alike(results: Results) -> bool:
+  """Whether the arms of the verdict have the same MACs, but for those that rounding brings.
+
+  An own network need not cost what its opponent does.
+  """
+  arms = [results["arms"][name] for name in results["verdict"]["contrast"]]
+  if not any("code" in arm for arm in arms):
+    return True
+  low, high = sorted(arm["budget"]["macs"] for arm in arms)
+  return bool(high <= (1 + ALIKE) * low)
 
 
 def describe(data: dict[str, Any], other: str) -> str:

@@ -150,6 +150,16 @@ def test_a_rate_on_the_edge_of_the_grid_is_said():
   assert any("0.001, is the highest of the grid" in s for s in data["verdict"]["sentences"])
 
 
+def test_networks_of_other_costs_are_not_said_to_have_the_same_macs():
+  data = results(BASE, BASE)
+  assert "HR networks of other shapes at the same MACs" in verdict.not_shown(data)
+  for macs, alike in ((102.0, True), (103.0, False), (97.0, False)):
+    data["arms"]["lr"]["budget"] = {"macs": 100.0}
+    data["arms"]["hr"] |= {"budget": {"macs": macs}, "code": "0123456789"}
+    assert ("at the same MACs" in verdict.not_shown(data)) == alike
+    assert "or HR networks of other shapes" in verdict.not_shown(data)
+
+
 def test_time_is_said_beside_the_macs_it_was_spent_on():
   said = times.time_sentence(
     {
