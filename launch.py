@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 from absl import flags
 
-from sr_jax.config import Execution, InputError, NotSavedError
+from sr_jax.config import Execution, InputError, NotSavedError, to_dict
 from sr_jax.flags import help_text, parse, preset
 from sr_jax.runtime import console, lock, preemption
 from sr_jax.runtime.console import log, table, warn
@@ -135,15 +135,21 @@ def _run(sweep: "Sweep", points: Sequence["Point"], alone: bool) -> int:
 
 def _check_processes(sweep: "Sweep", points: Sequence["Point"]) -> None:
   """Refuses processes that differ, or an experiment that runs in one process only."""
+  from sr_jax.comparison.own_arms import sources  # noqa: PLC0415
+  from sr_jax.networks.own_source import code_of  # noqa: PLC0415
   from sr_jax.runtime import processes  # noqa: PLC0415
   from sr_jax.runtime.provenance import provenance  # noqa: PLC0415
 
   if processes.is_multiprocess() and getattr(sweep.module, "ONE_PROCESS", False):
     raise InputError(f"--experiment={sweep.experiment} runs in one process; use --distributed=off")
   command = [sweep.experiment, sweep.execution.mesh, [point.run_dir.name for point in points]]
+  configs = [point.config for point in points]
+  own = {entry for config in configs for entry in sources(type(config), to_dict(config))}
+  codes = processes.all_gather(lambda: {source: code_of(source) for source in sorted(own)})
   processes.assert_equal_across_processes(
-    [command, provenance()],
-    "the processes were not started by the same command, code and versions; where each is to run a "
+    [command, provenance(), codes[processes.index()]],
+    "the processes were not started by the same command, code (also of your own networks) and "
+    "versions; where each is to run a "
     "--shard of its own, use --distributed=off",
   )
 

@@ -126,7 +126,9 @@ def start(
     if recipe.convolution == "auto":
       choices.keep_only_form()
     arms = plan(choices)
-    described = {arm.name: _describe(arm, about) for arm in arms}
+    described = broadcast_from_primary(
+      lambda: {arm.name: _describe(arm, about, is_finished) for arm in arms}
+    )
     log(table(tables.budget_rows(described)))
     about = broadcast_from_primary(lambda: record(run_dir, about, {"arms": described}))
   if is_finished:
@@ -142,18 +144,27 @@ def start(
   return Run(recipe, execution, run_dir, *shared)
 
 
-def _describe(arm: Arm, about: dict[str, Any]) -> dict[str, Any]:
-  """What config.json says of an arm; raises an InputError if the code of a user's own changed."""
+def _describe(arm: Arm, about: dict[str, Any], is_finished: bool) -> dict[str, Any]:
+  """What config.json says of an arm.
+
+  Raises:
+    InputError: the module of a user's own network was changed since the run was begun; of a
+      finished run, which is only reported again, a warning says it.
+  """
   described = {"note": arm.note, "budget": budget.as_json(arm.budget)}
   if not isinstance(arm.network, OwnNetwork):
     return described
   code = arm.network.code
-  if about.get("arms", {}).get(arm.name, {}).get("code", code) != code:
+  before = about.get("arms", {}).get(arm.name, {})
+  if before.get("code", code) == code:
+    return {**described, "code": code}
+  changed = f"the module of {arm.network.source} was changed since this run was begun"
+  if not is_finished:
     raise InputError(
-      f"the module of {arm.network.source} was changed since this run was begun; move the run's "
-      "folder away to train it as it is now, or restore the module"
+      f"{changed}; move the run's folder away to train it as it is now, or restore the module"
     )
-  return {**described, "code": code}
+  log(f"WARNING: {changed}; what is reported is of the network as it was")
+  return dict(before)
 
 
 def train_and_score(run: Run) -> tuple[dict[str, Any], dict[str, Population]]:

@@ -4,6 +4,7 @@ import subprocess
 import sys
 from dataclasses import fields, replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,6 +14,8 @@ import launch
 from experiments import smoke
 from experiments.matched_flops import PRESETS, Config
 from sr_jax.config import Execution
+from sr_jax.networks.own_source import code_of
+from sr_jax.runtime import processes
 from sr_jax.runtime.run_folder import RunFolder, open_run
 from sr_jax.sweep import points
 
@@ -48,6 +51,21 @@ def test_a_preset_is_what_flags_override(monkeypatch):
   assert seen == expected
   assert run("--experiment=matched_flops") == 0
   assert seen[-1] == Config()
+
+
+def test_processes_compare_the_code_of_own_networks(monkeypatch):
+  compared = []
+  monkeypatch.setattr(
+    processes, "assert_equal_across_processes", lambda value, sentence: compared.append(value)
+  )
+  source = "examples.own_network:EDSR"
+  arguments = '{"EDSR": {"features": 2, "blocks": 1}}'
+  config = Config(arms=("lr", source), own_arguments=arguments)
+  point = SimpleNamespace(config=config, run_dir=RunFolder.of("runs", "x", config))
+  launch._check_processes(
+    SimpleNamespace(module=smoke, experiment="x", execution=Execution()), [point]
+  )
+  assert compared[0][2] == {source: code_of(source)}
 
 
 def test_help_says_what_a_preset_is(capsys):

@@ -13,8 +13,12 @@ import pytest
 from PIL import Image
 
 from benchmarks import chaos
+from sr_jax import runner
+from sr_jax.config import InputError
 from sr_jax.data.finding import SAMPLE_PHOTOS
 from sr_jax.inspect_checkpoint.__main__ import main as inspect
+from sr_jax.networks.budget import Arm
+from sr_jax.networks.own import own_network
 
 ROOT = Path(__file__).parents[1]
 pytestmark = pytest.mark.slow
@@ -222,3 +226,16 @@ def test_a_sweep_runs_the_product_and_only_what_is_missing(finished, data):
   table = out.rstrip().splitlines()[-2:]
   assert [row.split()[0] for row in table] == ["30", "5"]
   assert len(list(run_dir.parent.glob("smoke-*"))) == 2
+
+
+def test_a_changed_own_network_stops_a_run_and_warns_of_a_finished_one(capsys):
+  source = "examples.own_network:EDSR"
+  arm = Arm("EDSR", own_network(source, 2, '{"features": 2, "blocks": 1}'), None, 0.0, "note")
+  described = runner._describe(arm, {}, is_finished=False)
+  assert described["code"] == arm.network.code
+  assert runner._describe(arm, {"arms": {"EDSR": described}}, is_finished=False) == described
+  before = {"note": "as it was", "budget": {}, "code": "0123456789"}
+  with pytest.raises(InputError, match=f"{source} was changed since this run was begun; move the"):
+    runner._describe(arm, {"arms": {"EDSR": before}}, is_finished=False)
+  assert runner._describe(arm, {"arms": {"EDSR": before}}, is_finished=True) == before
+  assert f"WARNING: the module of {source} was changed" in capsys.readouterr().out
