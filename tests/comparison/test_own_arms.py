@@ -411,4 +411,10 @@ def test_a_module_beside_the_user_is_trained_reported_inspected_and_used(tmp_pat
   )
   assert (tmp_path / "o" / f"{photograph.stem}.png").exists()
   (tmp_path / "mynet.py").write_text(MODULE + "\n# changed\n")
+  again = run(*command)
+  assert "WARNING: the module of mynet:Small was changed since this run was begun" in again
+  assert (folder / "results.json").read_bytes() == results
+  (folder / "results.json").unlink()
   assert "mynet:Small was changed since this run was begun" in run(*command, code=2)
+  inspected = run("-m", "sr_jax.inspect_checkpoint", str(folder), "--arm=Small", code=2)
+  assert "mynet:Small was changed since it was trained, and is not imported" in inspected
