@@ -2,14 +2,12 @@ import json
 import os
 import subprocess
 import sys
-from fractions import Fraction
 
 import pytest
 
 import launch
 from experiments import espcn, residual
 from experiments.matched_flops import Config, arms, comparison, measured_arms
-from sr_jax.comparison.matching import closest_width
 from sr_jax.comparison.own_arms import sources
 from sr_jax.config import InputError, to_dict
 from sr_jax.flags import FieldParser
@@ -217,34 +215,6 @@ def test_residual_networks_are_what_own_ones_are_matched_to(nets):
   chosen = Chosen(7)
   assert [arm.name for arm in residual.measured(timed, chosen)] == ["lr_d2", "LR"]
   assert chosen.target == lr.network
-
-
-def parameters(width):
-  """Of EDSR with one block, by hand."""
-  return 10 * width + 3 * (9 * width**2 + width) + 36 * width + 4
-
-
-@pytest.mark.parametrize(
-  ("divisor", "target", "expected"),
-  [(1, parameters(9) + 20, 9), (1, parameters(10) - 20, 10), (3, parameters(10), 9)],
-)
-def test_the_closest_width_that_can_be_made_is_found(divisor, target, expected):
-  def widen(width):
-    if width % divisor:
-      raise InputError("heads do not divide it")
-    return own_network(EDSR, 2, json.dumps({"features": width, "blocks": 1}))
-
-  width, reached = closest_width("parameters", widen, Fraction(target), EDSR)
-  assert (width, reached) == (expected, parameters(expected))
-
-
-def test_a_target_below_all_widths_is_refused():
-  def widen(width):
-    return own_network(EDSR, 2, json.dumps({"features": width, "blocks": 1}))
-
-  closest = f"comes closest to the 10 parameters of the first arm with {parameters(1)}, where"
-  with pytest.raises(InputError, match=closest):
-    closest_width("parameters", widen, Fraction(10), EDSR)
 
 
 BAD = [
