@@ -45,6 +45,6 @@ def test_what_is_wrong_with_every_width_is_said_at_once():
     tried.append(width)
     raise InputError(f"no width is like {width}")
 
-  with pytest.raises(InputError, match="no width is like 1$"):
+  with pytest.raises(InputError, match=r"no width is like 1$"):
     closest_width("parameters", widen, Fraction(10), EDSR)
   assert max(tried) <= 16
