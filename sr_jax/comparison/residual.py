@@ -124,9 +124,11 @@ def _against_mixtures(
   ]
   if set(connections) < set(CONNECTIONS):
     return effects
-  planned = {"all depths": (INTERACTION, depths)}  # averaged, the estimand: a group of its own
-  if len(depths) > 1:
-    planned |= {f"depth {depth}": (BY_DEPTH, [depth]) for depth in depths}
+  by_depth = {f"depth {depth}": (BY_DEPTH, [depth]) for depth in depths}
+  # The estimand is a group of its own.
+  planned = {"all depths": (INTERACTION, depths), **by_depth}
+  if len(depths) == 1:
+    planned = {f"depth {depths[0]}": (INTERACTION, depths)}
   return [
     *effects,
     *(

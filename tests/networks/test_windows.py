@@ -6,7 +6,7 @@ import pytest
 from jax import numpy as jnp
 
 from sr_jax.networks import Maps, espcn, fsrcnn, hr_network, lr_network, srcnn
-from sr_jax.networks.budget import budget, lr_windows
+from sr_jax.networks.budget import as_json, budget, lr_windows
 from sr_jax.networks.pair import lifted, scheduled_network
 
 PLAIN = {"bicubic_skip": False}
@@ -109,11 +109,11 @@ def test_even_hr_kernels_in_pairs_do_not_shift(hr_maps, shift):
 
 def test_blocks_of_hr_states_early_and_late_are_alike():
   blocks = [
-    budget(schedule(2, 32, hr_maps, target=None))
+    as_json(budget(schedule(2, 32, hr_maps, target=None)))
     for hr_maps in ((8, 8, 8, 0, 0), (0, 8, 8, 8, 0), (0, 0, 8, 8, 8))
   ]
   assert blocks[0] == blocks[1] == blocks[2]
-  assert blocks[0].shift == 0
+  assert blocks[0]["shift"] == 0
 
 
 def test_the_odd_zero_alternates_over_even_hr_kernels_and_not_over_layers():
