@@ -11,7 +11,7 @@ from matplotlib import figure as canvas
 from PIL import Image
 
 from sr_jax.comparison.combining import COMBINING
-from sr_jax.comparison.combining_verdict import control_title, decide, sentences
+from sr_jax.comparison.combining_verdict import decide, sentences
 from sr_jax.comparison.titles import titled
 from sr_jax.report.figures import COLOURS, STYLE, WIDTH
 from sr_jax.report.model import Bullets, Figure, Section, Table
@@ -27,8 +27,9 @@ CONTROLS = {"hr": ":", "half": "--"}  # and their lines
 ABOUT_PICTURES = (
   "The R channels that are most like the phases of an HR map, and as many random ones of the same "
   "state, interleaved to a picture of HR pixels: of the first seed, from the least to the greatest "
-  "value. Channels that differ make a pattern that repeats every LR pixel; HR maps show one, too, "
-  "where the first layer, which is not tied, writes phases of unequal strength."
+  "value. Right: the most tied of the controls. Channels that differ make a pattern that repeats "
+  "every LR pixel; HR maps show one, too, where the first layer, which is not tied, writes phases "
+  "of unequal strength."
 )
 COLUMNS = 2  # of panels
 
@@ -69,28 +70,33 @@ def shares(results: dict[str, Any]) -> canvas.Figure | None:
 
 @mpl.rc_context(STYLE | {"axes.titlesize": 10})
 def pictures(results: dict[str, Any]) -> canvas.Figure | None:
-  """The most tied map of every arm and control, and random channels, interleaved."""
-  records = {titled(name): record for name, record in _arms(results).items()}
-  for name in _arms(results):
-    for kind, record in results[COMBINING]["controls"][name].items():
-      if record["seeds"]:
-        records[control_title(name, kind).replace(", of", ",\nof")] = record
+  """The most tied map of every arm, random channels, and that of its controls, interleaved."""
+  records = _arms(results)
   if not records:
     return None
   detail = results[COMBINING]["detail"]
-  figure = canvas.Figure(figsize=(WIDTH, 2.15 * len(records) + 0.3), layout="constrained")
-  panels = figure.subplots(len(records), 3, squeeze=False)
-  for row, (network, record) in zip(panels, records.items(), strict=True):
-    drawn = record["pictures"]
-    titles = {
-      detail["photograph"]: detail["picture"],
-      f"{network}\nstate {drawn['state'] + 1}, {drawn['share']:.2f} tied": drawn["tied"],
-      "random channels": drawn["random"],
-    }
-    for axes, (title, picture) in zip(row, titles.items(), strict=True):
-      axes.imshow(_decode(picture), cmap="gray", vmin=0, vmax=255, interpolation="nearest")
-      axes.set_title(title, parse_math=False)
+  kinds = list(next(iter(results[COMBINING]["controls"].values())))
+  columns = 3 + len(kinds)
+  height = WIDTH / columns + 0.6
+  figure = canvas.Figure(figsize=(WIDTH, height * len(records)), layout="constrained")
+  panels = figure.subplots(len(records), columns, squeeze=False)
+  for row, (name, record) in zip(panels, records.items(), strict=True):
+    drawn, controls = record["pictures"], results[COMBINING]["controls"][name]
+    titled_pictures = [
+      (f"{titled(name)}\n{detail['photograph']}", detail["picture"]),
+      (f"most tied\n{drawn['share']:.2f}, state {drawn['state'] + 1}", drawn["tied"]),
+      ("random\nchannels", drawn["random"]),
+      *(
+        (f"control, {titled(kind)}\n{own['share']:.2f}, state {own['state'] + 1}", own["tied"])
+        for kind in kinds
+        if (own := controls[kind].get("pictures"))
+      ),
+    ]
+    for axes in row:
       axes.set_axis_off()
+    for axes, (title, picture) in zip(row, titled_pictures, strict=False):
+      axes.imshow(_decode(picture), cmap="gray", vmin=0, vmax=255, interpolation="nearest")
+      axes.set_title(title, parse_math=False, fontsize=9)
   return figure
 
 
