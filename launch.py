@@ -148,9 +148,8 @@ def _check_processes(sweep: "Sweep", points: Sequence["Point"]) -> None:
   codes = processes.all_gather(lambda: {source: code_of(source) for source in sorted(own)})
   processes.assert_equal_across_processes(
     [command, provenance(), codes[processes.index()]],
-    "the processes were not started by the same command, code (also of your own networks) and "
-    "versions; where each is to run a "
-    "--shard of its own, use --distributed=off",
+    "the processes were not started by the same command, code and versions, also of networks of "
+    "your own; where each is to run a --shard of its own, use --distributed=off",
   )
 
 

@@ -104,7 +104,7 @@ def test_the_detail_of_a_member_finds_its_dead_units_alone(planted, capsys, cont
   assert inspect(planted, "--arm=lr", "--member=1") == 0
   out = capsys.readouterr().out
   assert "network: scale=2, bicubic_first=False, bicubic_skip=True" in out
-  assert re.search(r"^hidden_0 +8 lr +8 lr +3x3 LR +relu$", out, re.MULTILINE)
+  assert re.search(r"^hidden_0 +8 lr +8 lr +3x3 LR +relu +-$", out, re.MULTILINE)
   assert f"final: step {STEPS} of {STEPS}" in out
   assert "Dead units: 2." in out
   assert re.search(r"^first +1 of 8 +3$", out, re.MULTILINE)
