@@ -29,10 +29,11 @@ def blocks(kept: dict[str, Kept]) -> dict[str, str]:
 
 
 def about(data: Kept) -> str:
-  """The time, device and revision of a run."""
+  """The time, device and revision of a run; no time of one that several processes made."""
   revision, *changes = data["provenance"]["revision"].split(maxsplit=1)
   which = " ".join([revision[:10], *changes])
-  return f"({minutes(data):.0f} minutes on {data['timing']['device']}, revision {which}.)"
+  time = f"{minutes(data):.0f} minutes on " if data["timing"]["phase_seconds"] else ""
+  return f"({time}{data['timing']['device']}, revision {which}.)"
 
 
 def minutes(data: Kept) -> float:

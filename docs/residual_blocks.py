@@ -6,11 +6,9 @@ from typing import Any
 import numpy as np
 
 from docs.comparison_blocks import Kept, about, bullets, in_short
-from docs.kept_results import changed
 from experiments.residual import PRESETS
 from sr_jax.comparison import combining, combining_verdict, findings, residual, verdict
 from sr_jax.comparison.titles import titled
-from sr_jax.config import as_flags
 from sr_jax.report import combining_figures, tables
 from sr_jax.report.markdown import table as markdown_table
 
@@ -27,7 +25,7 @@ def blocks(kept: dict[str, Kept]) -> dict[str, str]:
   confirmatory, deep = (kept.get(f"{RESIDUAL}_{preset}") for preset in ("confirmatory", "deep"))
   gains = {k: data for k, data in kept.items() if re.fullmatch(GAIN_RUN, k)}
   return {
-    RESIDUAL: "\n\n".join([_answer(confirmatory) if confirmatory else OPEN, *_others(kept)]),
+    RESIDUAL: _answer(confirmatory) if confirmatory else OPEN,
     "residual_maps": _maps(confirmatory) if confirmatory else OPEN,
     "residual_deep": _deep(deep) if deep else OPEN,
     "residual_gain": _gain(gains) if gains else OPEN,
@@ -75,20 +73,6 @@ def _deep(data: Kept) -> str:
   parts = [bullets([*residual.on_training(results), claims(results)])]
   parts += [markdown_table(network_rows(results)), f"```sh\n{data['command']}\n```", about(data)]
   return "\n\n".join(parts)
-
-
-def _others(kept: dict[str, Kept]) -> list[str]:
-  """What the confirmatory run says with other flags, if such runs are kept."""
-  start = f"{RESIDUAL}_confirmatory_"
-  runs = [data for name, data in kept.items() if name.startswith(start)]
-  if not runs:
-    return []
-  listed = [
-    f"`{as_flags(changed(data['results'])[1])}`: {claims(data['results'])}" for data in runs
-  ]
-  commands = "\n".join(data["command"] for data in runs)
-  title = "With other flags, to see what the answer rests on:"
-  return [title, bullets(listed), f"```sh\n{commands}\n```", *map(about, runs)]
 
 
 def _sentences(results: Results) -> list[str]:

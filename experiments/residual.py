@@ -78,7 +78,7 @@ class Config(FamilyRecipe, OwnArmsRecipe):
   networks: tuple[str, ...] = setting(
     NETWORKS,
     "lr: LR maps alone; half: half the channels HR maps; hr: HR maps alone; streams: LR and HR "
-    "maps that do not read each other; mypackage.mymodule:MyNetwork: your own, as it is",
+    "maps that do not read each other; mypackage.mymodule:MyNetwork: your own",
   )
   connections: tuple[str, ...] = setting(
     CONNECTIONS,

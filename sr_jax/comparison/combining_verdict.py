@@ -1,8 +1,7 @@
 """What a run shows of whether channels form HR maps, from what `combining.py` measured.
 
-The question is whether half of the channels or more do: fewer cannot be told from none this way.
-Fixed before anything was measured with it, where "shown" is by a 95 % interval, over seeds, or over
-seeds and photographs:
+The question is whether half of the channels or more do: fewer may go unseen. Where "shown" is by a
+95 % interval, over seeds, or over seeds and photographs:
 
 - half of the channels of a network or more form HR maps: its tied share, averaged over layers, is
   shown to be above the mean of the null by more than `MIN_EXCESS`, and tying the most tied half of
@@ -44,8 +43,8 @@ WORDS: dict[Finding, str] = {
   "not concluded": "Nothing is concluded on HR maps in {networks}, since a positive control fails",
 }
 FEWER = (
-  "HR maps of fewer than half of the channels cannot be told from none by this measure: its "
-  "smallest positive control has half."
+  "HR maps of fewer than half of the channels may go unseen by this measure: its smallest positive "
+  "control has half."
 )
 
 

@@ -21,7 +21,7 @@ ABOUT_SHARES = (
   "Line: mean of the seeds, which are dots. Grey: 95 % of kernels whose filters changed places. "
   "Positive controls, lifted to LR space with shuffled channels: HR networks (dotted; their share "
   "has to be 1) and networks of which half the channels are phases of HR maps (dashed). HR maps of "
-  "fewer channels cannot be told from none by the share."
+  "fewer channels may go unseen."
 )
 CONTROLS = {"hr": ":", "half": "--"}  # and their lines
 ABOUT_PICTURES = (

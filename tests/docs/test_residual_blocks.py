@@ -40,14 +40,6 @@ def test_the_answer_follows_residual_lr_against_the_best_mixture(made_up_run, mi
   assert "--experiment=residual --preset=confirmatory --manual_dir=SETS" in block
 
 
-def test_runs_with_other_flags_are_listed(made_up_run):
-  fixed = made_up_run("residual", "confirmatory", learning_rate=(2e-3,), depths=(8,))
-  block = residual_blocks.blocks(kept(fixed))["residual"]
-  assert block.startswith(residual_blocks.OPEN)
-  assert "- `--learning_rate=0.002 --depths=8`: **" in block
-  assert "--preset=confirmatory --manual_dir=SETS --learning_rate=0.002 --depths=8" in block
-
-
 def test_the_answer_says_which_networks_form_hr_maps(made_up_run):
   run = made_up_run("residual", "confirmatory")
   lost = {"seeds": [], "of_seeds": 2, "layers": []}
