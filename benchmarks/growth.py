@@ -19,7 +19,7 @@ from matplotlib.figure import Figure
 from benchmarks import common
 from sr_jax.config import setting
 from sr_jax.data import patches
-from sr_jax.data.images import make_photo
+from sr_jax.data.images import make_pair
 from sr_jax.evaluation import scoring
 from sr_jax.networks import lr_network
 from sr_jax.report import figures
@@ -46,7 +46,7 @@ class Arguments(common.Arguments):
 def picture(side: int) -> Any:
   """A photograph of noise with this many HR pixels on a side."""
   noise = np.random.default_rng(side).integers(0, 256, (side, side), np.uint8)
-  return make_photo(f"noise {side}", noise, SCALE)
+  return make_pair(f"noise {side}", noise, SCALE)
 
 
 def train(count: int, photos: list[Any]) -> dict[str, float]:

@@ -16,6 +16,7 @@ import optax
 from benchmarks.common import Arguments
 from sr_jax.comparison.recipe import Recipe
 from sr_jax.data import patches, sources
+from sr_jax.data.pairs import Layout
 from sr_jax.networks import Network, hr_network, lr_network, upscale
 from sr_jax.runtime.command_line import run
 from sr_jax.runtime.console import log, table
@@ -37,7 +38,7 @@ def compare(network: Network, recipe: Recipe, store: patches.Store) -> tuple[flo
   optimizer = population.make_optimizer(network, 1e-3)
   opt_state = optimizer.init(params)
   crops = patches.draw(store, jax.random.key(0), recipe.batch)
-  lr, hr = patches.cut(store, crops, recipe.patch, recipe.scale)
+  lr, hr = patches.cut(store, crops, recipe.patch, Layout(recipe.scale))
 
   def loss(params, lr, hr):  # type: ignore[no-untyped-def]
     return jnp.mean((upscale(network, params, lr) - hr) ** 2)

@@ -18,6 +18,7 @@ from sr_jax.comparison.search import choose_rate, edge_of, search_rates
 from sr_jax.comparison.train import eval_form, eval_params, train_seeds
 from sr_jax.config import Execution, InputError, to_dict
 from sr_jax.data import patches, sources
+from sr_jax.data.pairs import values_of
 from sr_jax.evaluation import scoring
 from sr_jax.networks import OwnNetwork, budget
 from sr_jax.networks.budget import Arm
@@ -272,7 +273,7 @@ def _upscale_example(
     if arm.name in tables.main_arms(results):
       params, mesh = eval_params(trained[arm.name].state, run.recipe.seeds)
       upscale = scoring.make_upscale(arm.network, mesh, eval_form(trained[arm.name]))
-      members = processes.to_host(upscale(params, photo.lr))
+      members = processes.to_host(upscale(params, values_of(photo.input, 2)))[..., 0]
       finite = next((sr for sr in members if np.isfinite(sr).all()), None)
       if finite is not None:
         pictures[arm.name] = scoring.to_uint8(finite)

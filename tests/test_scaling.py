@@ -10,7 +10,7 @@ from benchmarks import scaling
 from benchmarks.collectives import Collective, collectives
 from docs import update_readme
 from sr_jax.data import patches
-from sr_jax.data.images import make_photo
+from sr_jax.data.images import make_pair
 from sr_jax.networks import hr_network, lr_network
 from sr_jax.networks.budget import budget
 from sr_jax.training import population, sharding
@@ -122,7 +122,7 @@ def test_a_step_exchanges_gradients_and_loss_along_data_and_nothing_else(network
   who = sharding.shard_members(mesh, population.make_members(range(8), [1e-3]))
   state = population.initialise(network, "arm", who, mesh)
   noise = np.random.default_rng(0).integers(0, 256, (24, 24), np.uint8)
-  store = patches.make_store([make_photo("n", noise, 2)], PATCH)
+  store = patches.make_store([make_pair("n", noise, 2)], PATCH)
   steps = population.make_train_steps(network, BATCH, PATCH, mesh)
   step, dispatch = collectives(steps.lower(state, who, store, 0, 1, 9).compile().as_text(), 4)
   assert {(one.kind, one.devices) for one in step} <= {("all-reduce", devices)}

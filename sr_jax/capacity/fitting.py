@@ -9,7 +9,7 @@ import numpy as np
 
 from sr_jax.comparison.score import PATCHES_PER_IMAGE
 from sr_jax.data import patches
-from sr_jax.data.images import Photo
+from sr_jax.data.pairs import Pair
 from sr_jax.data.patches import Store
 from sr_jax.evaluation import scoring
 from sr_jax.networks import Network
@@ -29,7 +29,7 @@ from sr_jax.training.sharding import (
 class Photographs(NamedTuple):
   """What to train on: the images, and the batches cut from them."""
 
-  train: Sequence[Photo]
+  train: Sequence[Pair]
   store: Store  # of the same, from `sharding.upload`
   batch: int  # patches
   patch: int  # side in LR pixels
@@ -88,7 +88,7 @@ def training_psnr(network: Network, params: Any, data: Photographs) -> list[floa
   return [_mean(psnr) for psnr in by_member[:count]]
 
 
-def test_psnr(network: Network, params: Any, photos: Sequence[Photo]) -> list[float]:
+def test_psnr(network: Network, params: Any, photos: Sequence[Pair]) -> list[float]:
   """Mean PSNR in dB of every member on whole photographs."""
   count = len(jax.tree.leaves(params)[0])
   mesh = make_mesh(count, batch=1)

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Float
 
-from sr_jax.data.images import Photo
+from sr_jax.data.pairs import Pair
 from sr_jax.evaluation.metrics import mse, shave, to_db
 from sr_jax.evaluation.scoring import to_uint8
 from sr_jax.operators.resize import imresize
@@ -31,13 +31,13 @@ class LinearModel:
     self._stride = scale if grid == "lr" else 1  # HR pixels from one window to the next
     self.weights: Float[np.ndarray, "taps outputs"] = np.zeros((size**2 + 1, self._stride**2))
 
-  def fit(self, photos: Sequence[Photo]) -> None:
+  def fit(self, photos: Sequence[Pair]) -> None:
     """Least squares over all pixels of all photographs, by their normal equations."""
     gram, moment = np.zeros((self.size**2 + 1,) * 2), np.zeros_like(self.weights)
     for photo in photos:
-      seen = self._windows(photo.lr)
+      seen = self._windows(photo.input)
       gram += seen.T @ seen
-      moment += seen.T @ self._phases(photo.hr / 255.0 - MID_GRAY)
+      moment += seen.T @ self._phases(photo.target / 255.0 - MID_GRAY)
     self.weights = np.linalg.solve(gram, moment)
 
   def predict(self, lr: Float[np.ndarray, "h w"]) -> Float[np.ndarray, "rh rw"]:
@@ -63,11 +63,11 @@ class LinearModel:
     return by_phase.reshape(-1, r * r)
 
 
-def mean_psnr(model: LinearModel, photos: Sequence[Photo], rounded: bool) -> float:
+def mean_psnr(model: LinearModel, photos: Sequence[Pair], rounded: bool) -> float:
   """Mean PSNR in dB, `scale` pixels shaved; of 8-bit results, or of results as they are."""
   psnr = []
   for photo in photos:
-    sr, hr = (shave(image, model.scale) for image in (model.predict(photo.lr), photo.hr))
+    sr, hr = (shave(image, model.scale) for image in (model.predict(photo.input), photo.target))
     if rounded:
       psnr.append(to_db(mse(to_uint8(sr), hr)))
     else:

@@ -39,7 +39,7 @@ from sr_jax.comparison.tie_search import permuted, search
 from sr_jax.comparison.ties import Orders, map_shares, random_orders, shares, structure_of
 from sr_jax.comparison.titles import titled
 from sr_jax.comparison.train import eval_form, eval_params
-from sr_jax.data.images import Photo
+from sr_jax.data.pairs import Pair
 from sr_jax.evaluation import scoring
 from sr_jax.networks import Network
 from sr_jax.networks.pair import lift_network
@@ -87,7 +87,7 @@ def measure(
   return {
     COMBINING: {
       "photographs": [photo.name for photo in _photos(run)],
-      "detail": {"photograph": detail.name, "picture": encode(detail.hr)},
+      "detail": {"photograph": detail.name, "picture": encode(detail.target)},
       "arms": records,
       "controls": of_controls,
     }
@@ -195,7 +195,7 @@ def _pictures(
   structure, scale = structure_of(network), network.scale
   tied_shares = map_shares(kernels, orders, structure)[0]
   classes, maps = tied_shares.shape
-  lr = middle(run.photos.test[0], DETAIL, scale).lr
+  lr = middle(run.photos.test[0], DETAIL, scale).input
   last = {number: state for state, number in enumerate(structure.classes)}
   states = [state_of(network, member, last[number], lr) for number in range(classes)]
   varies = np.array(
@@ -218,22 +218,22 @@ def _pictures(
   }
 
 
-def _photos(run: Run) -> list[Photo]:
+def _photos(run: Run) -> list[Pair]:
   """The middle of some test photographs, on which projected networks are scored."""
   photos = run.photos.test
   places = np.linspace(0, len(photos) - 1, min(PHOTOS, len(photos)))
   return [middle(photos[int(place)], SIDE, run.recipe.scale) for place in places]
 
 
-def middle(photo: Photo, side: int, scale: int) -> Photo:
+def middle(photo: Pair, side: int, scale: int) -> Pair:
   """The middle of a photograph, at most so many HR pixels on a side."""
-  sizes = [min(side // scale, length) for length in photo.lr.shape]
-  starts = [(length - size) // 2 for length, size in zip(photo.lr.shape, sizes, strict=True)]
+  sizes = [min(side // scale, length) for length in photo.input.shape]
+  starts = [(length - size) // 2 for length, size in zip(photo.input.shape, sizes, strict=True)]
   lr, hr = (
     tuple(slice(r * start, r * (start + size)) for start, size in zip(starts, sizes, strict=True))
     for r in (1, scale)
   )
-  return dataclasses.replace(photo, hr=photo.hr[hr], lr=photo.lr[lr])
+  return dataclasses.replace(photo, input=photo.input[lr], target=photo.target[hr])
 
 
 def normalised(picture: Float[np.ndarray, "h w"]) -> UInt8[np.ndarray, "h w"]:

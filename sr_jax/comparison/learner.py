@@ -25,6 +25,7 @@ from jaxtyping import Array, Float
 from sr_jax.comparison.run import Run
 from sr_jax.comparison.score import PATCHES_PER_IMAGE
 from sr_jax.data import patches
+from sr_jax.data.pairs import Layout
 from sr_jax.evaluation import scoring
 from sr_jax.networks import Network, squared_error
 from sr_jax.networks.pair import lift_network, nearest
@@ -99,7 +100,7 @@ def learn(
 
   def error(params: Any, gates: Gates, learner: Learner, step: Array, store: Any) -> Array:
     crops = patches.draw(store, batch_key(learner.seed, step), recipe.batch)
-    images = patches.cut(store, crops, recipe.patch, recipe.scale)
+    images = patches.cut(store, crops, recipe.patch, Layout(recipe.scale))
     with computing(computation):
       return squared_error(lr, effective(params, gates, learner, lr, tied), *images)
 

@@ -1,36 +1,30 @@
 """Reads 8-bit luminance from image files and makes HR and LR pairs."""
 
-import dataclasses
 import hashlib
 from io import BytesIO
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float32, UInt8
+from jaxtyping import UInt8
 from PIL import Image, ImageOps
 
 from sr_jax.config import InputError
 from sr_jax.data.colour import luminance
+from sr_jax.data.pairs import Pair
 from sr_jax.operators.resize import imresize
 
 SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
 
 
-@dataclasses.dataclass(frozen=True)
-class Photo:
-  """One photograph: its HR luminance and the LR image made from it."""
+def make_pair(name: str, luminance: UInt8[np.ndarray, "h w"], scale: int) -> Pair:
+  """Crops luminance to multiples of the scale and downscales it with MATLAB's bicubic.
 
-  name: str
-  hr: UInt8[np.ndarray, "rh rw"]  # luminance, sides cropped to multiples of the scale
-  lr: Float32[np.ndarray, "h w"]  # `hr / 255` downscaled, which protocol A does not round
-  digest: str  # of the whole luminance, before cropping
-
-
-def make_photo(name: str, luminance: UInt8[np.ndarray, "h w"], scale: int) -> Photo:
-  """Crops luminance to multiples of the scale and downscales it with MATLAB's bicubic."""
+  The target is that HR luminance; the input is `target / 255` downscaled, which protocol A does not
+  round. The digest is of the whole luminance.
+  """
   hr = luminance[tuple(slice(side - side % scale) for side in luminance.shape)]
   lr = imresize(hr / 255.0, 1 / scale).astype(np.float32)
-  return Photo(name, hr, lr, pixel_digest(luminance))
+  return Pair(name, lr, hr, pixel_digest(luminance))
 
 
 def images_in(folder: Path) -> list[Path]:

@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Float, UInt8
 from PIL import Image
 
-from sr_jax.data.images import Photo
+from sr_jax.data.pairs import Pair
 
 # The first 8 digits of the digest of each photograph, end to end in order of the digits.
 KNOWN_SETS = Path(__file__).parent / "known_sets.json"
@@ -56,13 +56,15 @@ def _normalise(name: str) -> str:
   return ALIASES.get(letters, letters)
 
 
-def find_copies(sets: Mapping[str, Sequence[Photo]]) -> dict[tuple[str, str], Pairs]:
+def find_copies(sets: Mapping[str, Sequence[Pair]]) -> dict[tuple[str, str], Pairs]:
   """Finds photographs that are in two sets, even resized, re-encoded or cropped a little.
 
   Within one set, which is paired with itself, only equal pixels count.
   """
   copies = {}
-  thumbnails = {name: np.array([_thumbnail(p.hr) for p in photos]) for name, photos in sets.items()}
+  thumbnails = {
+    name: np.array([_thumbnail(p.target) for p in photos]) for name, photos in sets.items()
+  }
   digests = {name: np.array([p.digest for p in photos]) for name, photos in sets.items()}
   for a, b in itertools.combinations_with_replacement(sets, 2):
     if a == b:
@@ -86,7 +88,7 @@ def describe_copies(copies: Mapping[tuple[str, str], Pairs]) -> list[str]:
   ]
 
 
-def _duplicates(photos: Sequence[Photo]) -> Pairs:
+def _duplicates(photos: Sequence[Pair]) -> Pairs:
   first: dict[str, str] = {}
   return [
     (first[photo.digest], photo.name)

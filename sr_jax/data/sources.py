@@ -15,8 +15,9 @@ import numpy as np
 from sr_jax.config import Execution, InputError
 from sr_jax.data import luminance_cache
 from sr_jax.data.finding import HELD_OUT, SPLITS, ImageSets, find, same_photographs
-from sr_jax.data.images import Photo, make_photo
+from sr_jax.data.images import make_pair
 from sr_jax.data.luminance_cache import Item, map_in_threads
+from sr_jax.data.pairs import Pair
 from sr_jax.data.recognition import describe_copies, find_copies, recognise
 from sr_jax.runtime import processes
 from sr_jax.runtime.console import log
@@ -30,18 +31,18 @@ EXCHANGED = 4  # photographs of a process at a time: their pixels pass through a
 class Photos:
   """The photographs of one comparison, in sets without overlap."""
 
-  train: list[Photo]
-  validation: list[Photo]
-  tests: dict[str, list[Photo]]  # one or more by name ("test" where held out); the first decides
+  train: list[Pair]
+  validation: list[Pair]
+  tests: dict[str, list[Pair]]  # one or more by name ("test" where held out); the first decides
   notes: list[str]  # sentences on which sets are genuine, and what they share
 
   @property
-  def test(self) -> list[Photo]:
+  def test(self) -> list[Pair]:
     """The photographs of the first test set."""
     return next(iter(self.tests.values()))
 
   @property
-  def further_tests(self) -> dict[str, list[Photo]]:
+  def further_tests(self) -> dict[str, list[Pair]]:
     """The test sets after the first."""
     return dict(itertools.islice(self.tests.items(), 1, None))
 
@@ -50,7 +51,7 @@ class Photos:
     sets = {split: getattr(self, split) for split in SPLITS} | self.further_tests
     return {
       name: hashlib.sha256(
-        "\n".join(f"{p.name} {p.hr.shape} {p.digest}" for p in photos).encode()
+        "\n".join(f"{p.name} {p.target.shape} {p.digest}" for p in photos).encode()
       ).hexdigest()[:16]
       for name, photos in sets.items()
     }
@@ -108,7 +109,7 @@ def select(photos: Photos, distinct: bool, fraction: float, validation_images: i
   return Photos(train, validation, photos.tests, notes)
 
 
-def _pick(photos: list[Photo], count: int) -> list[Photo]:
+def _pick(photos: list[Pair], count: int) -> list[Pair]:
   shuffled = sorted(photos, key=lambda photo: hashlib.sha256(photo.name.encode()).digest())
   chosen = {id(photo) for photo in shuffled[:count]}
   return [photo for photo in photos if id(photo) in chosen]
@@ -164,7 +165,7 @@ def _check_memory(pixels: dict[str, int], scale: int, count: int, copies: int) -
     log(f"{images}: {needed:.1f} GiB of memory, and {store:.1f} GiB on the device")
 
 
-def _read_on_all_processes(read: Callable[[Job], Photo], jobs: Sequence[Job]) -> Iterator[Photo]:
+def _read_on_all_processes(read: Callable[[Job], Pair], jobs: Sequence[Job]) -> Iterator[Pair]:
   """Yields photographs in order; each process reads every n-th and gets the others' pixels."""
   title, count = "Reading photographs", processes.count()
   if count == 1:
@@ -172,27 +173,27 @@ def _read_on_all_processes(read: Callable[[Job], Photo], jobs: Sequence[Job]) ->
     return
   step = EXCHANGED * count
   for block in (jobs[i : i + step] for i in range(0, len(jobs), step)):
-    own: list[Photo] = []
+    own: list[Pair] = []
 
-    def read_own(block: Sequence = block, own: list[Photo] = own) -> list[Any]:
+    def read_own(block: Sequence = block, own: list[Pair] = own) -> list[Any]:
       own += map_in_threads(read, block[processes.index() :: count], title)
-      return [[photo.name, photo.digest, photo.hr.shape, photo.lr.shape] for photo in own]
+      return [[photo.name, photo.digest, photo.target.shape, photo.input.shape] for photo in own]
 
     headers = processes.all_gather(read_own)
-    pixels = processes.exchange_bytes(b"".join(p.hr.tobytes() + p.lr.tobytes() for p in own))
+    pixels = processes.exchange_bytes(b"".join(p.target.tobytes() + p.input.tobytes() for p in own))
     by_process = [list(_unpack(*message)) for message in zip(headers, pixels, strict=True)]
     yield from (by_process[i % count][i // count] for i in range(len(block)))
 
 
-def _unpack(headers: list[Any], pixels: bytes) -> Iterator[Photo]:
+def _unpack(headers: list[Any], pixels: bytes) -> Iterator[Pair]:
   stream = BytesIO(pixels)
   for name, digest, hr_shape, lr_shape in headers:
     hr = np.frombuffer(stream.read(math.prod(hr_shape)), np.uint8)
     lr = np.frombuffer(stream.read(4 * math.prod(lr_shape)), np.float32)
-    yield Photo(name, hr.reshape(hr_shape), lr.reshape(lr_shape), digest)
+    yield Pair(name, lr.reshape(lr_shape), hr.reshape(hr_shape), digest)
 
 
-def _read_photo(job: Job, scale: int, patch: int, cache: Path) -> Photo:
+def _read_photo(job: Job, scale: int, patch: int, cache: Path) -> Pair:
   name, item = job
   gray = luminance_cache.read(item, cache)
   trains, (height, width) = name == "train", gray.shape
@@ -205,10 +206,10 @@ def _read_photo(job: Job, scale: int, patch: int, cache: Path) -> Photo:
     )
   if not trains and gray.min() == gray.max():
     raise InputError(f"{item.where} is one flat colour, which has no PSNR; remove it")
-  return make_photo(item.name, gray, scale)
+  return make_pair(item.name, gray, scale)
 
 
-def _recognise(images: ImageSets, sets: dict[str, list[Photo]]) -> list[str]:
+def _recognise(images: ImageSets, sets: dict[str, list[Pair]]) -> list[str]:
   """Sentences on which sets are the field's own."""
   digests: dict[str, list[str]] = {}
   for name, origin in images.origin.items():
@@ -216,7 +217,7 @@ def _recognise(images: ImageSets, sets: dict[str, list[Photo]]) -> list[str]:
   return list(filter(None, (recognise(origin, hashes) for origin, hashes in digests.items())))
 
 
-def _drop_overlaps(sets: dict[str, list[Photo]]) -> list[str]:
+def _drop_overlaps(sets: dict[str, list[Pair]]) -> list[str]:
   """Keeps a photograph that is in several sets only in the last of them; test sets stay whole.
 
   Returns sentences on which sets share photographs, and on what is left out.

@@ -14,10 +14,10 @@ import numpy as np
 from jax.sharding import Mesh
 from jaxtyping import Array, Float32, UInt8
 
-from sr_jax.data.images import Photo
+from sr_jax.data.pairs import Layout, Pair, values_of
 from sr_jax.data.patches import Crops, Store, cut
 from sr_jax.evaluation.metrics import mse, score_image, to_db
-from sr_jax.networks import AnyNetwork, crop_border, squared_error, upscale
+from sr_jax.networks import AnyNetwork, Network, crop_border, squared_error, upscale
 from sr_jax.operators.conv import DEFAULT, Computation, computing
 from sr_jax.operators.resize import imresize, upscale_bicubic
 from sr_jax.runtime import processes
@@ -35,13 +35,13 @@ def to_uint8(y: np.ndarray) -> np.ndarray:
 def make_upscale(network: AnyNetwork, mesh: Mesh, form: str = DEFAULT.form) -> Callable:
   """A jitted `upscale(params, lr)` of one image by every member; each image shape compiles once.
 
-  It takes `(h, w)` LR luminance to `(members, rh, rw)` HR luminance, both float32 in 0..1, but not
-  clipped.
+  It takes what the network reads, `(*space, maps)`, to what it writes, `(members, *space, maps)`,
+  both float32 and not clipped; an image and its HR image, luminance in 0..1, have one map.
   """
 
-  def upscale_member(params: Any, lr: Float32[Array, "h w"]) -> Float32[Array, "rh rw"]:
+  def upscale_member(params: Any, x: Float32[Array, "*space c"]) -> Float32[Array, "*space2 c2"]:
     with computing(Computation(form)):
-      return upscale(network, params, lr[None, :, :, None])[0, :, :, 0]
+      return upscale(network, params, x[None])[0]
 
   return jax.jit(each_member(upscale_member, mesh))
 
@@ -49,22 +49,43 @@ def make_upscale(network: AnyNetwork, mesh: Mesh, form: str = DEFAULT.form) -> C
 def _measure(
   network: AnyNetwork,
   params: Any,
-  photos: Sequence[Photo],
+  photos: Sequence[Pair],
   mesh: Mesh,
   form: str,
   measure: Callable[[np.ndarray, np.ndarray], Any],
   not_finite: Any,
 ) -> list[list[Any]]:
   """`measure(sr, hr)`, or `not_finite`, of every member of all processes on every photograph."""
-  upscale_photo = make_upscale(network, mesh, form)
+
+  def of_luminance(output: np.ndarray, photo: Pair) -> Any:
+    return measure(to_uint8(output[..., 0]), photo.target)
+
+  return measure_outputs(network, params, photos, mesh, form, of_luminance, not_finite)
+
+
+def measure_outputs(
+  network: AnyNetwork,
+  params: Any,
+  pairs: Sequence[Pair],
+  mesh: Mesh,
+  form: str,
+  measure: Callable[[np.ndarray, Pair], Any],
+  not_finite: Any,
+) -> list[list[Any]]:
+  """`measure(output, pair)`, or `not_finite`, of every member of all processes on every pair.
+
+  Outputs are `(*space, maps)`, float32.
+  """
+  upscale_pair = make_upscale(network, mesh, form)
+  dims = network.dims if isinstance(network, Network) else 2
   measured: list[tuple[int, Any]] = []  # by this process: the members on its devices
-  pending = upscale_photo(params, photos[0].lr)
-  for photo, next_photo in itertools.zip_longest(photos, photos[1:]):
-    output = pending
-    if next_photo:  # the device computes its output while the host measures this one
-      pending = upscale_photo(params, next_photo.lr)
-    for member, sr in processes.local_rows(output).items():
-      value = measure(to_uint8(sr), photo.hr) if np.isfinite(sr).all() else not_finite
+  pending = upscale_pair(params, values_of(pairs[0].input, dims))
+  for pair, next_pair in itertools.zip_longest(pairs, pairs[1:]):
+    outputs = pending
+    if next_pair:  # the device computes its output while the host measures this one
+      pending = upscale_pair(params, values_of(next_pair.input, dims))
+    for member, output in processes.local_rows(outputs).items():
+      value = measure(output, pair) if np.isfinite(output).all() else not_finite
       measured.append((member, value))
   values: dict[int, list[Any]] = {}
   for member, value in itertools.chain.from_iterable(processes.all_gather(lambda: measured)):
@@ -73,7 +94,7 @@ def _measure(
 
 
 def score(
-  network: AnyNetwork, params: Any, photos: Sequence[Photo], mesh: Mesh, form: str = DEFAULT.form
+  network: AnyNetwork, params: Any, photos: Sequence[Pair], mesh: Mesh, form: str = DEFAULT.form
 ) -> list[Scores]:
   """PSNR and SSIM of each member on each photograph, by protocol A; None if not finite."""
   by_protocol = functools.partial(score_image, scale=network.scale)
@@ -86,7 +107,7 @@ def _scores(pairs: list[tuple[float | None, float | None]]) -> Scores:
 
 
 def pooled_psnr(
-  network: AnyNetwork, params: Any, photos: Sequence[Photo], mesh: Mesh, form: str = DEFAULT.form
+  network: AnyNetwork, params: Any, photos: Sequence[Pair], mesh: Mesh, form: str = DEFAULT.form
 ) -> list[float | None]:
   """PSNR of every member's squared error averaged over the photographs; None if not finite.
 
@@ -100,19 +121,19 @@ def pooled_psnr(
   return [None if math.isnan(mean) else to_db(mean) for mean in means]
 
 
-def pooled_psnr_of_bicubic(photos: Sequence[Photo], scale: int) -> float:
+def pooled_psnr_of_bicubic(photos: Sequence[Pair], scale: int) -> float:
   """PSNR of bicubic interpolation's squared error, averaged as `pooled_psnr` does."""
-  return to_db(float(np.mean([mse(bicubic(p, scale), p.hr, scale) for p in photos])))
+  return to_db(float(np.mean([mse(bicubic(p, scale), p.target, scale) for p in photos])))
 
 
-def bicubic(photo: Photo, scale: int) -> UInt8[np.ndarray, "h w"]:
+def bicubic(photo: Pair, scale: int) -> UInt8[np.ndarray, "h w"]:
   """The photograph's LR image upscaled by bicubic interpolation, in double precision."""
-  return to_uint8(imresize(imresize(photo.hr / 255.0, 1 / scale), scale))
+  return to_uint8(imresize(imresize(photo.target / 255.0, 1 / scale), scale))
 
 
-def score_bicubic(photos: Sequence[Photo], scale: int) -> Scores:
+def score_bicubic(photos: Sequence[Pair], scale: int) -> Scores:
   """PSNR and SSIM of bicubic interpolation on every photograph, by protocol A."""
-  return _scores([score_image(bicubic(photo, scale), photo.hr, scale) for photo in photos])
+  return _scores([score_image(bicubic(photo, scale), photo.target, scale) for photo in photos])
 
 
 def training_psnr(
@@ -134,25 +155,25 @@ def training_psnr(
 
   def patch_errors(params: Any, store: Store, crops: Crops) -> Array:
     def error(crop: Crops) -> Array:
-      lr, hr = cut(store, jax.tree.map(lambda x: x[None], crop), patch, network.scale)
+      lr, hr = cut(store, jax.tree.map(lambda x: x[None], crop), patch, Layout(network.scale))
       with computing(Computation(form)):
         return squared_error(network, params, lr, hr, margin)
 
     return jax.lax.map(error, crops, batch_size=64)
 
   errors = processes.to_host(jax.jit(each_member(patch_errors, mesh))(params, store, crops))
-  return [_by_image(member, len(store.lr_start)) for member in errors.astype(np.float64)]
+  return [_by_image(member, len(store.start)) for member in errors.astype(np.float64)]
 
 
 def training_psnr_of_bicubic(
   store: Store, crops: Crops, patch: int, scale: int, margin: int
 ) -> list[float | None]:
   """Training PSNR of bicubic interpolation, measured as `training_psnr` measures networks."""
-  lr, hr = jax.jit(cut, static_argnums=(2, 3))(store, crops, patch, scale)
+  lr, hr = jax.jit(cut, static_argnums=(2, 3))(store, crops, patch, Layout(scale))
   upscaled = jax.jit(upscale_bicubic, static_argnums=1)(lr, scale)
   squared = crop_border((upscaled - hr) ** 2, scale * margin)
   errors = np.asarray(squared, np.float64).mean(axis=(1, 2, 3))
-  return _by_image(errors, len(store.lr_start))
+  return _by_image(errors, len(store.start))
 
 
 def _by_image(errors: np.ndarray, images: int) -> list[float | None]:

@@ -86,11 +86,11 @@ def _own(code: str, **fields: Any) -> OwnNetwork:
 
 
 def upscale(
-  network: AnyNetwork, params: Any, lr: Float[Array, "b h w 1"]
-) -> Float[Array, "b rh rw 1"]:
-  """Upscales LR luminance, first extended by its edge pixels if the network has a `margin`."""
-  sides = (network.margin, network.margin)
-  extended = jnp.pad(lr, ((0, 0), sides, sides, (0, 0)), mode="edge")
+  network: AnyNetwork, params: Any, lr: Float[Array, "b *space c"]
+) -> Float[Array, "b *space2 c2"]:
+  """Upscales LR images, first extended by their edge pixels if the network has a `margin`."""
+  sides = ((network.margin, network.margin),) * (lr.ndim - 2)
+  extended = jnp.pad(lr, ((0, 0), *sides, (0, 0)), mode="edge")
   output: Any = network.apply({"params": params}, extended)
   return output
 

@@ -9,7 +9,7 @@ import numpy as np
 from sr_jax.comparison import findings, learning, verdict
 from sr_jax.comparison.statistics import SESOI
 from sr_jax.comparison.titles import titled
-from sr_jax.data.images import Photo
+from sr_jax.data.pairs import Pair
 from sr_jax.report import pages, tables, times
 from sr_jax.report.model import Answer, Bullets, Figure, Gallery, Json, Note, Section, Table
 from sr_jax.runtime.run_folder import RunFolder
@@ -17,7 +17,7 @@ from sr_jax.runtime.run_folder import RunFolder
 
 def draw_photographs(
   results: Json,
-  test: Sequence[Photo],
+  test: Sequence[Pair],
   upscaled: dict[str, np.ndarray] | None,
   run_dir: RunFolder,
 ) -> None:

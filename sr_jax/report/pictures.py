@@ -10,7 +10,7 @@ from matplotlib.patches import Rectangle
 from PIL import Image
 
 from sr_jax.comparison.titles import titled
-from sr_jax.data.images import Photo
+from sr_jax.data.pairs import Pair
 from sr_jax.evaluation.scoring import bicubic
 from sr_jax.report.figures import COLOURS, STYLE
 
@@ -19,23 +19,23 @@ COLUMNS = 3  # of the example, for a phone's screen
 THUMBNAIL = 320  # pixels on the longer side
 
 
-def save_thumbnail(photo: Photo, path: Path) -> None:
+def save_thumbnail(photo: Pair, path: Path) -> None:
   """Writes a photograph, small; a file that exists stays."""
   if not path.exists():
-    picture = Image.fromarray(photo.hr)
+    picture = Image.fromarray(photo.target)
     picture.thumbnail((THUMBNAIL, THUMBNAIL))
     picture.save(path, quality=85)
 
 
 @mpl.rc_context(STYLE | {"axes.titlesize": 10})
-def example(photo: Photo, pictures: dict[str, np.ndarray], scale: int) -> Figure:
+def example(photo: Pair, pictures: dict[str, np.ndarray], scale: int) -> Figure:
   """A detail of one photograph through every arm, with error maps on one colour scale.
 
   The detail is where the arms reduce the squared error of bicubic interpolation most. `pictures`
   are 8-bit HR luminance by arm.
   """
   shown = {"bicubic": bicubic(photo, scale)} | {titled(k): v for k, v in pictures.items()}
-  errors = {name: np.abs(image.astype(float) - photo.hr) for name, image in shown.items()}
+  errors = {name: np.abs(image.astype(float) - photo.target) for name, image in shown.items()}
   gain = errors["bicubic"] ** 2 - np.mean([error**2 for error in errors.values()], axis=0)
   top, left, side = _best_detail(gain, scale)
   crop = np.s_[top : top + side, left : left + side]
@@ -54,10 +54,10 @@ def example(photo: Photo, pictures: dict[str, np.ndarray], scale: int) -> Figure
     cell.imshow(image, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
     cell.set_title(title, parse_math=False)
 
-  show(axes[0, 0], photo.hr, photo.name)
+  show(axes[0, 0], photo.target, photo.name)
   axes[0, 0].add_patch(Rectangle((left, top), side, side, fill=False, color=COLOURS[4], lw=1.5))
-  show(axes[0, 1], photo.lr[low] * 255, "LR input")
-  show(axes[0, 2], photo.hr[crop], "truth")
+  show(axes[0, 1], photo.input[low] * 255, "LR input")
+  show(axes[0, 2], photo.target[crop], "truth")
   for row, group in enumerate(groups):
     for cell, below, name in zip(axes[1 + 2 * row], axes[2 + 2 * row], group, strict=False):
       show(cell, shown[name][crop], name)

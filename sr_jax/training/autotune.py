@@ -15,6 +15,7 @@ from sr_jax.operators import native_conv
 from sr_jax.operators.native.library import UnavailableError
 from sr_jax.runtime.console import log
 from sr_jax.runtime.processes import all_gather, is_multiprocess
+from sr_jax.training.objective import Objective
 from sr_jax.training.population import Population
 from sr_jax.training.sharding import MEMBER, one_by_one
 from sr_jax.training.timing import gradient_call, seconds_a_step
@@ -61,7 +62,11 @@ def _why_not_native(precision: str) -> str:
 
 
 def form_seconds(
-  populations: Mapping[str, Population], batch: int, patch: int, forms: Sequence[str]
+  populations: Mapping[str, Population],
+  batch: int,
+  patch: int,
+  forms: Sequence[str],
+  objective: Objective | None = None,
 ) -> dict[str, dict[str, float]]:
   """Seconds of a member's gradients, by population and by form of convolution that it can have.
 
@@ -72,6 +77,7 @@ def form_seconds(
     batch: patches in a batch.
     patch: side of a patch in LR pixels.
     forms: of convolution, to measure.
+    objective: that they learn; of None super-resolution of photographs.
 
   Raises:
     JaxRuntimeError: a population cannot be trained in any form.
@@ -85,7 +91,7 @@ def form_seconds(
     for form in forms:
       computation = population.computation._replace(form=form)
       timed = population._replace(computation=computation)
-      call = gradient_call(timed, counts[name], batch, patch)
+      call = gradient_call(timed, counts[name], batch, patch, objective)
       try:
         call(1)
       except jax.errors.JaxRuntimeError as error:

@@ -22,6 +22,7 @@ from sr_jax.runtime.processes import broadcast_from_primary
 from sr_jax.runtime.provenance import describe_devices
 from sr_jax.runtime.run_folder import RunFolder
 from sr_jax.training import autotune, population
+from sr_jax.training.objective import Objective
 from sr_jax.training.population import Population
 from sr_jax.training.sharding import shard_members
 from sr_jax.training.timing import step_seconds
@@ -62,7 +63,8 @@ class Stopwatch(NamedTuple):
 
   A batch has `batch` patches of `patch` LR pixels a side from `store`, the run's training images
   from `sharding.upload`; the timed population has `members` members on the devices of `mesh`, and
-  convolutions of one of the `forms`, from `autotune.forms_of`.
+  convolutions of one of the `forms`, from `autotune.forms_of`. It learns the `objective`; None is
+  super-resolution of photographs.
   """
 
   batch: int
@@ -72,6 +74,7 @@ class Stopwatch(NamedTuple):
   mesh: Mesh
   store: Store
   forms: tuple[str, ...]
+  objective: Objective | None = None
 
   def gradients(
     self, networks: Mapping[str, AnyNetwork], form: str | None = None
@@ -81,7 +84,9 @@ class Stopwatch(NamedTuple):
     Their convolutions have the given form, or else the fastest of each; it is returned, too.
     """
     forms = (form,) if form else self.forms
-    seconds = autotune.form_seconds(self._fresh(networks), self.batch, self.patch, forms)
+    seconds = autotune.form_seconds(
+      self._fresh(networks), self.batch, self.patch, forms, self.objective
+    )
     chosen = {name: fastest(by_form) for name, by_form in seconds.items()}
     return {name: seconds[name][form] for name, form in chosen.items()}, chosen
 
@@ -96,7 +101,7 @@ class Stopwatch(NamedTuple):
       _, chosen = self.gradients(networks)
     for name, best in chosen.items():
       fresh[name] = fresh[name]._replace(computation=Computation(best, self.precision))
-    return step_seconds(fresh, self.store, self.batch, self.patch), chosen
+    return step_seconds(fresh, self.store, self.batch, self.patch, self.objective), chosen
 
   def _fresh(self, networks: Mapping[str, AnyNetwork]) -> dict[str, Population]:
     """A population of each network, before its first step."""

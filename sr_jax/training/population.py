@@ -19,9 +19,10 @@ from jax.sharding import Mesh
 from jaxtyping import Array, Float32, Int32, PRNGKeyArray
 
 from sr_jax.data.patches import Crops, HostOrDevice, Store, cut, draw
-from sr_jax.networks import AnyNetwork, Network, OwnNetwork, squared_error
+from sr_jax.networks import AnyNetwork, Network, OwnNetwork
 from sr_jax.networks.own import PROBE
 from sr_jax.operators.conv import DEFAULT, Computation, computing
+from sr_jax.training.objective import Objective, SquaredError
 from sr_jax.training.sharding import DATA, MEMBER, each_member, one_by_one, shard_members
 
 Loss = Callable[[Any, Any, Array, Any], Array]
@@ -108,12 +109,20 @@ def initialise(network: AnyNetwork, arm_name: str, members: Members, mesh: Mesh)
 def _make_initialise(network: AnyNetwork, mesh: Mesh) -> Callable:
   def initialise_member(member: Members, name: Array) -> State:
     key = jax.random.fold_in(jax.random.key(member.seed), INITIALISATION)
-    side = 8 + 2 * network.margin
-    size = PROBE[1:] if isinstance(network, OwnNetwork) else (side, side)  # of those checked
-    params = network.init(jax.random.fold_in(key, name), jnp.zeros((1, *size, 1)))["params"]
+    example = jnp.zeros(_example_shape(network))
+    params = network.init(jax.random.fold_in(key, name), example)["params"]
     return _fresh(network, params)
 
   return jax.jit(each_member(initialise_member, mesh))
+
+
+def _example_shape(network: AnyNetwork) -> tuple[int, ...]:
+  """The shape of an image that the network reads."""
+  if isinstance(network, OwnNetwork):
+    return 1, *PROBE[1:], 1  # of those checked
+  inputs, is_lr = network.layers[0].inputs, network.layers[0].inputs.lr or network.bicubic_first
+  side = (8 + 2 * network.margin) * (1 if is_lr else network.scale)
+  return 1, *(side,) * network.dims, 1 if network.bicubic_first else inputs.lr + inputs.hr
 
 
 def start_from(network: AnyNetwork, params: Any, mesh: Mesh) -> State:
@@ -134,19 +143,26 @@ def zero_losses(state: State) -> Array:
 
 @functools.lru_cache(maxsize=16)
 def make_train_steps(
-  network: AnyNetwork, batch: int, patch: int, mesh: Mesh, computation: Computation = DEFAULT
+  network: AnyNetwork,
+  batch: int,
+  patch: int,
+  mesh: Mesh,
+  computation: Computation = DEFAULT,
+  objective: Objective | None = None,
 ) -> Callable:
-  """Makes the jitted training loop on patches of photographs; the data is their `Store`.
+  """Makes the jitted training loop on patches of pairs; the data is their `Store`.
 
-  The devices along the mesh's data axis share a batch; `patch` is a side in LR pixels.
+  The devices along the mesh's data axis share a batch; `patch` is a side in LR pixels. The default
+  objective is super-resolution of photographs.
   """
   share = batch // mesh.shape[DATA]
+  learned = objective or SquaredError(network.scale)
 
   def loss(params: Any, member: Members, step: Array, store: Store) -> Array:
     crops = draw(store, batch_key(member.seed, step), batch)
-    lr, hr = cut(store, _share_of(crops, share), patch, network.scale)
+    inputs, targets = cut(store, _share_of(crops, share), patch, learned.layout)
     with computing(computation):
-      return squared_error(network, params, lr, hr)
+      return learned.training_loss(network, params, inputs, targets)
 
   return train_steps_on(loss, network, mesh)
 

@@ -10,10 +10,11 @@ import numpy as np
 from jaxtyping import Array
 
 from sr_jax.data.patches import Store
-from sr_jax.networks import Network, squared_error
+from sr_jax.networks import Network
 from sr_jax.networks.network import EXECUTIONS
 from sr_jax.operators.conv import computing
 from sr_jax.runtime.processes import broadcast_from_primary, to_host
+from sr_jax.training.objective import Objective, SquaredError
 from sr_jax.training.population import Members, Population, State, make_train_steps, zero_losses
 from sr_jax.training.sharding import (
   DATA,
@@ -59,15 +60,21 @@ def training_call(
   return call
 
 
-def call_of(population: Population, store: Store, batch: int, patch: int) -> Callable[[int], None]:
+def call_of(
+  population: Population, store: Store, batch: int, patch: int, objective: Objective | None = None
+) -> Callable[[int], None]:
   """The `training_call` of a population; the store is from `sharding.upload`."""
   network, state, members, mesh, computation = population
-  train_steps = make_train_steps(network, batch, patch, mesh, computation)
+  train_steps = make_train_steps(network, batch, patch, mesh, computation, objective)
   return training_call(train_steps, state, members, on_mesh(mesh, store))
 
 
 def gradient_call(
-  population: Population, members: int, batch: int, patch: int
+  population: Population,
+  members: int,
+  batch: int,
+  patch: int,
+  objective: Objective | None = None,
 ) -> Callable[[int], None]:
   """A function that computes some members' gradients some times and waits for them.
 
@@ -76,24 +83,33 @@ def gradient_call(
   """
   network, state, _, mesh, computation = population
   params = shard_members(mesh, jax.tree.map(lambda x: x[:members], to_host(state.params)))
-  rng, scale = np.random.default_rng(0), network.scale
-  shape = (batch // mesh.shape[DATA], patch, patch, 1)
-  lr, hr = (rng.random(s, np.float32) for s in (shape, (shape[0], *(scale * patch,) * 2, 1)))
+  learned = objective or SquaredError(network.scale)
+  layout, share = learned.layout, batch // mesh.shape[DATA]
+  rng = np.random.default_rng(0)
 
-  def descend(params: Any, lr: Array, hr: Array, steps: Array) -> Any:
-    params, lr, hr = jax.lax.pcast((params, lr, hr), DATA, to="varying")
-    lr, hr = jax.lax.pcast((lr, hr), MEMBER, to="varying")
+  def random(factor: int, maps: int) -> np.ndarray:
+    return rng.random((share, *(factor * patch,) * layout.dims, maps), np.float32)
+
+  batch_of = (
+    random(layout.input_factor, layout.input_maps),
+    random(layout.scale, layout.target_maps).astype(layout.target_dtype),
+  )
+
+  def descend(params: Any, inputs: Array, targets: Array, steps: Array) -> Any:
+    params, inputs, targets = jax.lax.pcast((params, inputs, targets), DATA, to="varying")
+    inputs, targets = jax.lax.pcast((inputs, targets), MEMBER, to="varying")
 
     def step(_: Array, params: Any) -> Any:
       with computing(computation):
-        gradient = jax.grad(squared_error, argnums=1)(network, params, lr, hr)
+        loss = jax.grad(learned.training_loss, argnums=1)
+        gradient = loss(network, params, inputs, targets)
       # So that every step needs the one before.
       return jax.tree.map(lambda p, g: p - 1e-9 * g, params, gradient)
 
     return jax.lax.pmean(jax.lax.fori_loop(0, steps, step, params), DATA)
 
   program = jax.jit(each_member(descend, mesh))
-  shared = replicate(mesh, (lr, hr))
+  shared = replicate(mesh, batch_of)
 
   def call(steps: int) -> None:
     jax.block_until_ready(program(params, *shared, *replicate_integers(mesh, steps)))
@@ -127,11 +143,16 @@ def seconds_a_step(
 
 
 def step_seconds(
-  populations: Mapping[str, Population], store: Store, batch: int, patch: int
+  populations: Mapping[str, Population],
+  store: Store,
+  batch: int,
+  patch: int,
+  objective: Objective | None = None,
 ) -> dict[str, float]:
   """Seconds a training step takes one member of each population; no state is changed."""
   calls = {
-    name: call_of(population, store, batch, patch) for name, population in populations.items()
+    name: call_of(population, store, batch, patch, objective)
+    for name, population in populations.items()
   }
   seconds = seconds_a_step(calls, SECONDS)
   return {name: seconds[name] / len(populations[name].members.seed) for name in calls}

@@ -4,7 +4,8 @@ import pytest
 from sr_jax.capacity.linear import LinearModel, mean_psnr
 from sr_jax.config import Execution
 from sr_jax.data import sources
-from sr_jax.data.images import Photo, make_photo
+from sr_jax.data.images import make_pair
+from sr_jax.data.pairs import Pair
 from sr_jax.operators.resize import imresize
 
 RNG = np.random.default_rng(0)
@@ -43,17 +44,17 @@ def test_known_filters_are_found_again(grid, size, scale, monkeypatch):
   model = LinearModel(grid, size, scale)
   # Photographs are 8 bits, which the known result is not: it is handed over as it is.
   monkeypatch.setattr(model, "_phases", lambda _: known._phases(hr - 0.5))
-  model.fit([Photo("any", np.zeros(hr.shape, np.uint8), lr, "")])
+  model.fit([Pair("any", np.zeros(hr.shape, np.uint8), lr, "")])
   np.testing.assert_allclose(model.weights, known.weights, atol=1e-6)
 
 
 def test_one_tap_behind_bicubic_is_near_bicubic():
   image = np.asarray(imresize(RNG.random((30, 26)), 2).clip(0, 1) * 255, np.uint8)
-  photo = make_photo("smooth", image, 2)
+  photo = make_pair("smooth", image, 2)
   model = LinearModel("hr", 1, 2)
   model.weights = np.array([[1.0], [0.0]])
-  bicubic = imresize(photo.lr.astype(np.float64), 2)
-  np.testing.assert_allclose(model.predict(photo.lr), bicubic, atol=1e-12)
+  bicubic = imresize(photo.input.astype(np.float64), 2)
+  np.testing.assert_allclose(model.predict(photo.input), bicubic, atol=1e-12)
   before = mean_psnr(model, [photo], rounded=False)
   model.fit([photo])
   after = mean_psnr(model, [photo], rounded=False)

@@ -16,7 +16,7 @@ from sr_jax.comparison.recipe import Recipe
 from sr_jax.comparison.run import Run
 from sr_jax.config import Execution
 from sr_jax.data import patches
-from sr_jax.data.images import make_photo
+from sr_jax.data.images import make_pair
 from sr_jax.networks import lr_network
 from sr_jax.networks.pair import Residual
 from sr_jax.operators.conv import DEFAULT
@@ -37,7 +37,7 @@ def untrained(network):
 @pytest.fixture(scope="module")
 def run():
   rng = np.random.default_rng(0)
-  test = [make_photo(f"{i}", rng.integers(0, 256, (24, 20), np.uint8), 2) for i in range(2)]
+  test = [make_pair(f"{i}", rng.integers(0, 256, (24, 20), np.uint8), 2) for i in range(2)]
   unused = dict.fromkeys(field.name for field in dataclasses.fields(Run))
   given = {
     "recipe": Recipe(seeds=SEEDS, steps=2, batch=4, patch=6),
@@ -98,6 +98,6 @@ def test_seeds_that_are_lost_are_left_out_and_counted(run, monkeypatch):
 
 def test_the_middle_of_a_photograph_fits_its_lr_image():
   luminance = np.arange(40 * 30, dtype=np.uint8).reshape(40, 30)
-  photo = combining.middle(make_photo("a", luminance, 2), 12, 2)
-  assert photo.lr.shape == (6, 6)
-  np.testing.assert_array_equal(photo.hr, luminance[14:26, 8:20])  # on the LR grid
+  photo = combining.middle(make_pair("a", luminance, 2), 12, 2)
+  assert photo.input.shape == (6, 6)
+  np.testing.assert_array_equal(photo.target, luminance[14:26, 8:20])  # on the LR grid

@@ -4,7 +4,7 @@ from PIL import Image
 
 from sr_jax.config import InputError
 from sr_jax.data.colour import luminance
-from sr_jax.data.images import make_photo, read_luminance
+from sr_jax.data.images import make_pair, read_luminance
 
 RGB = np.random.default_rng(0).integers(0, 256, (6, 9, 3), np.uint8)
 
@@ -63,7 +63,7 @@ def test_pixels_of_32_bits_are_refused(tmp_path, kind):
 
 
 def test_a_photo_is_cropped_to_the_scale_and_paired():
-  photo = make_photo("x", np.full((11, 13), 128, np.uint8), 3)
-  assert photo.hr.shape == (9, 12)
-  assert photo.lr.shape == (3, 4)
-  np.testing.assert_allclose(photo.lr, 128 / 255, rtol=1e-6)
+  photo = make_pair("x", np.full((11, 13), 128, np.uint8), 3)
+  assert photo.target.shape == (9, 12)
+  assert photo.input.shape == (3, 4)
+  np.testing.assert_allclose(photo.input, 128 / 255, rtol=1e-6)

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from sr_jax.data.images import make_photo, pixel_digest, read_luminance
+from sr_jax.data.images import make_pair, pixel_digest, read_luminance
 from sr_jax.data.recognition import describe_copies, find_copies, recognise
 from sr_jax.data.sources import load
 
@@ -47,7 +47,7 @@ def test_an_unknown_set_is_not_recognised():
 
 
 def photos_of(paths):
-  return [make_photo(path.stem, read_luminance(path), 2) for path in paths]
+  return [make_pair(path.stem, read_luminance(path), 2) for path in paths]
 
 
 def test_different_photographs_are_not_taken_for_copies(shared_data):
@@ -66,10 +66,10 @@ def test_changed_copies_are_found():
   original = load("sample_photos", 2, 17).train[:8]
 
   def changed(photo):
-    image = Image.fromarray(photo.hr)
+    image = Image.fromarray(photo.target)
     width, height = image.size
     image = image.crop((3, 3, width - 5, height - 2)).resize((width * 2 // 3, height * 2 // 3))
-    return make_photo("copy of " + photo.name, np.asarray(image) // 2 + 40, 2)
+    return make_pair("copy of " + photo.name, np.asarray(image) // 2 + 40, 2)
 
   (sentence,) = sentences({"train": original, "test": [changed(photo) for photo in original]})
   for photo in original[:5]:
@@ -78,5 +78,5 @@ def test_changed_copies_are_found():
 
 
 def test_flat_photographs_are_like_no_other():
-  flat = [make_photo(str(gray), np.full((20, 20), gray, np.uint8), 2) for gray in (7, 9)]
+  flat = [make_pair(str(gray), np.full((20, 20), gray, np.uint8), 2) for gray in (7, 9)]
   assert sentences({"one": flat[:1], "other": flat[1:]}) == []

@@ -47,7 +47,7 @@ def test_sample_photos_are_those_of_the_manifest(execution, tmp_path):
 def test_a_folder_is_read_and_fingerprinted_by_its_pixels(tmp_path, execution):
   source = folder(tmp_path, train=(40, 50), validation=(30, 30), test=(33, 47))
   photos = sources.load(source, 2, 17, execution=execution)
-  assert photos.test[0].hr.shape == (46, 32)
+  assert photos.test[0].target.shape == (46, 32)
   before = photos.fingerprint()
   path = tmp_path / "photos" / "test" / "test.png"
   pixels = np.array(Image.open(path))

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from sr_jax.data.images import make_photo, read_luminance
+from sr_jax.data.images import make_pair, read_luminance
 from sr_jax.evaluation.__main__ import main
 from sr_jax.evaluation.scoring import bicubic, score_bicubic, to_uint8
 from sr_jax.operators.resize import imresize
@@ -158,7 +158,7 @@ def test_help_says_the_rules(capsys):
 def restore(shared_data, scale, protocol, folder):
   """Bicubic results as another program would leave them."""
   for path in sorted((shared_data / "Set5").iterdir()):
-    photo = make_photo(path.stem, read_luminance(path), scale)
+    photo = make_pair(path.stem, read_luminance(path), scale)
     if protocol == "A":
       image = bicubic(photo, scale)
     else:
@@ -178,7 +178,7 @@ def test_bicubic_through_files_is_what_it_is_in_memory(
   (tmp_path / "restored").mkdir()
   restore(shared_data, scale, protocol, tmp_path / "restored")
   photos = [
-    make_photo(path.name, read_luminance(path), scale)
+    make_pair(path.name, read_luminance(path), scale)
     for path in sorted((shared_data / "Set5").iterdir())
   ]
   expected = score_bicubic(photos, scale)

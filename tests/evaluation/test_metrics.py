@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
-from sr_jax.data.images import make_photo, read_luminance
+from sr_jax.data.images import make_pair, read_luminance
 from sr_jax.evaluation.metrics import mse, score_image, shave, ssim, to_db
 from sr_jax.evaluation.scoring import score_bicubic
 
@@ -83,7 +83,7 @@ def test_as_many_pixels_are_shaved_as_the_scale():
 )
 def test_bicubic_reaches_the_published_numbers(shared_data, name, scale, db, similarity):
   photos = [
-    make_photo(path.stem, read_luminance(path), scale)
+    make_pair(path.stem, read_luminance(path), scale)
     for path in sorted((shared_data / name).iterdir())
   ]
   scores = score_bicubic(photos, scale)

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from sr_jax.data import patches
-from sr_jax.data.images import make_photo
+from sr_jax.data.images import make_pair
+from sr_jax.data.pairs import Layout
 from sr_jax.evaluation import scoring
 from sr_jax.evaluation.metrics import mse, shave, to_db
 from sr_jax.networks import espcn, hr_network, upscale
@@ -12,7 +13,7 @@ from sr_jax.training import population, sharding
 
 RNG = np.random.default_rng(0)
 PHOTOS = [
-  make_photo(name, RNG.integers(0, 256, shape, np.uint8), 2)
+  make_pair(name, RNG.integers(0, 256, shape, np.uint8), 2)
   for name, shape in [("a", (36, 40)), ("b", (40, 36)), ("c", (36, 40))]
 ]
 NETWORK = hr_network(features=2, depth=1)
@@ -33,9 +34,11 @@ def test_a_member_is_scored_on_the_whole_image(trained):
     member = jax.tree.map(lambda x, i=i: jnp.asarray(np.asarray(x)[i]), params)
     errors = []
     for photo in PHOTOS:
-      sr = np.asarray(upscale(NETWORK, member, jnp.asarray(photo.lr)[None, :, :, None]))[0, :, :, 0]
+      sr = np.asarray(upscale(NETWORK, member, jnp.asarray(photo.input)[None, :, :, None]))[
+        0, :, :, 0
+      ]
       image = np.clip(np.round(sr.astype(np.float64) * 255), 0, 255).astype(np.uint8)
-      errors.append(mse(shave(image, 2), shave(photo.hr, 2)))
+      errors.append(mse(shave(image, 2), shave(photo.target, 2)))
     np.testing.assert_allclose(scores[i]["psnr"], [to_db(e) for e in errors], atol=0.01)
     assert pooled[i] == pytest.approx(to_db(np.mean(errors)), abs=0.01)
 
@@ -65,7 +68,7 @@ def test_training_psnr_is_that_of_the_loss_by_image(trained):
   store, crops = patches.make_store(PHOTOS, 6), patches.fixed_crops(PHOTOS, 6, 3)
   fit = scoring.training_psnr(NETWORK, params, sharding.replicate(mesh, store), crops, 6, mesh, 0)
   member = jax.tree.map(lambda x: jnp.asarray(np.asarray(x)[2]), params)
-  lr, hr = patches.cut(store, crops, 6, 2)
+  lr, hr = patches.cut(store, crops, 6, Layout(2))
   errors = np.asarray((upscale(NETWORK, member, lr) - hr) ** 2).reshape(3, -1).mean(axis=1)
   np.testing.assert_allclose(fit[2], -10 * np.log10(errors), rtol=1e-5)
 

@@ -11,7 +11,7 @@ from PIL import Image
 from sr_jax.comparison import findings, verdict
 from sr_jax.comparison.combinations import Combination, difference
 from sr_jax.comparison.contrasts import Comparison, Contrast
-from sr_jax.data.images import make_photo
+from sr_jax.data.images import make_pair
 from sr_jax.report import comparison, tables, times
 from sr_jax.runtime.run_folder import RunFolder
 
@@ -159,7 +159,7 @@ def write(run_dir, results):
 
 def photographs(names):
   rng = np.random.default_rng(1)
-  return [make_photo(name, rng.integers(0, 256, (48, 40), np.uint8), 2) for name in names]
+  return [make_pair(name, rng.integers(0, 256, (48, 40), np.uint8), 2) for name in names]
 
 
 def check(page):
@@ -183,7 +183,7 @@ def test_two_arms(tmp_path):
   results = make_results(PAIR, ["lr", "hr"], 3, names, further=False)
   photos = photographs(names)
   (tmp_path / "figures").mkdir()
-  upscaled = {name: photos[comparison.typical(results)].hr for name in results["arms"]}
+  upscaled = {name: photos[comparison.typical(results)].target for name in results["arms"]}
   comparison.draw_photographs(results, photos, upscaled, RunFolder(tmp_path))
   text, page = write(tmp_path, results)
   parsed = check(page)

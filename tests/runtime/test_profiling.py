@@ -6,14 +6,14 @@ import jax
 import numpy as np
 
 from sr_jax.data import patches
-from sr_jax.data.images import make_photo
+from sr_jax.data.images import make_pair
 from sr_jax.networks import lr_network
 from sr_jax.runtime.profiling import CompileClock
 from sr_jax.training import population, sharding
 
 NOISE = np.random.default_rng(0).integers(0, 256, (24, 24), np.uint8)
 BATCH, PATCH = 4, 6
-STORE = patches.make_store([make_photo("n", NOISE, 2)], PATCH)
+STORE = patches.make_store([make_pair("n", NOISE, 2)], PATCH)
 
 
 def test_starting_and_training_compile_one_program_each():
@@ -53,6 +53,6 @@ def test_a_training_program_is_what_a_cpu_runs_fast():
     assert "rhs_dilate" not in line
   # Nothing leaves the device or comes to it, and images are there in 8 bits.
   assert not re.search(r"infeed|outfeed|callback|host", text)
-  assert f"u8[{STORE.hr.size}]" in text
+  assert f"u8[{STORE.targets.size}]" in text
   # Donated: the state that comes out lies where the one that went in was.
   assert all(leaf.donated for leaf in jax.tree.leaves(lowered.args_info[0][0]))

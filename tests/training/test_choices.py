@@ -5,12 +5,13 @@ import pytest
 
 from sr_jax.config import InputError
 from sr_jax.data import patches
-from sr_jax.data.images import make_photo
+from sr_jax.data.images import make_pair
 from sr_jax.networks import hr_network, lr_network, squared_error
 from sr_jax.operators.conv import Computation
 from sr_jax.runtime.run_folder import RunFolder
 from sr_jax.training import autotune, choices, sharding, timing
 from sr_jax.training.choices import Choices, Stopwatch, max_width, reproducing
+from sr_jax.training.objective import SquaredError
 
 NOISE = np.random.default_rng(0).integers(0, 256, (24, 24), np.uint8)
 
@@ -18,7 +19,7 @@ NOISE = np.random.default_rng(0).integers(0, 256, (24, 24), np.uint8)
 @pytest.fixture(scope="module")
 def stopwatch():
   mesh = sharding.make_mesh(2, 2, "member:2")
-  store = sharding.upload(patches.make_store([make_photo("n", NOISE, 2)], 6))
+  store = sharding.upload(patches.make_store([make_pair("n", NOISE, 2)], 6))
   return Stopwatch(2, 6, 2, "bfloat16", mesh, store, ("canonical",))
 
 
@@ -62,13 +63,13 @@ def test_what_is_timed_is_what_a_run_trains(stopwatch, monkeypatch):
   monkeypatch.setattr(choices, "step_seconds", lambda *given: timed.append(given) or {"a": 1.0})
   network = hr_network(features=1, depth=0, execution="lr_space")
   stopwatch.steps({"a": network})
-  ((programs, store, batch, patch),) = timed
+  ((programs, store, batch, patch, objective),) = timed
   program = programs["a"]
   assert (program.network, program.mesh) == (network, stopwatch.mesh)
   assert program.mesh.shape == {"member": 2, "data": 1}
   assert program.computation == Computation("canonical", "bfloat16")
   assert len(program.members.seed) == 2
-  assert (store, batch, patch) == (stopwatch.store, 2, 6)
+  assert (store, batch, patch, objective) == (stopwatch.store, 2, 6, None)
 
 
 def test_the_timed_program_is_the_one_that_is_trained(stopwatch, monkeypatch):
@@ -84,7 +85,7 @@ def test_the_timed_program_is_the_one_that_is_trained(stopwatch, monkeypatch):
   network = lr_network(features=1, depth=0)
   stopwatch.steps({"a": network})
   computation = Computation("canonical", "bfloat16")
-  assert made == [make_train_steps(network, 2, 6, stopwatch.mesh, computation)]
+  assert made == [make_train_steps(network, 2, 6, stopwatch.mesh, computation, None)]
 
 
 def test_on_accelerators_the_form_that_was_timed_is_the_one_that_is_trained(
@@ -181,11 +182,11 @@ def test_one_form_is_not_measured(stopwatch, monkeypatch):
 def test_the_gradients_that_are_timed_are_those_of_the_loss(stopwatch, monkeypatch):
   losses = []
 
-  def loss(network, params, lr, hr):
+  def loss(self, network, params, lr, hr):
     losses.append((network, lr.shape, hr.shape))
     return squared_error(network, params, lr, hr)
 
-  monkeypatch.setattr(timing, "squared_error", loss)
+  monkeypatch.setattr(SquaredError, "training_loss", loss)
   network = lr_network(features=1, depth=0)
   seconds, forms = stopwatch.gradients({"a": network})
   assert forms == {"a": "canonical"}

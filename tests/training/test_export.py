@@ -15,7 +15,7 @@ from jax.sharding import PartitionSpec as P
 
 from experiments import espcn, matched_flops
 from sr_jax.data import patches
-from sr_jax.data.images import make_photo
+from sr_jax.data.images import make_pair
 from sr_jax.evaluation import scoring
 from sr_jax.networks import lr_network
 from sr_jax.networks.network import EXECUTIONS
@@ -26,7 +26,7 @@ from sr_jax.training.autotune import BATCHED_FORMS
 PLATFORMS = ("cuda", "tpu")
 MEMBERS, BATCH, PATCH, STEPS = 4, 16, 17, 100
 TRAINEES = population.make_members(range(MEMBERS), [1e-3])
-STORE = patches.make_store([make_photo("zero", np.zeros((80, 70), np.uint8), 2)], PATCH)
+STORE = patches.make_store([make_pair("zero", np.zeros((80, 70), np.uint8), 2)], PATCH)
 LR, HR = (arm.network for arm in matched_flops.arms(matched_flops.Config()))
 TRAINED = {"lr": LR} | {f"hr in {name}": HR.clone(execution=name) for name in EXECUTIONS}
 

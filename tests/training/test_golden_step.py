@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from sr_jax.data import patches
-from sr_jax.data.images import make_photo
+from sr_jax.data.images import make_pair
 from sr_jax.networks import hr_network, lr_network
 from sr_jax.training import population
 from sr_jax.training.sharding import make_mesh, replicate
@@ -24,7 +24,7 @@ GOLDEN = {  # mean squared error on the batch of step 0, before that step and af
 def test_one_step_gives_the_golden_losses(name, network):
   mesh = make_mesh(1, BATCH, "member:1")
   members = replicate(mesh, population.make_members([0], [3e-2]))
-  store = replicate(mesh, patches.make_store([make_photo("noise", PHOTO, 2)], PATCH))
+  store = replicate(mesh, patches.make_store([make_pair("noise", PHOTO, 2)], PATCH))
   state = population.initialise(network, name, members, mesh)
   train_steps = population.make_train_steps(network, BATCH, PATCH, mesh)
   state, before = train_steps(state, members, store, 0, 1, STEPS)

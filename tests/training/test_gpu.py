@@ -8,7 +8,7 @@ import pytest
 from jax.sharding import AxisType
 
 from sr_jax.data import patches
-from sr_jax.data.images import make_photo
+from sr_jax.data.images import make_pair
 from sr_jax.evaluation import scoring
 from sr_jax.networks import espcn, hr_network, lr_network
 from sr_jax.networks.network import EXECUTIONS
@@ -18,7 +18,7 @@ from sr_jax.training.autotune import BATCHED_FORMS
 
 pytestmark = [pytest.mark.gpu, pytest.mark.usefixtures("optimised")]
 MEMBERS = population.make_members([0, 1], [3e-3, 1e-2])
-PHOTO = make_photo("noise", np.random.default_rng(0).integers(0, 256, (64, 80), np.uint8), 2)
+PHOTO = make_pair("noise", np.random.default_rng(0).integers(0, 256, (64, 80), np.uint8), 2)
 BATCH, PATCH, STEPS = 8, 17, 7
 NETWORKS = {
   "lr": lr_network(features=16, depth=2),
@@ -83,7 +83,11 @@ def test_photographs_upscaled_on_a_gpu_are_those_of_a_cpu(name, cpu, gpu):
   network = NETWORKS[name]
   params = initial(network, cpu).params
   upscaled = [
-    np.asarray(scoring.make_upscale(network, mesh)(sharding.shard_members(mesh, params), PHOTO.lr))
+    np.asarray(
+      scoring.make_upscale(network, mesh)(
+        sharding.shard_members(mesh, params), PHOTO.input[..., None]
+      )
+    )
     for mesh in (cpu, gpu)
   ]
   np.testing.assert_allclose(upscaled[1], upscaled[0], rtol=1e-4, atol=1e-5)

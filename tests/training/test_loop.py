@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from sr_jax.data import patches
-from sr_jax.data.images import make_photo
+from sr_jax.data.images import make_pair
 from sr_jax.networks import lr_network
 from sr_jax.runtime import preemption
 from sr_jax.runtime.files import Unsaved
@@ -28,7 +28,7 @@ NOISE = np.random.default_rng(0).integers(0, 256, (32, 32), np.uint8)
 def run(folder, validate=lambda state: [1.0, 2.0], every_seconds=1e9, wrap=lambda steps: steps):
   mesh = sharding.make_mesh(2, 4)
   members = sharding.shard_members(mesh, population.make_members([0, 1], [3e-3]))
-  store = sharding.replicate(mesh, patches.make_store([make_photo("n", NOISE, 2)], 6))
+  store = sharding.replicate(mesh, patches.make_store([make_pair("n", NOISE, 2)], 6))
   checkpoints = Checkpoints(folder / "checkpoints", 2)
   unsaved = Unsaved()
   state = population.initialise(NETWORK, "lr", members, mesh)

@@ -9,13 +9,14 @@ import pytest
 from jax.sharding import AxisType
 
 from sr_jax.data import patches
-from sr_jax.data.images import make_photo
+from sr_jax.data.images import make_pair
+from sr_jax.data.pairs import Layout
 from sr_jax.networks import espcn, hr_network, lr_network, squared_error, upscale
 from sr_jax.operators.conv import DEFAULT, Computation
 from sr_jax.training import population, sharding
 
 RNG = np.random.default_rng(0)
-PHOTOS = [make_photo("a", RNG.integers(0, 256, (32, 40), np.uint8), 2)]
+PHOTOS = [make_pair("a", RNG.integers(0, 256, (32, 40), np.uint8), 2)]
 PATCH, BATCH, STEPS = 6, 4, 30
 STORE = patches.make_store(PHOTOS, PATCH)
 LR, HR = lr_network(features=8, depth=1), hr_network(features=2, depth=1)
@@ -122,7 +123,7 @@ def test_valid_convolutions_are_compared_with_the_middle_of_the_patch():
   step = population.make_train_steps(network, BATCH, patch, mesh)
   _, loss = step(state, members, sharding.replicate(mesh, store), 0, 1, STEPS)
   crops = patches.draw(store, population.batch_key(jnp.int32(0), jnp.int32(0)), BATCH)
-  lr, hr = patches.cut(store, crops, patch, 2)
+  lr, hr = patches.cut(store, crops, patch, Layout(2))
   inner = np.s_[:, 8:-8, 8:-8]
   expected = np.mean((np.asarray(upscale(network, params, lr)) - np.asarray(hr))[inner] ** 2)
   np.testing.assert_allclose(loss, [expected], rtol=1e-5)
@@ -232,7 +233,7 @@ def test_one_step_is_adams():
 
 def test_training_reduces_the_loss():
   smooth = np.add.outer(np.arange(64), 2 * np.arange(48)) % 97 + 80
-  store = patches.make_store([make_photo("s", smooth.astype(np.uint8), 2)], PATCH)
+  store = patches.make_store([make_pair("s", smooth.astype(np.uint8), 2)], PATCH)
   mesh, members = mesh_of(1, 1), population.make_members([0], [1e-2])
   network = lr_network(features=8, depth=1, bicubic_skip=False)
   state = population.initialise(network, "arm", members, mesh)

@@ -4,7 +4,7 @@ import jax
 import numpy as np
 
 from sr_jax.data import patches
-from sr_jax.data.images import make_photo
+from sr_jax.data.images import make_pair
 from sr_jax.evaluation import scoring
 from sr_jax.networks import lr_network
 from sr_jax.operators.conv import Computation
@@ -12,7 +12,7 @@ from sr_jax.training import population, sharding
 
 DISTANCE = 0.1  # dB
 TILES = np.random.default_rng(0).integers(0, 256, (11, 11), np.uint8)
-PHOTO = make_photo("tiles", np.kron(TILES, np.ones((3, 3), np.uint8)), 2)
+PHOTO = make_pair("tiles", np.kron(TILES, np.ones((3, 3), np.uint8)), 2)
 
 
 def psnr_after_training(precision):

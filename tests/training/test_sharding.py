@@ -71,11 +71,11 @@ import json, jax, numpy as np
 jax.config.update("jax_num_cpu_devices", 8)
 from jax.sharding import AxisType
 from sr_jax.data import patches
-from sr_jax.data.images import make_photo
+from sr_jax.data.images import make_pair
 from sr_jax.networks import hr_network, lr_network
 from sr_jax.training import population, sharding
 noise = np.random.default_rng(0).integers(0, 256, (32, 40), np.uint8)
-store = patches.make_store([make_photo("a", noise, 2)], 6)
+store = patches.make_store([make_pair("a", noise, 2)], 6)
 who = population.make_members(range(5), [3e-3])
 found = {}
 networks = {"lr": lr_network(features=4, depth=0), "hr": hr_network(features=2, depth=0)}
