@@ -13,7 +13,7 @@ from sr_jax.comparison import verdict
 from sr_jax.comparison.contrasts import Comparison
 from sr_jax.comparison.recipe import Recipe
 from sr_jax.comparison.run import Run
-from sr_jax.comparison.score import score_arm, score_bicubic
+from sr_jax.comparison.score import score_arm, score_baseline
 from sr_jax.comparison.search import choose_rate, edge_of, search_rates
 from sr_jax.comparison.train import eval_form, eval_params, train_seeds
 from sr_jax.config import Execution, InputError, to_dict
@@ -106,11 +106,8 @@ def start(
   # A finished run is only reported again, for which no convolution has to be available.
   forms = FORMS if is_finished else autotune.forms_of(recipe.convolution, recipe.precision, mesh)
   with clock.phase("load"):
-    photos = sources.load(
-      recipe.data, recipe.scale, recipe.patch, recipe.validation_data, recipe.test_data, execution
-    )
-    photos = sources.select(photos, recipe.distinct, recipe.data_fraction, recipe.validation_images)
-    images = patches.make_store(photos.train, recipe.patch)
+    photos = recipe.load(execution)
+    images = patches.make_store(photos.train, recipe.patch, recipe.task.layout)
     memory = devices.device_memory(jax.local_devices()[0])
     processes.all_gather(lambda: patches.check_memory(images, memory))
     about, changes = broadcast_from_primary(
@@ -123,7 +120,8 @@ def start(
   with clock.phase("choose by time"):
     given = recipe.given_choices()
     shape = recipe.batch, recipe.patch, recipe.seeds
-    choices = Choices(run_dir, given, Stopwatch(*shape, recipe.precision, mesh, store, forms))
+    stopwatch = Stopwatch(*shape, recipe.precision, mesh, store, forms, recipe.task)
+    choices = Choices(run_dir, given, stopwatch)
     if recipe.convolution == "auto":
       choices.keep_only_form()
     arms = plan(choices)
@@ -177,12 +175,12 @@ def train_and_score(run: Run) -> tuple[dict[str, Any], dict[str, Population]]:
   Raises:
     Interrupted, NotSavedError: as `compare`.
   """
-  recipe, photos, clock = run.recipe, run.photos, run.clock
+  recipe, photos, clock, task = run.recipe, run.photos, run.clock, run.recipe.task
   trained: dict[str, Population] = {}
   with run.unsaved.ending():
     with clock.phase("search rates"):
       searches, rates = search_rates(run)
-    chosen = {arm: choose_rate(search, rates) for arm, search in searches.items()}
+    chosen = {arm: choose_rate(s, rates, task.measure) for arm, s in searches.items()}
     show_on_tensorboard(run)
     for arm in run.arms:
       preemption.raise_if_requested()
@@ -193,11 +191,11 @@ def train_and_score(run: Run) -> tuple[dict[str, Any], dict[str, Population]]:
   log("Scoring the test photographs")
   with clock.phase("evaluate"):
     margin = max(arm.network.margin for arm in run.arms)
-    bicubic = score_bicubic(run, margin)
+    baseline = score_baseline(run, margin)
     further: dict[str, dict[str, Any]] = {
       name: {
         "images": [photo.name for photo in test_set],
-        "bicubic": scoring.score_bicubic(test_set, recipe.scale),
+        task.baseline: task.score_baseline(test_set),
         "arms": {},
       }
       for name, test_set in photos.further_tests.items()
@@ -206,7 +204,7 @@ def train_and_score(run: Run) -> tuple[dict[str, Any], dict[str, Population]]:
     for arm in run.arms:
       preemption.raise_if_requested()
       rate, search = chosen[arm.name], searches[arm.name]
-      members, scores = score_arm(arm, trained[arm.name], run, rate, bicubic, margin)
+      members, scores = score_arm(arm, trained[arm.name], run, rate, baseline, margin)
       arms[arm.name] = {
         **run.about["arms"][arm.name],
         "learning_rate": rate,
@@ -223,7 +221,7 @@ def train_and_score(run: Run) -> tuple[dict[str, Any], dict[str, Population]]:
     "config": to_dict(recipe),
     "images": images,
     "learning_rates": list(rates),
-    "bicubic": bicubic,
+    task.baseline: baseline,
     "arms": arms,
     "tests": list(photos.tests),
     "further_tests": further,
@@ -252,10 +250,10 @@ def show_on_tensorboard(run: Run, results: dict[str, Any] | None = None) -> None
 
 def _time_steps(trained: dict[str, Population], run: Run) -> dict[str, dict[str, float]]:
   """Measured time of a step, and the MACs it executes, HR networks in both executions."""
-  timed = in_both_executions(trained)
-  recipe = run.recipe
+  timed, recipe = in_both_executions(trained), run.recipe
+  how = recipe.batch, recipe.patch, recipe.task
   return {
-    "step_seconds": step_seconds(timed, run.store, recipe.batch, recipe.patch),
+    "step_seconds": step_seconds(timed, run.store, *how),
     "executed_macs": {
       name: float(budget.budget(population.network).executed_macs)
       for name, population in timed.items()

@@ -35,6 +35,7 @@ LAYERS = [
   {"data", "networks"},
   {"training"},
   {"evaluation"},
+  {"tasks"},
   {"comparison"},
   {"report"},
   {"capacity", "identities"},

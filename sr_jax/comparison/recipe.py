@@ -2,8 +2,11 @@
 
 import dataclasses
 
-from sr_jax.config import InputError, check, setting
+from sr_jax.config import Execution, InputError, check, setting
+from sr_jax.data import sources
+from sr_jax.data.sources import Photos
 from sr_jax.operators.conv import PRECISIONS
+from sr_jax.tasks.photographs import Photographs
 from sr_jax.training import autotune
 from sr_jax.training.choices import MEASURE, parse
 
@@ -61,6 +64,22 @@ class Recipe:
       raise InputError("--extend_grid needs at least two rates in --learning_rate to go on from")
     object.__setattr__(self, "learning_rate", tuple(sorted(self.learning_rate)))
     self.given_choices()
+
+  @property
+  def task(self) -> Photographs:
+    """What networks are trained to do, and how that is scored."""
+    return Photographs(self.scale)
+
+  def load(self, execution: Execution) -> Photos:
+    """Reads what networks are trained and tested on.
+
+    Raises:
+      InputError: as `sources.load`.
+    """
+    photos = sources.load(
+      self.data, self.scale, self.patch, self.validation_data, self.test_data, execution
+    )
+    return sources.select(photos, self.distinct, self.data_fraction, self.validation_images)
 
   def arm_names(self) -> tuple[str, ...]:
     """The networks of a run, as far as its config names them."""

@@ -14,7 +14,7 @@ from sr_jax.training import population
 
 MAX_ADDED = 2  # rates, to the grid
 
-Search = list[dict[str, Any]]  # of every seed x rate: seed, learning_rate, validation_psnr
+Search = list[dict[str, Any]]  # of every seed x rate: seed, learning_rate and the validation score
 
 
 def search_rates(run: Run) -> tuple[dict[str, Search], tuple[float, ...]]:
@@ -26,13 +26,13 @@ def search_rates(run: Run) -> tuple[dict[str, Search], tuple[float, ...]]:
   Returns:
     the searches by arm, empty where there is one rate only, and the grid.
   """
-  recipe = run.recipe
+  recipe, measure = run.recipe, run.recipe.task.measure
   rates = recipe.learning_rate
   if len(rates) == 1:
     return {arm.name: [] for arm in run.arms}, rates
   searches = {arm.name: _search(arm, "search", rates, run) for arm in run.arms}
   for added in range(1, MAX_ADDED + 1 if recipe.extend_grid else 1):
-    edges = [edge_of(choose_rate(search, rates), rates) for search in searches.values()]
+    edges = [edge_of(choose_rate(search, rates, measure), rates) for search in searches.values()]
     if not any(edges):
       break
     if edges.count("lowest") > edges.count("highest"):
@@ -48,14 +48,15 @@ def search_rates(run: Run) -> tuple[dict[str, Search], tuple[float, ...]]:
 
 
 def _search(arm: Arm, stage: str, rates: Sequence[float], run: Run) -> Search:
-  """The validation PSNR of an arm at every seed and rate."""
+  """The validation score of an arm at every seed and rate."""
   members = population.make_members(range(run.recipe.search_seeds), rates)
   pairs = list(itertools.product(range(run.recipe.search_seeds), rates))  # in the same order
   trained = train_population(arm, stage, run.recipe.search_steps, members, run)
   scores = validate(trained, len(pairs), run)
+  key = f"validation_{run.recipe.task.measure}"
   return [
-    {"seed": seed, "learning_rate": rate, "validation_psnr": psnr}
-    for (seed, rate), psnr in zip(pairs, scores, strict=True)
+    {"seed": seed, "learning_rate": rate, key: score}
+    for (seed, rate), score in zip(pairs, scores, strict=True)
   ]
 
 
@@ -64,11 +65,14 @@ def edge_of(rate: float, rates: Sequence[float]) -> str | None:
   return {rates[0]: "lowest", rates[-1]: "highest"}.get(rate)
 
 
-def choose_rate(search: Search, rates: Sequence[float]) -> float:
-  """The rate with the best mean validation PSNR over seeds; a diverged seed ranks its rate last."""
+def choose_rate(search: Search, rates: Sequence[float], measure: str = "psnr") -> float:
+  """The rate with the best mean validation score over seeds; a diverged seed ranks its rate last.
+
+  `measure` is the score of the search's task that decides.
+  """
 
   def mean(rate: float) -> float:
-    scores = [entry["validation_psnr"] for entry in search if entry["learning_rate"] == rate]
-    return float(np.mean([-np.inf if psnr is None else psnr for psnr in scores]))
+    scores = [entry[f"validation_{measure}"] for entry in search if entry["learning_rate"] == rate]
+    return float(np.mean([-np.inf if score is None else score for score in scores]))
 
   return max(rates, key=mean) if search else rates[0]

@@ -8,7 +8,6 @@ from jax.sharding import Mesh
 
 from sr_jax.comparison.run import Run
 from sr_jax.config import to_dict
-from sr_jax.evaluation import scoring
 from sr_jax.networks import describe
 from sr_jax.networks.budget import Arm
 from sr_jax.operators.conv import DEFAULT, Computation
@@ -43,7 +42,7 @@ def train_population(arm: Arm, stage: str, steps: int, members: Members, run: Ru
 
   The stage is "final" or one of the search for a rate; `steps` is the length of the schedule.
   """
-  recipe, count = run.recipe, len(members.seed)
+  recipe, count, task = run.recipe, len(members.seed), run.recipe.task
   mesh = make_mesh(count, recipe.batch, run.execution.mesh)
   members = shard_members(mesh, members)
   state = population.initialise(arm.network, arm.name, members, mesh)
@@ -65,8 +64,10 @@ def train_population(arm: Arm, stage: str, steps: int, members: Members, run: Ru
   is_traced = run.execution.profile and stage == FINAL and processes.is_primary()
   try:
     state = train(
-      Training(arm.name, stage, count, steps, validate_at),
-      population.make_train_steps(arm.network, recipe.batch, recipe.patch, mesh, computation),
+      Training(arm.name, stage, count, steps, validate_at, task.measure, task.trains_on_psnr),
+      population.make_train_steps(
+        arm.network, recipe.batch, recipe.patch, mesh, computation, recipe.task
+      ),
       fresh,
       on_mesh(mesh, run.store),
       lambda state: validate(fresh._replace(state=state, computation=computation), count, run),
@@ -87,11 +88,12 @@ def train_population(arm: Arm, stage: str, steps: int, members: Members, run: Ru
 def _computation(arm: str, count: int, fresh: Population, run: Run) -> Computation:
   """How a population's convolutions are computed: measured where there is a choice."""
   forms, recipe = run.choices.forms, run.recipe
+  how = recipe.batch, recipe.patch, forms, recipe.task
   form = forms[0]
   if len(forms) > 1:
     form = run.choices.choose(
       f"{arm}/{count}",
-      lambda: autotune.form_seconds({arm: fresh}, recipe.batch, recipe.patch, forms)[arm],
+      lambda: autotune.form_seconds({arm: fresh}, *how)[arm],
       fastest,
     )
   return fresh.computation._replace(form=form)
@@ -104,10 +106,11 @@ def _check_still_there(run: Run) -> None:
 
 
 def validate(trained: Population, count: int, run: Run) -> list[float | None]:
-  """The validation PSNR of every member, squared errors pooled over photographs."""
+  """The score of every member on validation photographs, by which rates are chosen."""
   params, mesh = eval_params(trained.state, count)
   photos, form = run.photos.validation, eval_form(trained)
-  return scoring.pooled_psnr(trained.network, params, photos, mesh, form)[:count]
+  task = run.recipe.task
+  return task.validate_members(trained.network, params, photos, mesh, form)[:count]
 
 
 def eval_form(trained: Population) -> str:

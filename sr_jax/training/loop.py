@@ -38,15 +38,16 @@ def train(
 
   The latest checkpoint of `saver` is continued; where that is damaged, `on_corrupt` says whether to
   "stop" or to go on from the "previous" one. `validate` gives a number per member, logged as
-  `validation_psnr`. `trace` is the folder for a trace of a dispatch in which nothing compiles.
+  `validation_psnr`, or by the name of the training's measure. `trace` is the folder for a trace of
+  a dispatch in which nothing compiles.
 
   Raises:
     Interrupted: a signal asked to stop; everything done is saved.
   """
-  name = {"arm": training.arm, "stage": training.stage}
+  name, key = {"arm": training.arm, "stage": training.stage}, f"validation_{training.measure}"
   step, state, about = saver.checkpoints.restore(fresh.state, fresh.members, on_corrupt)
   logged = metrics.rewind(step, **name)
-  validated = {line["step"] for line in logged if "validation_psnr" in line}
+  validated = {line["step"] for line in logged if key in line}
   progress = TrainingProgress(f"{training.arm} {training.stage}", step, training.steps)
   losses = Losses(training, metrics, progress, step, state, about.get(LINE, {}))
   sizer = DispatchSizer()
@@ -60,7 +61,7 @@ def train(
     if step in training.validate_at and step not in validated:
       save(wait=True)  # since validation may take long, and a signal does not wait for it
       with preemption.at_once() if not processes.is_multiprocess() else contextlib.nullcontext():
-        metrics.append(step=step, **name, validation_psnr=validate(state))
+        metrics.append(step=step, **name, **{key: validate(state)})
 
   try:
     with preemption.deferred():

@@ -26,6 +26,8 @@ class Training(NamedTuple):
     members: size of the population, without those that the mesh adds.
     steps: length of the schedule.
     validate_at: steps after which `validate` is called.
+    measure: what `validate` measures.
+    is_squared_error: whether the loss is a mean squared error of values in 0..1, logged as PSNR.
   """
 
   arm: str
@@ -33,6 +35,8 @@ class Training(NamedTuple):
   members: int
   steps: int
   validate_at: frozenset[int]
+  measure: str = "psnr"
+  is_squared_error: bool = True
 
 
 class Losses:
@@ -89,19 +93,29 @@ class Losses:
       ended()
       if steps:
         mean = processes.to_host(total)[: self._training.members].astype(np.float64) / steps
-        psnr = [_psnr(value) for value in mean.tolist()]
+        is_psnr, losses = self._training.is_squared_error, mean.tolist()
+        values = [_psnr(loss) if is_psnr else _finite(loss) for loss in losses]
         line = {"arm": self._training.arm, "stage": self._training.stage}
-        self._metrics.append(step=stop, **line, training_psnr=psnr)
-        finite = [value for value in psnr if value is not None]
-        self._progress.update(stop, f"{np.mean(finite):.2f} dB" if finite else "diverged")
+        self._metrics.append(step=stop, **line, **{_key(self._training): values})
+        finite = [value for value in values if value is not None]
+        unit = " dB" if is_psnr else ""
+        self._progress.update(stop, f"{np.mean(finite):.2f}{unit}" if finite else "diverged")
 
   def begun_line(self) -> dict[str, Any]:
     """What a checkpoint has to keep of a line that has been begun: JSON data, empty if none is."""
     if self._step == self._line_start:
       return {}
     losses = without_padding(processes.to_host(self.total), self._training.members).tolist()
-    finite = [loss if math.isfinite(loss) else None for loss in losses]
-    return {LINE: {"steps": self._step - self._line_start, "losses": finite}}
+    steps = self._step - self._line_start
+    return {LINE: {"steps": steps, "losses": [_finite(loss) for loss in losses]}}
+
+
+def _key(training: Training) -> str:
+  return "training_psnr" if training.is_squared_error else "training_loss"
+
+
+def _finite(loss: float) -> float | None:
+  return loss if math.isfinite(loss) else None
 
 
 def _psnr(loss: float) -> float | None:

@@ -24,7 +24,7 @@ class Objective(Protocol):
 
 
 @dataclasses.dataclass(frozen=True)
-class SquaredError:
+class Upscaling:
   """HR luminance from LR luminance, by the mean squared error: super-resolution of photographs."""
 
   scale: int

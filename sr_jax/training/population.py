@@ -22,7 +22,7 @@ from sr_jax.data.patches import Crops, HostOrDevice, Store, cut, draw
 from sr_jax.networks import AnyNetwork, Network, OwnNetwork
 from sr_jax.networks.own import PROBE
 from sr_jax.operators.conv import DEFAULT, Computation, computing
-from sr_jax.training.objective import Objective, SquaredError
+from sr_jax.training.objective import Objective, Upscaling
 from sr_jax.training.sharding import DATA, MEMBER, each_member, one_by_one, shard_members
 
 Loss = Callable[[Any, Any, Array, Any], Array]
@@ -156,7 +156,7 @@ def make_train_steps(
   objective is super-resolution of photographs.
   """
   share = batch // mesh.shape[DATA]
-  learned = objective or SquaredError(network.scale)
+  learned = objective or Upscaling(network.scale)
 
   def loss(params: Any, member: Members, step: Array, store: Store) -> Array:
     crops = draw(store, batch_key(member.seed, step), batch)

@@ -14,7 +14,7 @@ from sr_jax.networks import Network
 from sr_jax.networks.network import EXECUTIONS
 from sr_jax.operators.conv import computing
 from sr_jax.runtime.processes import broadcast_from_primary, to_host
-from sr_jax.training.objective import Objective, SquaredError
+from sr_jax.training.objective import Objective, Upscaling
 from sr_jax.training.population import Members, Population, State, make_train_steps, zero_losses
 from sr_jax.training.sharding import (
   DATA,
@@ -83,7 +83,7 @@ def gradient_call(
   """
   network, state, _, mesh, computation = population
   params = shard_members(mesh, jax.tree.map(lambda x: x[:members], to_host(state.params)))
-  learned = objective or SquaredError(network.scale)
+  learned = objective or Upscaling(network.scale)
   layout, share = learned.layout, batch // mesh.shape[DATA]
   rng = np.random.default_rng(0)
 

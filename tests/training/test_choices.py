@@ -11,7 +11,7 @@ from sr_jax.operators.conv import Computation
 from sr_jax.runtime.run_folder import RunFolder
 from sr_jax.training import autotune, choices, sharding, timing
 from sr_jax.training.choices import Choices, Stopwatch, max_width, reproducing
-from sr_jax.training.objective import SquaredError
+from sr_jax.training.objective import Upscaling
 
 NOISE = np.random.default_rng(0).integers(0, 256, (24, 24), np.uint8)
 
@@ -186,7 +186,7 @@ def test_the_gradients_that_are_timed_are_those_of_the_loss(stopwatch, monkeypat
     losses.append((network, lr.shape, hr.shape))
     return squared_error(network, params, lr, hr)
 
-  monkeypatch.setattr(SquaredError, "training_loss", loss)
+  monkeypatch.setattr(Upscaling, "training_loss", loss)
   network = lr_network(features=1, depth=0)
   seconds, forms = stopwatch.gradients({"a": network})
   assert forms == {"a": "canonical"}

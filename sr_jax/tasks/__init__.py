@@ -1,0 +1,1 @@
+"""What networks are trained to do: pairs, losses, scores, and what no network gives."""
