@@ -11,7 +11,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from experiments import espcn, matched_flops, residual, what_share, when_to_upscale
+from experiments import espcn, explicit_skip, matched_flops, residual, what_share, when_to_upscale
 from sr_jax.comparison import verdict
 from sr_jax.config import InputError, as_flags, flag_words, to_dict
 from sr_jax.runtime.files import read_json
@@ -29,6 +29,7 @@ PRESETS: dict[str, Any] = {  # experiments whose runs are kept by the preset tha
   "when_to_upscale": when_to_upscale,
   "what_share": what_share,
   "residual": residual,
+  "explicit_skip": explicit_skip,
 }
 ROUNDING = {"convolution", "hr_execution"}  # settings that change rounding alone, and no name
 DIGITS = 4  # of scores in dB, whose seeds differ in the second

@@ -39,6 +39,8 @@ DRAWN: dict[str, tuple[Callable[[Any], Any], ...]] = {  # of kept runs, by their
   "what_share_learn": (shares, combinations, gates),
   "what_share_curve": (shares,),
   "residual_confirmatory": (combinations, combining_figures.shares, combining_figures.pictures),
+  "explicit_skip_confirmatory": (combinations,),
+  "explicit_skip_confirmatory_steps=12000": (combinations,),
 }
 
 

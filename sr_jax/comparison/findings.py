@@ -9,7 +9,7 @@ import itertools
 from collections.abc import Sequence
 from typing import Any, Literal
 
-from sr_jax.comparison import residual, schedules
+from sr_jax.comparison import residual, schedules, skip
 from sr_jax.comparison.combinations import Combination, WeightCurve
 from sr_jax.comparison.statistics import SESOI
 
@@ -97,13 +97,14 @@ def sentences(results: Results) -> list[str]:
   """What the groups of linear contrasts of a run say; nothing of a run without any."""
   if "combinations" not in results["verdict"]:
     return []
-  names = (*LEADS, *residual.CLAIMS, SHARES, FORM)
+  names = (*LEADS, *residual.CLAIMS, *skip.CLAIMS, SHARES, FORM)
   groups = {group: group_of(results, group) for group in names}
   written = [
     f"{claim(results, group)} ({listing(effects)})." for group, effects in groups.items() if effects
   ]
   further = _on_controls(results), _on_weights(results), _on_lattice(results)
-  return [*written, *residual.on_training(results), *itertools.chain(*further)]
+  of_some = *skip.sentences(results), *written, *residual.on_training(results)
+  return [*of_some, *itertools.chain(*further)]
 
 
 def claim(results: Results, group: str) -> str:
@@ -115,11 +116,15 @@ def claim(results: Results, group: str) -> str:
   better, worse = (", ".join(_shown(effects, each)) for each in ("supported", "reversed"))
   if group == SHARES:
     return _share_claim(results, say, better, worse)
-  if group in residual.CLAIMS:  # whose names have commas
+  if group in residual.CLAIMS or group in skip.CLAIMS:
     if say == "all equivalent" and _did_not_learn(results, effects):
       say = "undecided"  # networks that return bicubic interpolation are equivalent to each other
-    named = ("; ".join(_shown(effects, each)) for each in ("supported", "reversed"))
-    return residual.claim(group, say, *named)
+    # Their names have commas.
+    better, worse = ("; ".join(_shown(effects, each)) for each in ("supported", "reversed"))
+    if group in residual.CLAIMS:
+      return residual.claim(group, say, better, worse)
+    texts = skip.CLAIMS[group]
+    return texts.get(say, texts["undecided"]).format(better=better, worse=worse)
   verbs = {"all equivalent": "does not matter", "undecided": "is undecided"}
   verb = verbs.get(say.replace("too few photographs", "undecided"), "matters")
   if group == AGAINST_LR and (better or worse):  # whose sign has a meaning
@@ -186,6 +191,8 @@ def _on_controls(results: Results) -> list[str]:
 
 def _on_weights(results: Results) -> list[str]:
   """How much the number of weights explains, and where it was not subtracted."""
+  if group_of(results, skip.WITHOUT):  # in which the number of weights is the same
+    return []
   if not (slope := group_of(results, CURVE)):
     return [
       "The run has no narrower LR networks, so its effects are as they are: part of them may be "

@@ -12,7 +12,7 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from sr_jax.comparison import findings, residual, schedules
+from sr_jax.comparison import findings, residual, schedules, skip
 from sr_jax.comparison.schedules import Schedule
 from sr_jax.comparison.statistics import SESOI
 from sr_jax.report.effect_figures import Line, forest_plot
@@ -27,6 +27,7 @@ GROUPS = (
   findings.SHARES,
   findings.FORM,
   *residual.CLAIMS,
+  *skip.CLAIMS,
 )
 
 
