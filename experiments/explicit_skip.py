@@ -36,7 +36,7 @@ one of fewer seeds, which describes and does not decide:
   python launch.py --experiment=explicit_skip --preset=confirmatory --steps=3000,12000 \
     --manual_dir=SETS
   python launch.py --experiment=explicit_skip --preset=confirmatory --steps=48000 --seeds=2 \
-    --networks=lr,hr_k4 --manual_dir=SETS
+    --manual_dir=SETS
 """
 
 import dataclasses
@@ -176,6 +176,7 @@ PRESETS = {
     **(
       CONFIRMATORY
       | {
+        "networks": ("lr", "hr_k4"),
         "steps": 3000,
         "seeds": 4,
         "learning_rate": (1e-3, 2e-3, 4e-3, 8e-3, 1.6e-2),
