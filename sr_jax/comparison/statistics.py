@@ -26,10 +26,12 @@ Decision = Literal["supported", "reversed", "equivalent", "undecided", "too few 
 
 @dataclasses.dataclass(frozen=True)
 class Effect:
-  """A mean paired difference in dB with its 95 % intervals, and two estimates beside the mean.
+  """A mean paired difference with its 95 % intervals, and two estimates beside the mean.
+
+  It is in the unit of the scores, as dB; SESOI is the smallest effect of interest in that unit.
 
   Attributes:
-    mean: over all cells, of differences in dB; this one decides.
+    mean: over all cells, of differences; this one decides.
     seeds: S.
     images: I.
     median: over images, of the mean over seeds.
@@ -76,8 +78,13 @@ def _pooled_psnr(psnr: Float[np.ndarray, "s i"]) -> Float[np.ndarray, " s"]:
   return -10 * np.log10(np.mean(10 ** (-psnr / 10), axis=1))
 
 
-def effect(differences: Float[np.ndarray, "s i"]) -> Effect:
-  """Summarises a table of paired differences in dB, `(seeds, images)`, all finite."""
+def effect(differences: Float[np.ndarray, "s i"], sesoi: float = SESOI) -> Effect:
+  """Summarises a table of paired differences, `(seeds, images)`, all finite.
+
+  Args:
+    differences: in dB, or in another unit.
+    sesoi: the smallest effect size of interest, in the unit of the differences.
+  """
   seeds, images = differences.shape
   if not differences.size:
     return Effect(None, seeds, images)
@@ -92,8 +99,8 @@ def effect(differences: Float[np.ndarray, "s i"]) -> Effect:
   bootstrap_low, bootstrap_high = crossed_bootstrap(differences)
   above = below = inside = None
   if images >= MIN_IMAGES:
-    above, below = (_p_value(sign * mean - SESOI, errors, freedoms) for sign in (1, -1))
-    inside = max(_p_value(SESOI - sign * mean, errors, freedoms) for sign in (1, -1))
+    above, below = (_p_value(sign * mean - sesoi, errors, freedoms) for sign in (1, -1))
+    inside = max(_p_value(sesoi - sign * mean, errors, freedoms) for sign in (1, -1))
   return Effect(
     mean=mean,
     seeds=seeds,
@@ -109,7 +116,7 @@ def effect(differences: Float[np.ndarray, "s i"]) -> Effect:
     seed_high=mean + seed_half_width,
     bootstrap_low=bootstrap_low,
     bootstrap_high=bootstrap_high,
-    decision=decision_of(mean - half_width, mean + half_width, images),
+    decision=decision_of(mean - half_width, mean + half_width, images, sesoi),
   )
 
 
@@ -208,17 +215,17 @@ def _resampling_weights(seeds: int, images: int) -> tuple[np.ndarray, np.ndarray
   return weights[0], weights[1]
 
 
-def decision_of(low: float, high: float, images: int) -> Decision:
-  """What an interval says: beyond SESOI on either side, within it on both, or neither.
+def decision_of(low: float, high: float, images: int, sesoi: float = SESOI) -> Decision:
+  """What an interval says: beyond `sesoi` on either side, within it on both, or neither.
 
   Of fewer than `MIN_IMAGES` photographs it says nothing.
   """
   if images < MIN_IMAGES:
     return "too few photographs"
-  if low > SESOI:
+  if low > sesoi:
     return "supported"
-  if high < -SESOI:
+  if high < -sesoi:
     return "reversed"
-  if low > -SESOI and high < SESOI:
+  if low > -sesoi and high < sesoi:
     return "equivalent"
   return "undecided"

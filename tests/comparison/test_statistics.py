@@ -179,6 +179,16 @@ def test_the_decision_rule(low, high, decision):
   assert decision_of(low, high, images=5) == "too few photographs"
 
 
+def test_the_smallest_effect_of_interest_is_in_the_unit_of_the_differences():
+  table = simulate(np.random.default_rng(5), 4, 8, (0.01, 0.04, 0.02)) + 0.1
+  in_db, scaled = effect(table), effect(100 * table, sesoi=100 * SESOI)
+  for name in ("p_supported", "p_reversed", "p_equivalent", "decision"):
+    assert getattr(scaled, name) == pytest.approx(getattr(in_db, name))
+  assert effect(table, sesoi=0.5).decision == "equivalent" != in_db.decision
+  assert decision_of(0.3, 0.6, images=6, sesoi=0.2) == "supported"
+  assert decision_of(0.3, 0.6, images=6, sesoi=0.4) == "undecided"
+
+
 @pytest.mark.parametrize(
   ("shape", "decision"),
   [((1, 6), "undecided"), ((6, 1), "too few photographs"), ((1, 1), "too few photographs")],
