@@ -129,10 +129,10 @@ def test_three_estimates_of_one_difference():
 
 def test_the_interval_over_seeds_is_the_t_interval_of_their_means():
   table = simulate(np.random.default_rng(4), 5, 7)
-  found = effect(table)
+  summary = effect(table)
   low, high = t.interval(0.95, 4, table.mean(), table.mean(axis=1).std(ddof=1) / np.sqrt(5))
-  assert (found.seed_low, found.seed_high) == (pytest.approx(low), pytest.approx(high))
-  assert found.seed_high - found.seed_low < found.high - found.low
+  assert (summary.seed_low, summary.seed_high) == (pytest.approx(low), pytest.approx(high))
+  assert summary.seed_high - summary.seed_low < summary.high - summary.low
 
 
 def test_holm_multiplies_the_smallest_most_and_keeps_the_order():
@@ -148,8 +148,8 @@ def test_holm_counts_the_members_of_the_family_that_were_not_tested():
 
 
 def test_the_bootstrap_is_narrower_with_few_samples():
-  found = effect(simulate(np.random.default_rng(1), 3, 6))
-  assert found.bootstrap_high - found.bootstrap_low < found.high - found.low
+  summary = effect(simulate(np.random.default_rng(1), 3, 6))
+  assert summary.bootstrap_high - summary.bootstrap_low < summary.high - summary.low
 
 
 def test_the_bootstrap_resamples_both_ways():
