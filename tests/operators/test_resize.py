@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from sr_jax.operators.resize import imresize, upscale_bicubic, upscale_taps
+from sr_jax.operators.resize import downscale, imresize, upscale_bicubic, upscale_taps
 
 
 @pytest.mark.parametrize("scale", [2, 3, 4])
@@ -81,3 +81,18 @@ def test_a_part_is_what_the_whole_has_there_to_the_bit(factor, shape, dtype):
     found = imresize(image, factor, part=part)
     np.testing.assert_array_equal(found, whole[part])
     assert found.dtype == whole.dtype
+
+
+@pytest.mark.parametrize("scale", [2, 3])
+def test_downscale_resizes_every_axis_as_imresize_resizes_two(scale):
+  volume = np.random.default_rng(0).random((12, 18, 7)).astype(np.float32)
+  planes = imresize(volume, 1 / scale)  # whose third axis is of channels and stays
+  np.testing.assert_array_equal(downscale(volume[:, :, 0], scale), planes[:, :, 0])
+  lines = planes.reshape(-1, 7)
+  small = downscale(volume, scale)
+  assert small.shape == (12 // scale, 18 // scale, -(-7 // scale))
+  for line, expected in zip(lines, small.reshape(len(lines), -1), strict=True):
+    np.testing.assert_array_equal(downscale(line, scale), expected)
+  # A line is an image of equal rows.
+  rows = imresize(np.tile(lines[0], (2 * scale, 1)), 1 / scale)
+  np.testing.assert_allclose(downscale(lines[0], scale), rows[0], atol=1e-14)
