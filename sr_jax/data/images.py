@@ -5,7 +5,7 @@ from io import BytesIO
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import UInt8
+from jaxtyping import Num, UInt8
 from PIL import Image, ImageOps
 
 from sr_jax.config import InputError
@@ -50,10 +50,10 @@ def refuse_outside_link(path: Path) -> None:
     raise InputError(f"{path} is a symbolic link to outside of its folder; replace it by a copy")
 
 
-def pixel_digest(luminance: UInt8[np.ndarray, "h w"]) -> str:
-  """A hash of shape and luminance in 32 hexadecimal digits."""
-  digest = hashlib.blake2b("{}x{}".format(*luminance.shape).encode(), digest_size=16)
-  digest.update(np.ascontiguousarray(luminance).data)
+def pixel_digest(pixels: Num[np.ndarray, "..."]) -> str:
+  """A hash of shape and values in 32 hexadecimal digits."""
+  digest = hashlib.blake2b("x".join(map(str, pixels.shape)).encode(), digest_size=16)
+  digest.update(np.ascontiguousarray(pixels).data)
   return digest.hexdigest()
 
 
