@@ -1,0 +1,144 @@
+"""What a task is: how a pair is made, what a network reads and writes, its loss and its score."""
+
+import abc
+import dataclasses
+import zlib
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Float64, Num, UInt8
+
+from sr_jax.config import InputError
+from sr_jax.data.pairs import Layout, Pair
+from sr_jax.evaluation.metrics import to_db
+from sr_jax.networks.maps import Maps
+
+Picture = UInt8[np.ndarray, "h w *c"]  # gray, or RGB
+
+
+@dataclasses.dataclass(frozen=True)
+class Task(abc.ABC):
+  """From images to images of one value a pixel, both on the HR grid; children change what differs.
+
+  Attributes:
+    scale: HR pixels along an LR pixel, r: the step between the two grids of its networks.
+    dims: spatial axes.
+    name: of the task in flags, folders and tables.
+    inputs: maps that a network reads.
+    measure: the key of `score` that decides; higher is better.
+    unit: of that score, empty for a share.
+    no_network: what `without_network` gives, in words.
+    has_symmetries: whether a pair that is mirrored, or whose axes are swapped, is a pair again.
+    in_colour: whether `pair` takes RGB rather than luminance.
+  """
+
+  scale: int
+  dims: int = dataclasses.field(default=2, init=False)
+  name: ClassVar[str]
+  inputs: ClassVar[Maps] = Maps(hr=1)
+  measure: ClassVar[str] = "psnr"
+  unit: ClassVar[str] = "dB"
+  no_network: ClassVar[str]
+  has_symmetries: ClassVar[bool] = True
+  in_colour: ClassVar[bool] = False
+
+  @property
+  def outputs(self) -> Maps:
+    """Maps that a network writes, all on the HR grid (it may write them as phases)."""
+    return Maps(hr=1)
+
+  @property
+  def fields(self) -> Mapping[str, Any]:
+    """Further fields of its networks."""
+    return {}
+
+  @property
+  def layout(self) -> Layout:
+    """How the arrays of its pairs lie."""
+    return Layout(
+      scale=self.scale,
+      dims=self.dims,
+      input_is_hr=bool(self.inputs.hr),
+      input_maps=self.inputs.hr or self.inputs.lr,
+      target_maps=self.outputs.hr,
+      has_symmetries=self.has_symmetries,
+    )
+
+  @abc.abstractmethod
+  def pair(self, name: str, pixels: UInt8[np.ndarray, "h w *c"]) -> Pair:
+    """What a network reads and should write of a photograph, the same at every call.
+
+    Sides are cropped to multiples of the scale. What is random is seeded by the name.
+
+    Raises:
+      InputError: the photograph is too small, or not what the task takes.
+    """
+
+  def loss(
+    self, output: Float[Array, "b *space c"], target: Float[Array, "b *space c"]
+  ) -> Float[Array, ""]:
+    """What is minimised: the mean squared error."""
+    return jnp.mean((output - target) ** 2)
+
+  def score(self, output: Float[np.ndarray, "*space c"], pair: Pair) -> dict[str, float]:
+    """Measures of an output, in float64; NaN where it is not finite.
+
+    PSNR in dB with peak 1 over all pixels and maps, neither clipped nor rounded to 8 bits.
+    """
+    return {"psnr": to_db(float(np.mean(self.error(output, pair) ** 2)), peak=1.0)}
+
+  def without_network(self, pair: Pair) -> Float64[np.ndarray, "*space c"]:
+    """What no network gives, as an output."""
+    return self.values(pair.input)
+
+  def error(
+    self, output: Float[np.ndarray, "*space c"], pair: Pair
+  ) -> Float64[np.ndarray, "*space c"]:
+    """The output less what it should be, value by value."""
+    return output.astype(np.float64) - self.values(pair.target)
+
+  def values(self, array: Num[np.ndarray, "..."]) -> Float64[np.ndarray, "*space c"]:
+    """An array of a pair in float64 with its axis of maps; uint8 in 0..1."""
+    if array.dtype == np.uint8:
+      array = array / 255
+    return array.astype(np.float64).reshape(*array.shape[: self.dims], -1)
+
+  def picture(self, values: Num[np.ndarray, "..."]) -> Picture | None:
+    """A picture of an output, or of a target; None where there is none, as of signals."""
+    return to_picture(self.values(values))
+
+  def input_picture(self, pair: Pair) -> Picture | None:
+    """A picture of the input on the HR grid; None where there is none."""
+    values = self.values(pair.input)
+    if not self.layout.input_is_hr:
+      values = values.repeat(self.scale, axis=0).repeat(self.scale, axis=1)
+    return to_picture(values)
+
+  def cropped(
+    self, name: str, pixels: Num[np.ndarray, "..."], multiple: int, margin: int = 0
+  ) -> Num[np.ndarray, "..."]:
+    """Crops each side, at its end, to a multiple and two margins.
+
+    Raises:
+      InputError: a side is too short.
+    """
+    sides, margins = pixels.shape[: self.dims], 2 * margin
+    if min(sides) < multiple + margins:
+      raise InputError(
+        f"{name} is {' x '.join(map(str, sides))} in size, and {self.name} needs at least "
+        f"{multiple + margins} along each side; leave it out"
+      )
+    return pixels[tuple(slice(side - (side - margins) % multiple) for side in sides)]
+
+
+def to_picture(values: Float[np.ndarray, "h w c"]) -> Picture:
+  """8 bits of one or three maps in 0..1: clipped, rounded half up."""
+  pixels = np.floor(values.clip(0, 1) * 255 + 0.5).astype(np.uint8)
+  return pixels[..., 0] if pixels.shape[-1] == 1 else pixels
+
+
+def random_of(name: str) -> np.random.Generator:
+  """Random numbers that a name alone decides."""
+  return np.random.default_rng(zlib.crc32(name.encode()))
