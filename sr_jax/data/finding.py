@@ -15,7 +15,7 @@ from types import ModuleType
 from typing import NamedTuple
 
 from sr_jax.config import Execution, InputError
-from sr_jax.data.images import images_in, read_luminance, refuse_outside_link
+from sr_jax.data.images import images_in, read_pixels, refuse_outside_link
 from sr_jax.data.luminance_cache import Item, file_stamp, short_names
 
 SPLITS = ("train", "validation", "test")
@@ -138,7 +138,7 @@ def _items(paths: Sequence[Path]) -> list[Item]:
 
 
 def _item(path: Path, name: str, stamp: str) -> Item:
-  return Item(name, str(path), str(path.resolve()), stamp, functools.partial(read_luminance, path))
+  return Item(name, str(path), str(path.resolve()), stamp, functools.partial(read_pixels, path))
 
 
 def _tfds_splits(name: str, execution: Execution) -> Splits:

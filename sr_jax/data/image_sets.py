@@ -21,7 +21,7 @@ from jaxtyping import UInt8
 from PIL import Image
 
 from sr_jax.config import InputError
-from sr_jax.data.images import read_luminance, read_pixels
+from sr_jax.data.images import read_pixels
 from sr_jax.data.luminance_cache import Item, file_stamp, map_in_threads, short_names
 
 FORMAT = "array_record"  # which is read without TensorFlow
@@ -171,8 +171,8 @@ def _items(
     for i in range(len(records)):
       name = names[split][i] if split in names else f"{split}-{i}"
       where = f"image {name} of {source}"
-      read = functools.partial(_read_record, records, i, feature, where)
-      yield Item(name, where, f"{folder.resolve()} {split} {i}", stamp, read)
+      decode = functools.partial(_read_record, records, i, feature, where)
+      yield Item(name, where, f"{folder.resolve()} {split} {i}", stamp, decode)
 
   with _explain_read_errors(source, folder):
     return {split: list(items(split)) for split in builder.info.splits}
@@ -180,9 +180,9 @@ def _items(
 
 def _read_record(
   records: Sequence[Any], i: int, feature: str, where: str
-) -> UInt8[np.ndarray, "h w"]:
+) -> UInt8[np.ndarray, "h w *c"]:
   try:
     encoded = records[i][feature]
   except (IndexError, OSError, RuntimeError, ValueError) as error:
     raise InputError(f"{where} cannot be read ({error}); prepare the set again") from error
-  return read_luminance(BytesIO(encoded), where)
+  return read_pixels(BytesIO(encoded), where)

@@ -15,6 +15,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 from sr_jax.config import InputError
+from sr_jax.data.colour import luminance
 from sr_jax.runtime.console import with_progress
 
 Input = TypeVar("Input")
@@ -29,7 +30,7 @@ class Item(NamedTuple):
   where: str  # its name in errors, as its path
   key: str  # unique to this image
   stamp: str  # changes whenever the image does; empty if the image is not to be cached
-  read: Callable[[], UInt8[np.ndarray, "h w"]]  # decodes its luminance
+  decode: Callable[[], UInt8[np.ndarray, "h w *c"]]  # its gray `(h, w)` or RGB `(h, w, 3)`
 
 
 def short_names(files: Sequence[str]) -> list[str]:
@@ -81,14 +82,24 @@ def read(item: Item, folder: Path) -> UInt8[np.ndarray, "h w"]:
     InputError: the image cannot be read, or the folder cannot be written.
   """
   if not item.stamp:
-    return item.read()
+    return luminance(item.decode())
   if (header := _header(item, folder)) is not None:
     pixels = np.fromfile(_cache_file(item, folder), np.uint8, offset=header["begins"])
     if pixels.size == np.prod(header["shape"]) and zlib.crc32(pixels.data) == header["crc32"]:
       return pixels.reshape(header["shape"])
-  luminance = item.read()
-  _write(item, folder, luminance)
-  return luminance
+  gray = luminance(item.decode())
+  _write(item, folder, gray)
+  return gray
+
+
+def read_colour(item: Item) -> UInt8[np.ndarray, "h w 3"]:
+  """Decodes an image as RGB; gray is repeated. Nothing is cached.
+
+  Raises:
+    InputError: the image cannot be read.
+  """
+  pixels = item.decode()
+  return np.stack([pixels] * 3, axis=2) if pixels.ndim == 2 else pixels
 
 
 def _cache_file(item: Item, folder: Path) -> Path:
@@ -106,17 +117,17 @@ def _header(item: Item, folder: Path) -> dict[str, Any] | None:
     return None
 
 
-def _write(item: Item, folder: Path, luminance: UInt8[np.ndarray, "h w"]) -> None:
+def _write(item: Item, folder: Path, gray: UInt8[np.ndarray, "h w"]) -> None:
   """Replaces an image's cache file atomically."""
   path = _cache_file(item, folder)
-  luminance = np.ascontiguousarray(luminance)
-  header = {"stamp": item.stamp, "shape": luminance.shape, "crc32": zlib.crc32(luminance.data)}
+  gray = np.ascontiguousarray(gray)
+  header = {"stamp": item.stamp, "shape": gray.shape, "crc32": zlib.crc32(gray.data)}
   new = path.with_name(f"{path.name}.{uuid.uuid4().hex}.new")
   try:
     path.parent.mkdir(parents=True, exist_ok=True)
     with new.open("wb") as file:
       file.write(json.dumps(header).encode() + b"\n")
-      file.write(luminance.data)  # without a copy
+      file.write(gray.data)  # without a copy
     new.replace(path)
   except OSError as error:
     with contextlib.suppress(OSError):

@@ -44,18 +44,18 @@ def whole(name, execution):
 def test_a_set_is_prepared_once_and_read_without_the_folder(tmp_path, execution, capsys):
   own(tmp_path)
   first = whole("Mine", execution)
-  pixels = [item.read() for item in first]
+  pixels = [item.decode() for item in first]
   assert "preparing" in capsys.readouterr().out
   for i, item in enumerate(first):
     assert item.name == str(i)
     np.testing.assert_array_equal(
-      item.read(), np.asarray(Image.open(tmp_path / "manual" / "Mine" / f"{i}.png"))
+      item.decode(), np.asarray(Image.open(tmp_path / "manual" / "Mine" / f"{i}.png"))
     )
   shutil.rmtree(tmp_path / "manual")
   again = whole("Mine", execution)
   assert [(item.key, item.stamp) for item in again] == [(item.key, item.stamp) for item in first]
   for item, before in zip(again, pixels, strict=True):
-    np.testing.assert_array_equal(item.read(), before)
+    np.testing.assert_array_equal(item.decode(), before)
   assert "preparing" not in capsys.readouterr().out
 
 
@@ -85,7 +85,7 @@ def test_every_mode_is_stored_as_8_bit_gray_or_rgb_of_the_same_luminance(tmp_pat
   items = {item.name: item for item in whole("Mixed", execution)}
   assert items.keys() == made.keys()
   for name, (_, _, expected, _) in made.items():
-    np.testing.assert_array_equal(items[name].read(), expected, err_msg=name)
+    np.testing.assert_array_equal(luminance(items[name].decode()), expected, err_msg=name)
   # Everybody else reads three channels, with or without TensorFlow.
   import tensorflow_datasets as tfds  # noqa: PLC0415
 
@@ -151,7 +151,7 @@ def test_a_damaged_prepared_set_is_named(tmp_path, execution, damage):
   else:
     (prepared / "metadata.json").unlink()
   with pytest.raises(InputError, match=r"Mine.* prepare"):
-    [item.read() for item in whole("Mine", execution)]
+    [item.decode() for item in whole("Mine", execution)]
 
 
 PREPARE = """
@@ -162,7 +162,7 @@ from sr_jax.data.finding import find
 execution = Execution(manual_dir=sys.argv[1], data_dir=sys.argv[2])
 print("begins", flush=True)
 items = find("sample_photos", "held_out", ["Mine"], execution).sets["Mine"]
-print(sum(item.read().size for item in items), "tensorflow" in sys.modules, "jax" in sys.modules)
+print(sum(item.decode().size for item in items), "tensorflow" in sys.modules, "jax" in sys.modules)
 """
 
 
@@ -264,7 +264,7 @@ def test_a_prepared_set_of_the_catalogue_is_read(tmp_path, execution, catalogue)
   own(tmp_path, "Set5")
   images = find("tfds:div2k/bicubic_x2", "held_out", ["Set5"], execution)
   assert [len(items) for items in images.sets.values()] == [4, 3, 5]
-  seen = {int(item.read()[0, 0]) for item in images.sets["train"]}
+  seen = {int(luminance(item.decode())[0, 0]) for item in images.sets["train"]}
   grays = np.array([[[40 + i] * 3 for i in range(4)]], np.uint8)
   assert seen == set(luminance(grays)[0].tolist())
   info = catalogue / "dataset_info.json"

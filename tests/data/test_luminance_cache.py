@@ -11,7 +11,8 @@ from PIL import Image
 
 from sr_jax.config import InputError
 from sr_jax.data import luminance_cache
-from sr_jax.data.images import read_luminance
+from sr_jax.data.colour import luminance
+from sr_jax.data.images import read_luminance, read_pixels
 from sr_jax.data.luminance_cache import Item, file_stamp, short_names
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (7, 9), np.uint8)
@@ -25,7 +26,7 @@ class Counting:
 
   def __call__(self):
     self.times += 1
-    return read_luminance(self.path)
+    return read_pixels(self.path)
 
 
 def item_of(path):
@@ -43,7 +44,7 @@ def test_an_image_is_decoded_once(path, tmp_path):
   assert luminance_cache.fill([first], tmp_path / "data") == PIXELS.size
   assert luminance_cache.fill([second], tmp_path / "data") == PIXELS.size
   np.testing.assert_array_equal(luminance_cache.read(second, tmp_path / "data"), PIXELS)
-  assert (first.read.times, second.read.times) == (1, 0)
+  assert (first.decode.times, second.decode.times) == (1, 0)
 
 
 def test_a_changed_image_is_never_served_stale(path, tmp_path):
@@ -73,7 +74,7 @@ def test_a_damaged_cache_file_is_decoded_again(path, tmp_path, damage):
   )
   again = item_of(path)
   np.testing.assert_array_equal(luminance_cache.read(again, tmp_path / "data"), PIXELS)
-  assert again.read.times == 1
+  assert again.decode.times == 1
   assert file.read_bytes() == whole
 
 
@@ -110,10 +111,23 @@ def test_a_folder_that_cannot_be_written_is_named(path, tmp_path):
 
 
 def test_an_image_without_a_stamp_is_not_cached(path, tmp_path):
-  item = Item("a", "a", "a", "", functools.partial(read_luminance, path))
+  item = Item("a", "a", "a", "", functools.partial(read_pixels, path))
   assert luminance_cache.fill([item], tmp_path / "data") == 0
   np.testing.assert_array_equal(luminance_cache.read(item, tmp_path / "data"), PIXELS)
   assert not (tmp_path / "data").exists()
+
+
+def test_colour_is_decoded_and_its_luminance_cached(path, tmp_path):
+  rgb = np.random.default_rng(1).integers(0, 256, (7, 9, 3), np.uint8)
+  Image.fromarray(rgb).save(tmp_path / "rgb.png")
+  gray, colour = item_of(path), item_of(tmp_path / "rgb.png")
+  np.testing.assert_array_equal(luminance_cache.read_colour(colour), rgb)
+  np.testing.assert_array_equal(
+    luminance_cache.read_colour(gray), PIXELS[:, :, None].repeat(3, axis=2)
+  )
+  for _ in range(2):  # the second time from the cache
+    np.testing.assert_array_equal(luminance_cache.read(colour, tmp_path / "data"), luminance(rgb))
+  assert colour.decode.times == 2  # for colour, and for luminance
 
 
 def test_work_is_done_in_order_and_its_error_raised():
