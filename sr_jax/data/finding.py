@@ -5,7 +5,6 @@ folder NAME under `--manual_dir`, or a prepared set of TFDS's catalogue.
 """
 
 import functools
-import hashlib
 import itertools
 import json
 import re
@@ -15,13 +14,12 @@ from types import ModuleType
 from typing import NamedTuple
 
 from sr_jax.config import Execution, InputError
-from sr_jax.data.images import images_in, read_pixels, refuse_outside_link
+from sr_jax.data.images import SUFFIXES, images_in, read_pixels
 from sr_jax.data.luminance_cache import Item, file_stamp, short_names
+from sr_jax.data.splits import SPLITS, files_by_split, hold_out
 
-SPLITS = ("train", "validation", "test")
 SAMPLE_PHOTOS = Path(__file__).parent / "sample_photos"
 HELD_OUT = "held_out"
-MAX_HELD_OUT = 100  # images, for validation and for test
 # The two folders of DIV2K's archives; any other set is the one folder of its name.
 DIV2K = {"train": "DIV2K_train_HR", "validation": "DIV2K_valid_HR"}
 
@@ -91,17 +89,9 @@ def _missing_split(data: str, split: str) -> str:
 
 def _hold_out(data: str, items: list[Item], parts: Sequence[str]) -> Splits:
   """Splits one set into training images and those held out, whatever the order of `items`."""
-  count = min(MAX_HELD_OUT, max(2, len(items) // 10))
-  if len(items) <= count * len(parts):
-    raise InputError(
-      f"--data={data} has {len(items)} photographs and {count * len(parts) + 1} are needed to hold "
-      f"{count} out for {' and for '.join(parts)}; add some, or name others with "
-      f"{' and '.join(f'--{part}_data' for part in parts)}"
-    )
-  shuffled = sorted(items, key=lambda item: hashlib.sha256(item.name.encode()).digest())
-  splits = {part: shuffled[i * count : (i + 1) * count] for i, part in enumerate(parts)}
-  splits["train"] = shuffled[count * len(parts) :]
-  return {split: sorted(members, key=items.index) for split, members in splits.items()}
+  others = " and ".join(f"--{part}_data" for part in parts)
+  remedy = f"add some, or name others with {others}"
+  return hold_out(items, lambda item: item.name, parts, f"--data={data}", "photographs", remedy)
 
 
 def _whole_set(source: str, execution: Execution) -> list[Item]:
@@ -115,21 +105,23 @@ def _splits(source: str, execution: Execution) -> Splits:
   """The images of a source by split; all are "train" where it has no splits."""
   kind, _, rest = source.partition(":")
   if source == "sample_photos":
-    sample: Splits = {split: [] for split in SPLITS}
-    for entry in json.loads((SAMPLE_PHOTOS / "manifest.json").read_text()):
-      path = SAMPLE_PHOTOS / f"{entry['name']}.webp"
-      sample[entry["split"]].append(_item(path, entry["name"], stamp=""))  # few: not cached
-    return sample
+    return sample_photos()
   if kind == "folder" and rest:
     folder = Path(rest).expanduser()
-    splits = [split for split in SPLITS if (folder / split).is_dir()]
-    for split in splits:
-      refuse_outside_link(folder / split)
-    files = {split: images_in(folder / split) for split in splits} or {"train": images_in(folder)}
+    files = files_by_split(folder, SUFFIXES, "image")
     return {split: _items(paths) for split, paths in files.items()}
   if kind == "tfds" and rest:
     return _tfds_splits(rest, execution)
   raise InputError(f"{source} is not supported; use sample_photos, folder:PATH or tfds:NAME")
+
+
+def sample_photos() -> Splits:
+  """The photographs of the package by split."""
+  sample: Splits = {split: [] for split in SPLITS}
+  for entry in json.loads((SAMPLE_PHOTOS / "manifest.json").read_text()):
+    path = SAMPLE_PHOTOS / f"{entry['name']}.webp"
+    sample[entry["split"]].append(_item(path, entry["name"], stamp=""))  # few: not cached
+  return sample
 
 
 def _items(paths: Sequence[Path]) -> list[Item]:

@@ -11,6 +11,7 @@ from PIL import Image, ImageOps
 from sr_jax.config import InputError
 from sr_jax.data.colour import luminance
 from sr_jax.data.pairs import Pair
+from sr_jax.data.splits import files_in
 from sr_jax.operators.resize import imresize
 
 SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
@@ -33,21 +34,7 @@ def images_in(folder: Path) -> list[Path]:
   Raises:
     InputError: it is missing, holds no image, or holds a symbolic link to an image elsewhere.
   """
-  if not folder.is_dir():
-    raise InputError(f"there is no folder {folder}")
-  visible = [path for path in folder.iterdir() if path.name[0] != "."]  # macOS adds hidden copies
-  files = sorted(path for path in visible if path.suffix.lower() in SUFFIXES)
-  if not files:
-    raise InputError(f"{folder} holds no image, that is no file ending in {', '.join(SUFFIXES)}")
-  for path in files:
-    refuse_outside_link(path)
-  return files
-
-
-def refuse_outside_link(path: Path) -> None:
-  """Raises an InputError if the path is a symbolic link that leaves its folder."""
-  if path.is_symlink() and path.resolve().parent != path.parent.resolve():
-    raise InputError(f"{path} is a symbolic link to outside of its folder; replace it by a copy")
+  return files_in(folder, SUFFIXES, "image")
 
 
 def pixel_digest(pixels: Num[np.ndarray, "..."]) -> str:
