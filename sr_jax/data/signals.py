@@ -123,6 +123,6 @@ def _soundfile() -> ModuleType:
     import soundfile  # noqa: PLC0415  # an extra
   except (ImportError, OSError) as error:  # OSError: without the C library
     raise InputError(
-      f'FLAC needs soundfile ({error}); install it by `pip install "sr_jax[audio]"`, or save WAV'
+      f'FLAC needs soundfile ({error}); install it by `pip install -e ".[audio]"`, or save WAV'
     ) from error
   return soundfile

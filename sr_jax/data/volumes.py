@@ -194,6 +194,6 @@ def _import(module: str, needs: str) -> ModuleType:
   except ImportError as error:
     package = module.partition(".")[0]
     raise InputError(
-      f'{needs} {package} ({error}); install it by `pip install "sr_jax[volumes]"`, or give a '
+      f'{needs} {package} ({error}); install it by `pip install -e ".[volumes]"`, or give a '
       "folder of .npy files"
     ) from error

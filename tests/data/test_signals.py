@@ -160,7 +160,7 @@ def test_flac_is_read_by_an_extra(folder, monkeypatch):
   (folder / "a.flac").write_bytes(b"")
   with monkeypatch.context() as patch:
     patch.setitem(sys.modules, "soundfile", None)
-    with pytest.raises(InputError, match=r'pip install "sr_jax\[audio\]"'):
+    with pytest.raises(InputError, match=r'pip install -e "\.\[audio\]"'):
       load(folder)
   soundfile = pytest.importorskip("soundfile", reason="needs the extra audio")
   with pytest.raises(InputError, match=r"a.flac cannot be read as audio"):

@@ -159,7 +159,7 @@ def test_without_the_extra_the_error_says_what_to_do(tmp_path, monkeypatch, modu
   (tmp_path / "a.nii").write_bytes(b"")
   source = f"folder:{tmp_path}" if module == "nibabel" else "mni152"
   name = module.partition(".")[0]
-  with pytest.raises(InputError, match=rf'needs {name} .*pip install "sr_jax\[volumes\]"'):
+  with pytest.raises(InputError, match=rf'needs {name} .*pip install -e "\.\[volumes\]"'):
     load_volumes(source, 4, 4)
 
 
