@@ -59,9 +59,10 @@ def _layer_rows(network: Network) -> list[list[str]]:
   """A table of a network's layers: the maps that they read and write, and their kernels."""
   rows = [["layer", "reads", "writes", "kernel", "activation", "adds"]]
   for place, layer in enumerate(network.layers):
-    sizes = {"LR": layer.kernel_size, "HR": layer.hr_kernel_size}
+    pixels = f"HR, after a {layer.resize} resize" if layer.resize else "LR"
+    sizes = {pixels: layer.kernel_size, "HR": layer.hr_kernel_size}
     sizes["HR, transposed"] = layer.transposed_size
-    kernels = [f"{size}x{size} {pixels}" for pixels, size in sizes.items() if size]
+    kernels = [f"{size}x{size} {kind}" for kind, size in sizes.items() if size]
     maps = [
       " + ".join(f"{count} {kind}" for kind, count in dataclasses.asdict(state).items() if count)
       for state in (layer.inputs, layer.outputs)

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from sr_jax.networks import Layer, Network
-from sr_jax.networks.network import lr_kernel
+from sr_jax.networks.network import lr_kernel, transposed_kernel
 from sr_jax.operators.conversion import lr_to_deconv
 from sr_jax.report.figures import STYLE
 
@@ -64,8 +64,8 @@ def _panels(layer: Layer, params: Params, network: Network) -> list[Panel]:
   upscales = layer.outputs.lr == 0 and layer.inputs.hr == 0
   if upscales or (name == "last" and layer.outputs.hr == 0):  # as an LR convolution to phases
     kernel = np.asarray(lr_kernel(layer, kernels, scale)[0])
-    if layer.transposed_size:
-      deconv = kernels["from_lr"]
+    if layer.transposed_side(scale):
+      deconv = np.asarray(transposed_kernel(layer, kernels["from_lr"], scale))
     else:
       deconv = np.asarray(lr_to_deconv(kernel, scale, (layer.lr_padding,) * 2, (0, 0))[0])
     size, maps = len(kernel), kernel.shape[-2] * deconv.shape[-1]

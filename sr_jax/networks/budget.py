@@ -27,8 +27,8 @@ class Budget:
     network: that costs this.
     macs: learned multiply-accumulates per HR pixel, as the architecture defines them; of a user's
       own network all that are counted.
-    executed_macs: MACs as executed; more where HR layers or transposed convolutions run as LR
-      layers, in whose kernels some taps are zero.
+    executed_macs: MACs as executed; more where HR layers, transposed convolutions or
+      resize-convolutions run as LR layers, in whose kernels taps are zero or repeated.
     bicubic_macs: of the fixed bicubic, a 5x5 LR convolution to `scale**2` phases.
     parameters: weights, biases and slopes.
     activations: values written by convolutions per HR pixel.
@@ -110,12 +110,16 @@ def budget(network: AnyNetwork) -> Budget:
   layers, phases, dims = network.layers, network.phases, network.dims
   macs = sum((layer.macs(phases, dims) for layer in layers), Fraction())
   has_bicubic = network.bicubic_skip or network.bicubic_first
-  # HR maps in HR space, or no HR maps: no tap is a zero.
-  executed = sum((layer.macs_in_lr_space(network.scale, dims) for layer in layers), Fraction())
+  executed = (
+    layer.macs(phases, dims)  # in HR space: no tap is a zero
+    if layer.from_hr_to_hr and not network.in_lr_space
+    else layer.macs_in_lr_space(network.scale, dims)
+    for layer in layers
+  )
   return Budget(
     network=network,
     macs=macs,
-    executed_macs=executed if network.in_lr_space else macs,
+    executed_macs=sum(executed, Fraction()),
     bicubic_macs=len(upscale_taps(network.scale)) ** dims if has_bicubic else 0,
     parameters=sum(
       layer.weights(phases, dims) + layer.biases(phases) + layer.slopes for layer in layers
@@ -175,6 +179,8 @@ def lr_windows(network: AnyNetwork) -> list[tuple[int, int]] | None:
       parts += [(pixel + used[i][0], pixel + used[i][-1]) for pixel, i in pixels]
     if network.bicubic_skip:
       parts.append((used[phase][0], used[phase][-1]))
+    if network.identity_skip:
+      parts.append((0, 0))
     windows.append((int(min(first for first, _ in parts)), int(max(last for _, last in parts))))
   return windows
 

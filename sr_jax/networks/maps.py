@@ -6,10 +6,13 @@ phases, so that every layer is an LR convolution of l + R h maps, made of blocks
   from - to   LR maps                  HR maps
   LR maps     k taps                   a transposed convolution of r k taps: k LR taps a phase
   HR maps     r k taps at stride r:    K taps shared by all phases, the only block whose weights
-              k LR taps a phase        are tied (operators/lifting.py)
+              k LR taps a phase        are tied (operators/lifting.py), but for the one below
 
 Between states of equal l + R h = n, and with K = r k, every split costs n^2 k^d / R multiply-
 accumulates and n / R values a HR pixel. It has k^d (n^2 - R (R - 1) h h') weights.
+
+From LR maps alone to HR maps alone a layer can also be a resize-convolution: LR maps are
+interpolated to the HR grid, and K taps shared by all phases read them (operators/resize_conv.py).
 
 A layer can add an earlier state to what it writes. To add states of the same maps costs nothing,
 and is the same in LR space as in HR space.
@@ -21,6 +24,7 @@ from fractions import Fraction
 from typing import NamedTuple
 
 from sr_jax.operators.conv import same_padding
+from sr_jax.operators.resize_conv import RESIZES, resize_taps
 
 ACTIVATIONS = ("", "relu", "tanh", "prelu")
 
@@ -62,7 +66,8 @@ class Layer:
     name: of its parameters.
     inputs: maps that it reads.
     outputs: maps that it writes.
-    kernel_size: k, in LR pixels, of all blocks but that from HR to HR maps.
+    kernel_size: k, in LR pixels, of all blocks but that from HR to HR maps; with `resize`, in HR
+      pixels.
     hr_kernel_size: K, in HR pixels, from HR to HR maps.
     activation: "relu", "tanh", "prelu" (one slope a map), or empty.
     gain: variance of the initial kernel times its fan-in; 2 for ReLU (He et al. 2015).
@@ -71,6 +76,8 @@ class Layer:
     padding: "same", or "valid": only outputs whose whole window lies within the image.
     transposed_size: of a layer from LR to HR maps alone, the side of its transposed kernel in HR
       pixels, where that is not r k; else 0.
+    resize: of a layer from LR to HR maps alone, "nearest" or "linear": LR maps are interpolated to
+      the HR grid, and one kernel, of an odd side, reads them there; empty if it does not.
     rate: its learning rate, as a multiple of the network's.
     crosses: whether LR maps are read for HR maps and HR maps for LR maps; if not, these are two
       streams.
@@ -94,22 +101,34 @@ class Layer:
   crosses: bool = True
   adds: int = 0
   residual_scale: float = 1.0
+  resize: str = ""
 
   def __post_init__(self) -> None:
     if self.activation not in ACTIVATIONS:
       raise ValueError(f"{self.name} has no activation {self.activation!r}: {ACTIVATIONS}")
     if self.padding not in ("same", "valid"):
       raise ValueError(f"padding must be same or valid, not {self.padding!r}")
-    if self.transposed_size and (self.inputs.hr or self.outputs.lr):
-      raise ValueError(
-        f"{self.name} has a transposed_size, and is not from LR maps to HR maps alone"
-      )
+    for field in ("transposed_size", "resize"):
+      if getattr(self, field) and (self.inputs.hr or self.outputs.lr):
+        raise ValueError(f"{self.name} has a {field}, and is not from LR maps to HR maps alone")
+    if self.resize:
+      self._check_resize()
     kinds = [(bool(maps.lr), bool(maps.hr)) for maps in (self.inputs, self.outputs)]
     if not (self.crosses or (all(kinds[0]) and all(kinds[1]))):
       raise ValueError(f"{self.name} is no two streams from {self.inputs} to {self.outputs}")
     sizes = [self.kernel_size or self.transposed_size] * bool(self.inputs.lr or self.outputs.lr)
     if min([*sizes, *[self.hr_kernel_size] * self.from_hr_to_hr]) < 1:
       raise ValueError(f"{self.name} has no kernel from {self.inputs} to {self.outputs}")
+
+  def _check_resize(self) -> None:
+    if self.resize not in RESIZES:
+      raise ValueError(f"{self.name} has no resize {self.resize!r}: {RESIZES}")
+    if self.transposed_size or not self.tied:
+      raise ValueError(f"{self.name} resizes: its phases are tied, and it has no transposed_size")
+    if self.kernel_size % 2 == 0:
+      raise ValueError(
+        f"{self.name} resizes: its kernel_size must be odd HR pixels, not {self.kernel_size}"
+      )
 
   @property
   def from_hr_to_hr(self) -> bool:
@@ -133,21 +152,31 @@ class Layer:
     """HR pixels before and after its own that an HR output depends on, through HR maps."""
     return same_padding(self.hr_kernel_size, extra_at_start=self.extra_at_start)
 
+  def transposed_side(self, scale: int) -> int:
+    """The side, in HR pixels, of its transposed kernel where that is not r k; else 0.
+
+    With `resize` this kernel is the fixed one composed with the learned one.
+    """
+    if self.resize:
+      return len(resize_taps(self.resize, scale)) + self.kernel_size - 1
+    return self.transposed_size
+
   def crop(self, scale: int) -> tuple[int, int]:
-    """HR pixels that a kernel of `transposed_size` writes too many, before and after."""
-    return (self.transposed_size - scale) // 2, (self.transposed_size - scale + 1) // 2
+    """HR pixels that a kernel of `transposed_side` writes too many, before and after."""
+    beyond = self.transposed_side(scale) - scale
+    return beyond // 2, (beyond + 1) // 2
 
   def lr_window(self, first: int, last: int, scale: int) -> tuple[int, int]:
     """The first and last LR pixel on which HR outputs `first` to `last` depend, through LR maps."""
-    if self.transposed_size:
+    if side := self.transposed_side(scale):
       begin = self.crop(scale)[0]
-      return -((self.transposed_size - 1 - first - begin) // scale), (last + begin) // scale
+      return -((side - 1 - first - begin) // scale), (last + begin) // scale
     low, high = self.lr_padding
     return first // scale - low, last // scale + high
 
   def shift(self, scale: int) -> float:
     """HR pixels from an output to the centre of its window; of HR outputs through HR maps."""
-    if self.transposed_size:
+    if self.transposed_side(scale):
       before, after = self.crop(scale)
       return (before - after) / 2
     before, after = self.hr_padding if self.from_hr_to_hr else self.lr_padding
@@ -155,7 +184,7 @@ class Layer:
 
   def padding_in_lr_space(self, scale: int) -> tuple[int, int]:
     """Zeros before and after an axis of the LR convolution that all blocks make together."""
-    if self.transposed_size:
+    if self.transposed_side(scale):
       first, last = self.lr_window(0, scale - 1, scale)
       return -first, last
     if not self.from_hr_to_hr:
@@ -174,8 +203,9 @@ class Layer:
       "hr_to_lr": (*k, across * hr, lr_out),
       "hr_to_hr": (*hr_k, hr, hr_out if self.tied else phases * hr_out),
     }
-    if self.transposed_size:
-      shapes["from_lr"] = (*(self.transposed_size,) * dims, lr, hr_out)
+    if self.transposed_size or self.resize:
+      side = self.transposed_size or self.kernel_size
+      shapes["from_lr"] = (*(side,) * dims, lr, hr_out)
     to_lr, to_hr = (float(number) for number in self.fan_in(phases, dims))
     mixed = (to_lr,) * lr_out + (to_hr,) * (phases * hr_out)
     to_any = mixed if lr_out and hr_out and self.crosses else to_lr if lr_out else to_hr
@@ -210,7 +240,7 @@ class Layer:
     return self.inputs.channels(phases) * Fraction(self.kernel_size**dims), from_lr + from_hr
 
   def macs(self, phases: int, dims: int) -> Fraction:
-    """Multiply-accumulates per HR pixel."""
+    """Multiply-accumulates per HR pixel, without a fixed resize."""
     to_lr, to_hr = self.fan_in(phases, dims)
     return to_lr * self.outputs.lr / phases + to_hr * self.outputs.hr
 

@@ -12,16 +12,17 @@ from jaxtyping import Array, Float
 
 from sr_jax.networks.maps import Layer
 from sr_jax.operators.conv import conv
-from sr_jax.operators.conversion import deconv_to_lr
+from sr_jax.operators.conversion import AnyArray, deconv_to_lr
 from sr_jax.operators.lifting import lift_conv, lift_untied_conv
 from sr_jax.operators.resize import BICUBIC_REACH, bicubic_phases
+from sr_jax.operators.resize_conv import resize_conv_to_deconv
 from sr_jax.operators.shuffle import depth_to_space, space_to_depth
 
 EXECUTIONS = ("hr_space", "lr_space")
 PRELU_SLOPE = 0.25  # at the start: He et al. (2015)
 
-# Networks subtract it from luminance. The first and last biases could learn that, but so zero
-# padding is mid-gray, and members whose ReLUs all die at useful learning rates become rare.
+# Networks of images subtract it. The first and last biases could learn that, but so zero padding is
+# mid-gray, and members whose ReLUs all die at useful learning rates become rare.
 MID_GRAY = 0.5
 
 
@@ -82,16 +83,20 @@ class Network(nn.Module):
   """A sequence of layers between states of LR and HR maps, from an image to an HR image.
 
   The image is on the grid of the first layer's inputs; with `bicubic_first` it is an LR image that
-  is interpolated to them. LR maps that the last layer writes are the phases of the HR image.
+  is interpolated to them. LR maps that the last layer writes are the phases of the HR image. An
+  image may have several maps.
 
   Attributes:
     scale: upscaling factor r.
     layers: the convolutions in order.
     bicubic_first: whether the first layer reads a fixed bicubic interpolation.
     bicubic_skip: whether the network predicts what bicubic interpolation misses.
-    contrast: factor of the image less mid-gray.
+    contrast: factor of the image less `mid_input`.
     execution: where HR maps are convolved if there is a choice: "hr_space", or "lr_space".
     dims: spatial axes d of an image.
+    identity_skip: whether the network predicts what its HR input misses.
+    mid_input: the middle of an image's values, which is subtracted first.
+    mid_output: the middle of the HR image's values, which is added last.
 
   Raises:
     ValueError: the layers do not fit each other.
@@ -104,14 +109,16 @@ class Network(nn.Module):
   contrast: float = 1.0
   execution: str = "hr_space"
   dims: int = 2
+  identity_skip: bool = False
+  mid_input: float = MID_GRAY
+  mid_output: float = MID_GRAY
 
   def __post_init__(self) -> None:
     if self.execution not in EXECUTIONS:
       raise ValueError(f"execution must be hr_space or lr_space, not {self.execution!r}")
     if not self.layers or self.layers[-1].outputs.is_mixed or self.layers[0].inputs.is_mixed:
       raise ValueError("a network needs layers, from maps of one kind to maps of one kind")
-    if self.bicubic_skip and self.layers[0].inputs.hr and not self.bicubic_first:
-      raise ValueError("bicubic_skip needs an LR image to interpolate, and the layers read HR maps")
+    self._check_skips()
     for layer, after in itertools.pairwise(self.layers):
       if layer.outputs != after.inputs:
         raise ValueError(f"{after.name} reads {after.inputs}, {layer.name} writes {layer.outputs}")
@@ -127,13 +134,37 @@ class Network(nn.Module):
         raise ValueError(f"{layer.name} must be padded in LR space: it loses HR pixels at borders")
     unpadded = [layer for layer in self.layers if layer.padding == "valid"]
     on_lr, on_hr = (not any(each.inputs.hr for each in unpadded), self.bicubic_first)
-    if unpadded and (self.bicubic_skip or not (on_lr or (on_hr and self._can_be_in_hr_space))):
-      raise ValueError("layers without padding must read maps of one kind, without bicubic_skip")
+    has_skip = self.bicubic_skip or self.identity_skip
+    if unpadded and (has_skip or not (on_lr or (on_hr and self._can_be_in_hr_space))):
+      raise ValueError("layers without padding must read maps of one kind, without a skip")
     if self.layers[-1].outputs.lr % self.phases:
       raise ValueError(
         f"the last layer writes {self.layers[-1].outputs}, no multiple of the phases"
       )
     super().__post_init__()
+
+  def _check_skips(self) -> None:
+    """Raises a ValueError if what is interpolated or added is not of the form that needs."""
+    inputs, outputs = self.layers[0].inputs, self.layers[-1].outputs
+    if self.bicubic_skip and inputs.hr and not self.bicubic_first:
+      raise ValueError("bicubic_skip needs an LR image to interpolate, and the layers read HR maps")
+    if self.bicubic_first and inputs.channels(self.phases) != self.phases:
+      raise ValueError(f"bicubic_first interpolates to one HR map, and the layers read {inputs}")
+    if self.bicubic_skip and not self.bicubic_first and inputs.lr != 1:
+      raise ValueError(f"bicubic_skip interpolates one LR map, and the layers read {inputs}")
+    if self.bicubic_skip and outputs.channels(self.phases) != self.phases:
+      raise ValueError(f"bicubic_skip is added to one HR map, and the layers write {outputs}")
+    writes_inputs = outputs.channels(self.phases) == self.phases * inputs.hr
+    if self.identity_skip and (self.bicubic_first or inputs.lr or not writes_inputs):
+      raise ValueError(
+        f"identity_skip adds the HR maps that are read to as many, and the layers read {inputs} "
+        f"and write {outputs}" + ", of an interpolation" * self.bicubic_first
+      )
+    if (self.bicubic_skip or self.identity_skip) and self.mid_input != self.mid_output:
+      raise ValueError(
+        "with a skip, which adds the image less mid_input, mid_input and mid_output must be equal, "
+        f"not {self.mid_input:g} and {self.mid_output:g}"
+      )
 
   @property
   def phases(self) -> int:
@@ -176,9 +207,9 @@ class Network(nn.Module):
 
   @nn.compact
   def __call__(self, x: Float[Array, "b *space c"]) -> Float[Array, "b *scaled c2"]:
-    """Maps luminance in 0..1 to HR luminance, less `margin`."""
+    """Maps an image, as luminance in 0..1, to an HR image, less `margin`."""
     has_bicubic = self.bicubic_first or self.bicubic_skip
-    x = x - MID_GRAY
+    x = x - self.mid_input
     bicubic: Any = bicubic_phases(x, self.scale) if has_bicubic else None
     y = bicubic if self.bicubic_first else x
     y = y if self.contrast == 1 else self.contrast * y
@@ -193,10 +224,19 @@ class Network(nn.Module):
       if layer.adds:
         y = states[-layer.adds] + (y if layer.residual_scale == 1 else layer.residual_scale * y)
       states.append(y)
-    y = y + MID_GRAY
+    y = y + self.mid_output
     if self.layers[-1].outputs.hr and not self.in_lr_space:
-      return y + depth_to_space(bicubic, self.scale) if self.bicubic_skip else y
-    return depth_to_space(y + bicubic if self.bicubic_skip else y, self.scale)
+      y = y + depth_to_space(bicubic, self.scale) if self.bicubic_skip else y
+    else:
+      y = depth_to_space(y + bicubic if self.bicubic_skip else y, self.scale)
+    return y + x if self.identity_skip else y
+
+
+def transposed_kernel(
+  layer: Layer, kernel: Float[AnyArray, "*kernel i o"], scale: int
+) -> Float[AnyArray, "*deconv i o"]:
+  """The transposed kernel, of `layer.transposed_side`, that a layer with this kernel is."""
+  return resize_conv_to_deconv(kernel, layer.resize, scale) if layer.resize else kernel
 
 
 def lr_kernel(
@@ -205,8 +245,9 @@ def lr_kernel(
   """The LR kernel that a layer's blocks make together, and the zeros around an axis."""
   low, high = padding = layer.padding_in_lr_space(scale)
   dims = next(iter(kernels.values())).ndim - 2
-  if layer.transposed_size:
-    return deconv_to_lr(kernels["from_lr"], scale, (layer.crop(scale),) * dims)[0], padding
+  if layer.transposed_side(scale):
+    kernel = transposed_kernel(layer, kernels["from_lr"], scale)
+    return deconv_to_lr(kernel, scale, (layer.crop(scale),) * dims)[0], padding
 
   def widened(key: str) -> Array:
     kernel, (before, after) = kernels[key], layer.lr_padding

@@ -9,11 +9,11 @@ import jax
 from jax import numpy as jnp
 
 from sr_jax.networks.maps import Layer, Maps
-from sr_jax.networks.network import Network, by_channel, lr_kernel
+from sr_jax.networks.network import MID_GRAY, Network, by_channel, lr_kernel
 
 UPSAMPLINGS = ("bicubic", "transposed_conv")
 GAIN = {"relu": 2.0, "tanh": 1.0}  # He et al. (2015), LeCun et al. (1998)
-LAST_GAIN = {True: 0.01, False: 1.0}  # by bicubic_skip: corrections of bicubic start near zero
+LAST_GAIN = {True: 0.01, False: 1.0}  # by skip: corrections of what it adds start near zero
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,43 +46,73 @@ def scheduled_network(
   dims: int = 2,
   residual: Residual | None = None,
   crosses: bool = True,
+  inputs: Maps | None = None,
+  resize: str = "",
+  identity_skip: bool = False,
+  mid_input: float = MID_GRAY,
+  mid_output: float = MID_GRAY,
 ) -> Network:
   """The network whose maps between two layers are these `states`: what upsamples, and when.
 
   A first layer to the first state, a hidden layer from each state to the next, a last layer to the
-  `target`: the r^d phases of the HR image as LR maps (if None), or the image as an HR map. Kernels
+  `target`: the r^d phases of the HR image as LR maps (if None), or the image as HR maps. Kernels
   are k LR pixels and, from HR to HR maps, `hr_kernel_size` HR pixels (0: r k), where the odd zero
-  of even ones alternates between the sides, first the end. With `bicubic_first` the input is the
-  HR map of a bicubic interpolation, whose kernel is `first_kernel_size` HR pixels. `residual` makes
-  blocks of every two hidden layers. Without `crosses`, hidden layers between states of both kinds
-  of maps are two streams.
+  of even ones alternates between the sides, first the end. The image is the `inputs`, one LR map if
+  None. LR maps of it are read by a kernel of `first_kernel_size` LR pixels. With `bicubic_first`
+  they are one HR map, of a bicubic interpolation, read by one of as many HR pixels. HR maps that
+  are the image itself are read as those of any state: kernels that span `first_kernel_size` LR
+  pixels of them would cost r^d times as much.
+
+  With `resize`, layers from LR maps alone to HR maps alone are resize-convolutions of k HR pixels,
+  but for a first layer. `residual` makes blocks of every two hidden layers. Without `crosses`,
+  hidden layers between states of both kinds of maps are two streams.
 
   Raises:
-    ValueError: there is no state, or blocks do not begin and end with the same maps.
+    ValueError: there is no state, blocks do not begin and end with the same maps, or the layers do
+      not make a network.
   """
   if not states:
     raise ValueError("a network needs a state between its first and its last layer")
   target = target or Maps(lr=scale**dims)
   gain, size = GAIN[activation], hr_kernel_size or scale * kernel_size
-  first = "transposed" if not (states[0].lr or bicubic_first) else "first"
+  image = inputs or (Maps(hr=1) if bicubic_first else Maps(lr=1))
+  first = "first" if states[0].lr or image.hr else "transposed"
+  is_hr_image = image.hr > 0 and not bicubic_first
   names = [first, *(f"hidden_{i}" for i in range(len(states) - 1)), "last"]
-  ends = [Maps(hr=1) if bicubic_first else Maps(lr=1), *states, target]
   layers, evens = [], 0
-  for name, (inputs, outputs) in zip(names, itertools.pairwise(ends), strict=True):
-    k, hr_k = (first_kernel_size,) * 2 if name == first else (kernel_size, size)
-    k = k if inputs.lr or outputs.lr else 0
-    hr_k = hr_k if inputs.hr and outputs.hr else 0
-    is_even = name != first and hr_k > 0 and hr_k % 2 == 0
+  for name, (before, after) in zip(
+    names, itertools.pairwise([image, *states, target]), strict=True
+  ):
+    has_own_size = name == first and not is_hr_image
+    k, hr_k = (first_kernel_size,) * 2 if has_own_size else (kernel_size, size)
+    k = k if before.lr or after.lr else 0
+    hr_k = hr_k if before.hr and after.hr else 0
+    is_even = not has_own_size and hr_k > 0 and hr_k % 2 == 0
     at_start = is_even and evens % 2 == 1
-    layer = Layer(name, inputs, outputs, k, hr_k, activation, gain, tied, at_start)
-    is_stream = inputs.is_mixed and outputs.is_mixed
-    layers.append(dataclasses.replace(layer, crosses=crosses or not is_stream))
+    layer = Layer(name, before, after, k, hr_k, activation, gain, tied, at_start)
+    is_stream = before.is_mixed and after.is_mixed
+    resizes = name != first and not (before.hr or after.lr)
+    layer = dataclasses.replace(layer, crosses=crosses or not is_stream)
+    layers.append(dataclasses.replace(layer, resize=resize) if resizes else layer)
     evens += is_even
+  if resize and not any(layer.resize for layer in layers):
+    raise ValueError(f"resize is {resize!r}, and no layer goes from LR maps alone to HR maps alone")
   if residual:
     hidden = _in_blocks(layers[1:-1], residual)
     layers = [layers[0], *hidden, layers[-1]]
-  last = dataclasses.replace(layers[-1], activation="", gain=LAST_GAIN[bicubic_skip])
-  return Network(scale, (*layers[:-1], last), bicubic_first, bicubic_skip, 1.0, execution, dims)
+  has_skip = bicubic_skip or identity_skip
+  last = dataclasses.replace(layers[-1], activation="", gain=LAST_GAIN[has_skip])
+  return Network(
+    scale,
+    (*layers[:-1], last),
+    bicubic_first,
+    bicubic_skip,
+    execution=execution,
+    dims=dims,
+    identity_skip=identity_skip,
+    mid_input=mid_input,
+    mid_output=mid_output,
+  )
 
 
 def _in_blocks(hidden: Sequence[Layer], residual: Residual) -> list[Layer]:
@@ -153,6 +183,8 @@ def hr_network(
 def lifted(network: Network) -> Network:
   """The network of LR maps alone whose kernels are those of `network` in LR space.
 
+  It reads the same image: where that has HR maps, so have the inputs of its first layer.
+
   Raises:
     ValueError: HR layers are not padded, and lose HR pixels at borders.
   """
@@ -162,7 +194,10 @@ def lifted(network: Network) -> Network:
     inputs, outputs = (
       Maps(maps.channels(network.phases)) for maps in (layer.inputs, layer.outputs)
     )
-    name = "first" if layer is network.layers[0] else layer.name
+    is_first = layer is network.layers[0]
+    if is_first and not network.bicubic_first:
+      inputs = layer.inputs
+    name = "first" if is_first else layer.name
     if layer.from_hr_to_hr and layer.padding == "valid":
       raise ValueError(f"{layer.name} must be padded: in LR space it cannot lose HR pixels")
     in_lr_space = dataclasses.replace(
@@ -175,6 +210,7 @@ def lifted(network: Network) -> Network:
       tied=True,
       extra_at_start=low > high,
       transposed_size=0,
+      resize="",
       crosses=True,
     )
     layers.append(in_lr_space)
@@ -206,7 +242,13 @@ def nearest(network: Network, lr_params: Any) -> Any:
 
   With `lift_network` after it, this is the orthogonal projection onto the network's family: tied
   weights and biases become their mean, and taps that no HR kernel reaches become zero.
+
+  Raises:
+    ValueError: a layer is a resize-convolution, whose lift does not copy its weights but adds them.
   """
+  resizes = [layer.name for layer in network.layers if layer.resize]
+  if resizes:
+    raise ValueError(f"{', '.join(resizes)} resizes: lifted weights are sums, and have no mean")
   leaf = jax.tree.leaves(lr_params)[0]
   channels = 1 if network.bicubic_first else sum(dataclasses.astuple(network.layers[0].inputs))
   images = jnp.zeros((1, *(2 * network.scale,) * network.dims, channels), leaf.dtype)
