@@ -89,14 +89,6 @@ class Config(Recipe):
         f"--networks={','.join(self.networks)}: the verdict is about lr, without the skip and with "
         "it; add lr"
       )
-    taps = self.kernel_size * self.features
-    if len(self.networks) > 1 and taps % (self.scale * HR_KERNEL):
-      raise InputError(
-        f"--features={self.features}: no whole number of HR maps of {HR_KERNEL}x{HR_KERNEL} costs "
-        f"what LR costs, since kernel_size x features = {taps} is no multiple of scale x "
-        f"{HR_KERNEL} = {self.scale * HR_KERNEL}; change them, or use --networks=lr"
-      )
-    arms(self)
 
   def arm_names(self) -> tuple[str, ...]:
     """The networks, each with the skip, then without."""
@@ -131,7 +123,7 @@ def _arm(name: str, bicubic_skip: bool, config: Config) -> Arm:
   lr = network = lr_network(features=n, kernel_size=k, **common)
   note = f"{n} maps of {k}x{k} in LR space"
   if name != "lr":
-    maps = n * k // (config.scale * HR_KERNEL)
+    maps = _hr_maps(config)
     upsampling = "transposed_conv" if name.endswith("learned") else "bicubic"
     hr = hr_network(features=maps, kernel_size=HR_KERNEL, upsampling=upsampling, **common)
     network = by_rule(hr, config.hr_execution)
@@ -139,6 +131,23 @@ def _arm(name: str, bicubic_skip: bool, config: Config) -> Arm:
     note += ", bicubic first" if network.bicubic_first else ", learned upsampling"
   note += f", depth {config.depth}, with{'' if bicubic_skip else 'out'} the bicubic skip"
   return Arm(name if bicubic_skip else plain(name), network, budget(lr).macs, TOLERANCE, note)
+
+
+def _hr_maps(config: Config) -> int:
+  """The maps of an HR network whose hidden layers cost what those of LR cost.
+
+  Raises:
+    InputError: that is no whole number.
+  """
+  taps, divisor = config.kernel_size * config.features, config.scale * HR_KERNEL
+  maps, rest = divmod(taps, divisor)
+  if rest or not maps:
+    raise InputError(
+      f"--features={config.features}: no whole number of HR maps of {HR_KERNEL}x{HR_KERNEL} costs "
+      f"what LR costs, since kernel_size x features = {taps} is no multiple of scale x {HR_KERNEL} "
+      f"= {divisor}; change them, or use --networks=lr"
+    )
+  return maps
 
 
 def measured(config: Config, choices: Choices) -> tuple[Arm, ...]:

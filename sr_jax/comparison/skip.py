@@ -17,9 +17,12 @@ from sr_jax.comparison.titles import titled
 Results = dict[str, Any]
 Finding = Literal["necessary", "not necessary", "undecided"]
 LengthFinding = Literal[
-  "necessary", "not necessary", "a matter of training time", "only after longer training",
+  "necessary",
+  "not necessary",
+  "a matter of training time",
+  "only after longer training",
   "undecided",
-]  # fmt: skip
+]
 
 NETWORKS = ("lr", "hr_k4", "hr_k4_learned")  # arms with the skip
 
