@@ -7,15 +7,15 @@ from sr_jax.data import sources
 from sr_jax.data.sources import Photos
 from sr_jax.operators.conv import PRECISIONS
 from sr_jax.tasks.photographs import Photographs
+from sr_jax.tasks.task import Task
 from sr_jax.training import autotune
 from sr_jax.training.choices import MEASURE, parse
 
 
 @dataclasses.dataclass(frozen=True)
-class Recipe:
-  """How the arms of a comparison are trained, and on what: the same for every arm."""
+class CommonRecipe:
+  """How arms are trained, and on what, whatever they learn."""
 
-  scale: int = setting(2, "upscaling factor r", choices=(2, 3, 4))
   data: str = setting("sample_photos", "photographs: sample_photos, folder:PATH or tfds:NAME")
   validation_data: str = setting(
     "held_out", "held_out (of --data, a tenth if it is undivided), or others to choose rates by"
@@ -28,7 +28,6 @@ class Recipe:
   validation_images: int = setting(
     0, "validation photographs to use at most, by their names; 0: all", at_least=0
   )
-  patch: int = setting(17, "side of a training patch in LR pixels", at_least=4)
   batch: int = setting(16, "patches in a batch", at_least=1)
   steps: int = setting(1500, "training steps of every member", at_least=1)
   seeds: int = setting(3, "how many seeds, paired over the arms", at_least=1)
@@ -65,22 +64,6 @@ class Recipe:
     object.__setattr__(self, "learning_rate", tuple(sorted(self.learning_rate)))
     self.given_choices()
 
-  @property
-  def task(self) -> Photographs:
-    """What networks are trained to do, and how that is scored."""
-    return Photographs(self.scale)
-
-  def load(self, execution: Execution) -> Photos:
-    """Reads what networks are trained and tested on.
-
-    Raises:
-      InputError: as `sources.load`.
-    """
-    photos = sources.load(
-      self.data, self.scale, self.patch, self.validation_data, self.test_data, execution
-    )
-    return sources.select(photos, self.distinct, self.data_fraction, self.validation_images)
-
   def arm_names(self) -> tuple[str, ...]:
     """The networks of a run, as far as its config names them."""
     return ()
@@ -100,3 +83,27 @@ class Recipe:
       InputError: one of them is not understood, or not made in this run.
     """
     return parse(self.measured, self.choices())
+
+
+@dataclasses.dataclass(frozen=True)
+class Recipe(CommonRecipe):
+  """How the arms of a comparison are trained, and on what: the same for every arm."""
+
+  scale: int = setting(2, "upscaling factor r", choices=(2, 3, 4))
+  patch: int = setting(17, "side of a training patch in LR pixels", at_least=4)
+
+  @property
+  def task(self) -> Photographs | Task:
+    """What networks are trained to do, and how that is scored."""
+    return Photographs(self.scale)
+
+  def load(self, execution: Execution) -> Photos:
+    """Reads what networks are trained and tested on.
+
+    Raises:
+      InputError: as `sources.load`.
+    """
+    photos = sources.load(
+      self.data, self.scale, self.patch, self.validation_data, self.test_data, execution
+    )
+    return sources.select(photos, self.distinct, self.data_fraction, self.validation_images)

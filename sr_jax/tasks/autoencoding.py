@@ -12,6 +12,8 @@ from sr_jax.data.pairs import Pair
 from sr_jax.networks.maps import Maps
 from sr_jax.tasks.task import Task
 
+VALUES = 8  # of a code at an LR pixel, for 64 pixels
+
 
 @dataclasses.dataclass(frozen=True)
 class Autoencoding(Task):
@@ -25,7 +27,7 @@ class Autoencoding(Task):
   scale: int = 8
   name: ClassVar[str] = "autoencoding"
   no_network: ClassVar[str] = "the block DCT with as many values"
-  bottleneck: ClassVar[Maps] = Maps(lr=8)
+  bottleneck: ClassVar[Maps | None] = Maps(lr=VALUES)
 
   def pair(self, name: str, pixels: UInt8[np.ndarray, "h w"]) -> Pair:
     """The photograph twice; uint8 -> uint8."""
@@ -34,7 +36,7 @@ class Autoencoding(Task):
 
   def without_network(self, pair: Pair) -> Float64[np.ndarray, "h w c"]:
     """Each block from the first coefficients of its DCT in zigzag order, not quantised."""
-    kept = zigzag(self.scale) < self.bottleneck.lr
+    kept = zigzag(self.scale) < VALUES
     return _unblock(idctn(dctn(self._blocks(pair), axes=(2, 3)) * kept, axes=(2, 3)))[..., None]
 
   def _blocks(self, pair: Pair) -> Float64[np.ndarray, "h w r r"]:

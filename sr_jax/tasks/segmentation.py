@@ -52,6 +52,7 @@ class Segmentation(Task):
   name: ClassVar[str] = "segmentation"
   measure: ClassVar[str] = "iou"
   unit: ClassVar[str] = ""
+  trains_on_psnr: ClassVar[bool] = False
   no_network: ClassVar[str] = "the photograph's most frequent class everywhere"
   fields: ClassVar[Mapping[str, Any]] = {"mid_output": 0.0}
 

@@ -2,17 +2,22 @@
 
 import abc
 import dataclasses
+import math
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 import jax.numpy as jnp
 import numpy as np
+from jax.sharding import Mesh
 from jaxtyping import Array, Float, Float64, Num, UInt8
 
 from sr_jax.config import InputError
 from sr_jax.data.pairs import Layout, Pair
 from sr_jax.evaluation.metrics import to_db
+from sr_jax.evaluation.periodicity import phase_periodicity
+from sr_jax.evaluation.scoring import Scores, measure_outputs
+from sr_jax.networks import AnyNetwork
 from sr_jax.networks.maps import Maps
 
 Picture = UInt8[np.ndarray, "h w *c"]  # gray, or RGB
@@ -30,8 +35,10 @@ class Task(abc.ABC):
     measure: the key of `score` that decides; higher is better.
     unit: of that score, empty for a share.
     no_network: what `without_network` gives, in words.
+    trains_on_psnr: whether the loss is a mean squared error of values in 0..1.
     has_symmetries: whether a pair that is mirrored, or whose axes are swapped, is a pair again.
     in_colour: whether `pair` takes RGB rather than luminance.
+    bottleneck: the state between an encoder and a decoder, of a task that has both.
   """
 
   scale: int
@@ -41,8 +48,11 @@ class Task(abc.ABC):
   measure: ClassVar[str] = "psnr"
   unit: ClassVar[str] = "dB"
   no_network: ClassVar[str]
+  baseline: ClassVar[str] = "no_network"  # the key of what no network scores
+  trains_on_psnr: ClassVar[bool] = True
   has_symmetries: ClassVar[bool] = True
   in_colour: ClassVar[bool] = False
+  bottleneck: ClassVar[Maps | None] = None
 
   @property
   def outputs(self) -> Maps:
@@ -82,6 +92,11 @@ class Task(abc.ABC):
     """What is minimised: the mean squared error."""
     return jnp.mean((output - target) ** 2)
 
+  def training_loss(self, network: AnyNetwork, params: Any, inputs: Array, targets: Array) -> Array:
+    """The loss of a batch of pairs."""
+    output: Any = network.apply({"params": params}, inputs)
+    return self.loss(output, targets)
+
   def score(self, output: Float[np.ndarray, "*space c"], pair: Pair) -> dict[str, float]:
     """Measures of an output, in float64; NaN where it is not finite.
 
@@ -104,6 +119,52 @@ class Task(abc.ABC):
     if array.dtype == np.uint8:
       array = array / 255
     return array.astype(np.float64).reshape(*array.shape[: self.dims], -1)
+
+  def all_scores(self, output: Float[np.ndarray, "*space c"], pair: Pair) -> dict[str, Any]:
+    """The scores of an output, and the phase periodicity of its error in dB."""
+    periodicity = phase_periodicity(self.error(output, pair), self.scale)
+    return {**self.score(output, pair), "periodicity": periodicity}
+
+  def score_members(
+    self, network: AnyNetwork, params: Any, pairs: Sequence[Pair], mesh: Mesh, form: str
+  ) -> list[Scores]:
+    """All scores of every member on every pair, by measure; None where an output is not finite."""
+    by_member = measure_outputs(network, params, pairs, mesh, form, self.all_scores, None)
+    keys = self.all_scores(self.without_network(pairs[0]), pairs[0])
+    return [
+      {key: [None if scores is None else scores[key] for scores in member] for key in keys}
+      for member in by_member
+    ]
+
+  def validate_members(
+    self, network: AnyNetwork, params: Any, pairs: Sequence[Pair], mesh: Mesh, form: str
+  ) -> list[float | None]:
+    """The mean over pairs of the score that decides, of every member; None if not finite."""
+
+    def decides(output: np.ndarray, pair: Pair) -> float:
+      return self.score(output, pair)[self.measure]
+
+    by_member = measure_outputs(network, params, pairs, mesh, form, decides, np.nan)
+    means = [float(np.mean(member)) for member in by_member]
+    return [None if math.isnan(mean) else mean for mean in means]
+
+  def score_training(self, *_: Any) -> list[list[float | None]]:
+    """Nothing: only photographs are scored on the patches that they are trained on."""
+    return []
+
+  def score_baseline(self, pairs: Sequence[Pair]) -> Scores:
+    """All scores of what no network gives."""
+    scores = [self.all_scores(self.without_network(pair), pair) for pair in pairs]
+    return {key: [each[key] for each in scores] for key in scores[0]}
+
+  def validate_baseline(self, pairs: Sequence[Pair]) -> float:
+    """The mean over pairs of the score of what no network gives."""
+    scores = [self.score(self.without_network(pair), pair)[self.measure] for pair in pairs]
+    return float(np.mean(scores))
+
+  def score_training_baseline(self, *_: Any) -> list[float | None]:
+    """Nothing, as `score_training`."""
+    return []
 
   def picture(self, values: Num[np.ndarray, "..."]) -> Picture | None:
     """A picture of an output, or of a target; None where there is none, as of signals."""
