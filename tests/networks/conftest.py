@@ -1,5 +1,7 @@
 """What tests of several networks share."""
 
+import dataclasses
+
 import jax
 import numpy as np
 import pytest
@@ -12,7 +14,8 @@ def random_params():
 
   def make(network, seed=0):
     rng = np.random.default_rng(seed)
-    image = jnp.zeros((1, *(2 * network.scale,) * network.dims, 1))
+    maps = 1 if network.bicubic_first else sum(dataclasses.astuple(network.layers[0].inputs))
+    image = jnp.zeros((1, *(2 * network.scale,) * network.dims, maps))
     shapes = jax.eval_shape(network.init, jax.random.key(0), image)["params"]
 
     def values(p):

@@ -15,6 +15,17 @@ NETWORKS = {
   "srcnn": srcnn(2, padding="same"),
   "fsrcnn": fsrcnn(4),
   "schedule": scheduled_network(3, [Maps(9, 1), Maps(0, 2), Maps(18)], hr_kernel_size=8, dims=1),
+  "hr-image": scheduled_network(
+    2,
+    [Maps(8), Maps(hr=2)],
+    bicubic_skip=False,
+    identity_skip=True,
+    inputs=Maps(hr=3),
+    target=Maps(hr=3),
+    resize="linear",
+    mid_input=0.25,
+    mid_output=0.25,
+  ),
   "lifted": lifted(hr_network(depth=1)),
 }
 

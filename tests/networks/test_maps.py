@@ -96,6 +96,41 @@ def test_weights_by_share(hr_maps, weights):
   assert sum(p.size for p in jax.tree.leaves(params)) == cost.parameters
 
 
+@bounded
+@given(schedules(), st.sampled_from(["nearest", "linear"]))
+def test_a_resize_convolution_costs_what_an_hr_kernel_of_its_taps_does(numbers, resize):
+  scale, size, dims, *_ = numbers
+  size += 1 - size % 2
+  states = [Maps(lr=6), Maps(hr=4)]
+  network = scheduled_network(
+    scale, states, kernel_size=size, dims=dims, target=Maps(hr=1), resize=resize
+  )
+  layer = network.layers[1]
+  assert layer.macs(scale**dims, dims) == layer.weights(scale**dims, dims) == size**dims * 6 * 4
+  assert layer.fan_in(scale**dims, dims)[1] == size**dims * 6
+  assert layer.shift(scale) == 0
+  # As an LR convolution to the phases, of the taps that the composed kernel takes.
+  half = size // 2 if resize == "nearest" else size // 2 + scale // 2
+  taps = 1 + 2 * -(-half // scale)
+  others = sum(network.layers[i].macs(scale**dims, dims) for i in (0, 2))
+  assert budget(network).executed_macs == taps**dims * 6 * 4 + others
+
+
+def test_an_hr_image_is_read_as_the_hr_maps_of_any_state():
+  fields = {"inputs": Maps(hr=2), "bicubic_skip": False, "first_kernel_size": 7}
+  for state, kernels in (
+    (Maps(lr=8), {"kernel": (3, 3, 8, 8)}),
+    (Maps(hr=2), {"kernel": (6, 6, 2, 2)}),
+    (Maps(4, 1), {"hr_to_lr": (3, 3, 8, 4), "hr_to_hr": (6, 6, 2, 1)}),
+  ):
+    network = scheduled_network(2, [state] * 2, **fields)
+    blocks = network.layers[0].blocks(4, 2).values()
+    assert {block.name: block.shape for block in blocks} == kernels
+    assert network.layers[0].macs(4, 2) == 9 * 8 * 8 / 4
+    at_start = [layer.extra_at_start for layer in network.layers]
+    assert at_start == [False, bool(state.hr), False]  # with the first layer's even kernel
+
+
 def test_the_ends_of_the_family_are_the_networks_of_the_note():
   assert scheduled_network(2, [Maps(lr=32)] * 5) == lr_network()
   assert scheduled_network(2, [Maps(hr=8)] * 5, target=Maps(hr=1)) == hr_network(

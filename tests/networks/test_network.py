@@ -1,4 +1,4 @@
-"""The module against four plain convolutions a layer, written out here, in float64."""
+"""The module against plain convolutions, written out here block by block, in float64."""
 
 import dataclasses
 
@@ -71,6 +71,20 @@ def transposed(x, kernel, pair, scale):
   return lax.conv_transpose(x, fine, (scale,) * dims, (sides,) * dims, dimension_numbers=numbers)
 
 
+def resized(x, kernel, scale, resize):
+  """LR maps, zero outside, interpolated to the HR grid and then convolved there."""
+  dims, border = kernel.ndim - 2, 2
+  x = jnp.pad(x, ((0, 0), *((border, border),) * dims, (0, 0)))
+  for axis in range(1, dims + 1):
+    length = x.shape[axis]
+    position = (np.arange(scale * length) + 0.5) / scale - 0.5
+    lines = [np.interp(position, np.arange(length), line) for line in np.eye(length)]
+    matrix = np.repeat(np.eye(length), scale, 0) if resize == "nearest" else np.stack(lines, 1)
+    x = jnp.moveaxis(jnp.tensordot(matrix, x, (1, axis)), 0, axis)
+  beyond = scale * border - len(kernel) // 2
+  return plain(x[:, *(slice(beyond, -beyond),) * dims], kernel, (0, 0))
+
+
 def of_own_phase(values, scale, dims, space):
   """Of `(..., R, maps)`, which all pixels may share, what belongs to each HR pixel's phase."""
   index = np.arange(scale**dims).reshape(-1)
@@ -101,7 +115,10 @@ def convolved(layer, params, lr, hr, scale, dims):
   if lr is not None and count:
     to_lr.append(plain(lr, kernels["from_lr"][..., :count], edge))
   if lr is not None and layer.outputs.hr:
-    to_hr.append(transposed(lr, kernels["from_lr"][..., count:], edge, scale))
+    if layer.resize:
+      to_hr.append(resized(lr, kernels["from_lr"], scale, layer.resize))
+    else:
+      to_hr.append(transposed(lr, kernels["from_lr"][..., count:], edge, scale))
   if hr is not None and count:
     to_lr.append(strided(hr, kernels["hr_to_lr"], edge, scale))
   if hr is not None and layer.outputs.hr:
@@ -133,25 +150,30 @@ def interpolated(x, scale):
 
 
 def explicit(network, params, x):
-  """What a network computes of an image, each layer in four blocks."""
-  x = np.asarray(x)
+  """What a network computes of an image, each layer in four blocks or resized."""
+  x = np.asarray(x) - network.mid_input
   scale, dims = network.scale, network.dims
-  bicubic = jnp.asarray(interpolated(x - 0.5, scale))
-  lr, hr = jnp.asarray(x - 0.5), None
+  has_bicubic = network.bicubic_first or network.bicubic_skip
+  bicubic = jnp.asarray(interpolated(x, scale)) if has_bicubic else None
+  lr, hr = jnp.asarray(x), None
   if network.bicubic_first or network.layers[0].inputs.hr:
     lr, hr = None, bicubic if network.bicubic_first else lr
   for layer in network.layers:
     lr, hr = convolved(layer, params[layer.name], lr, hr, scale, dims)
   if hr is None:
-    hr = jnp.stack([interleaved(phases, scale, dims) for phases in lr])[..., None]
-  return hr + 0.5 + (bicubic if network.bicubic_skip else 0)
+    phases = lr.reshape(*lr.shape[:-1], scale**dims, -1)
+    hr = jnp.stack([interleaved(each, scale, dims) for each in phases])
+  skip = bicubic if network.bicubic_skip else x if network.identity_skip else 0
+  return hr + network.mid_output + skip
 
 
 def image(network):
   space = (5, 4, 3)[: network.dims]
   if network.layers[0].inputs.hr and not network.bicubic_first:
     space = [network.scale * length for length in space]
-  return jnp.asarray(np.random.default_rng(1).random((2, *space, 1)))
+  inputs = network.layers[0].inputs
+  maps = 1 if network.bicubic_first else inputs.lr + inputs.hr
+  return jnp.asarray(np.random.default_rng(1).random((2, *space, maps)))
 
 
 DENOISER = Network(
@@ -199,11 +221,39 @@ FREE |= {
   "free-last": with_free(TIED["at-once"], "last"),
   "free-front": with_free(TIED["at-once"], "transposed"),
 }
-EVERY = TIED | FREE
+
+
+def arms(dims, scale=2):
+  """A network of each kind of state: of LR images, and of HR images that they add to."""
+  phases = scale**dims
+  lr, hr, half = (phases, 0), (0, 1), (phases, 1)
+  every = {  # the first state, the other ones, the target, and what upsamples
+    "lr": (lr, lr, None, ""),
+    "hr": (hr, hr, Maps(hr=2), ""),
+    "half": (half, half, None, ""),
+    "transposed": (lr, hr, Maps(hr=2), ""),
+    "nearest": (lr, hr, Maps(hr=2), "nearest"),
+    "linear": (lr, hr, Maps(hr=2), "linear"),
+  }
+  networks = {}
+  for name, (first, other, target, resize) in every.items():
+    states = (Maps(*first), *(Maps(*other),) * 2)
+    fields = {"target": target or Maps(lr=2 * phases), "resize": resize, "bicubic_skip": False}
+    fields |= {"dims": dims, "first_kernel_size": 3}
+    lr_image = {"inputs": Maps(lr=3), "mid_output": 0.0}
+    hr_image = {"inputs": Maps(hr=2), "identity_skip": True}
+    networks[f"{name}-{dims}d"] = scheduled_network(scale, states, **fields, **lr_image)
+    if dims == 2:
+      networks[f"{name}-hr-image"] = scheduled_network(scale, states, **fields, **hr_image)
+  return networks
+
+
+ARMS = arms(1, scale=3) | arms(2) | arms(3)
+EVERY = TIED | FREE | ARMS
 
 
 @pytest.mark.parametrize("network", EVERY.values(), ids=EVERY)
-def test_it_computes_what_four_plain_convolutions_a_layer_do_and_so_does_its_lift(
+def test_it_computes_what_plain_convolutions_of_each_block_do_and_so_does_its_lift(
   network, random_params
 ):
   with jax.enable_x64():
@@ -214,9 +264,8 @@ def test_it_computes_what_four_plain_convolutions_a_layer_do_and_so_does_its_lif
       computed = [network.apply({"params": params}, x)]
       if network.has_two_executions:
         computed.append(network.clone(execution="lr_space").apply({"params": params}, x))
-      if network is not DENOISER:
-        lr_network, lr_params = lift_network(network, params)
-        computed.append(lr_network.apply({"params": lr_params}, x))
+      lr_network, lr_params = lift_network(network, params)
+      computed.append(lr_network.apply({"params": lr_params}, x))
       return explicit(network, params, x), computed
 
     expected, computed = outputs(params)
@@ -225,9 +274,11 @@ def test_it_computes_what_four_plain_convolutions_a_layer_do_and_so_does_its_lif
       np.testing.assert_allclose(y, expected, rtol=1e-10, atol=1e-10)
 
 
-@pytest.mark.parametrize("name", ["half", "note", "thirds", "line"])
+@pytest.mark.parametrize(
+  "name", ["half", "note", "thirds", "line", "nearest-hr-image", "linear-1d"]
+)
 def test_both_executions_have_the_same_gradients(name, random_params):
-  network = TIED[name]
+  network = EVERY[name]
   with jax.enable_x64():
     params, x = random_params(network), image(network)
     y = jax.eval_shape(network.apply, {"params": params}, x)
@@ -273,6 +324,10 @@ def test_layers_that_lose_hr_pixels_must_be_padded_in_lr_space():
     srcnn().clone(execution="lr_space")
 
 
+def with_identity(inputs, **fields):
+  return scheduled_network(inputs=inputs, bicubic_skip=False, identity_skip=True, **fields)
+
+
 @pytest.mark.parametrize(
   ("make", "message"),
   [
@@ -288,6 +343,27 @@ def test_layers_that_lose_hr_pixels_must_be_padded_in_lr_space():
     (lambda: srcnn().clone(bicubic_skip=True), "layers without padding must read maps of one kind"),
     (lambda: Network(2, (layer("last", (1, 0), (3, 0)),)), "the last layer writes"),
     (lambda: layer("last", (1, 1), (0, 1), transposed_size=9), "has a transposed_size, and is not"),
+    (lambda: layer("last", (1, 1), (0, 1), resize="linear"), "has a resize, and is not from LR"),
+    (lambda: layer("last", (1, 0), (0, 1), resize="cubic"), "last has no resize 'cubic'"),
+    (lambda: layer("last", (1, 0), (0, 1), resize="linear", tied=False), "its phases are tied"),
+    (lambda: Layer("last", Maps(1), Maps(hr=1), 4, resize="nearest"), "must be odd HR pixels, not"),
+    (lambda: scheduled_network(resize="nearest"), "no layer goes from LR maps alone to HR maps"),
+    (lambda: scheduled_network(inputs=Maps(lr=3)), r"interpolates one LR map, .* read Maps\(lr=3"),
+    (
+      lambda: scheduled_network(target=Maps(hr=3)),
+      r"added to one HR map, .* write Maps\(lr=0, hr=3",
+    ),
+    (
+      lambda: scheduled_network(inputs=Maps(hr=2), bicubic_first=True),
+      r"interpolates to one HR map, .* read Maps\(lr=0, hr=2",
+    ),
+    (
+      lambda: scheduled_network(mid_output=0.0),
+      "mid_input and mid_output must be equal, not 0.5 and 0$",
+    ),
+    (lambda: with_identity(Maps(lr=4)), r"adds the HR maps .* read Maps\(lr=4, hr=0\) and write"),
+    (lambda: with_identity(Maps(hr=2)), r"adds the HR maps .* read Maps\(lr=0, hr=2\) and write"),
+    (lambda: with_identity(None, bicubic_first=True), "adds the HR maps .* of an interpolation"),
     (lambda: lifted(srcnn()), "first must be padded: in LR space"),
   ],
 )

@@ -7,7 +7,7 @@ import pytest
 
 from sr_jax.networks import Maps, hr_network, lr_network, upscale
 from sr_jax.networks.budget import budget
-from sr_jax.networks.pair import lift_network, lifted
+from sr_jax.networks.pair import lift_network, lifted, nearest, scheduled_network
 from sr_jax.operators.resize import upscale_bicubic
 
 PLAIN = {"bicubic_skip": False}
@@ -104,6 +104,23 @@ def test_the_skip_adds_bicubic():
     np.testing.assert_array_equal(without, np.full((1, 18, 14, 1), 0.5))
 
 
+def test_the_identity_adds_the_image():
+  states, image = [Maps(4, 1)] * 2, Maps(hr=2)
+  fields = {"inputs": image, "target": Maps(lr=8), "identity_skip": True, **PLAIN}
+  network = scheduled_network(2, states, **fields, mid_input=0.0, mid_output=0.0)
+  x = jnp.asarray(np.random.default_rng(0).standard_normal((1, 6, 4, 2)), jnp.float32)
+
+  @jax.jit
+  def compute(x):
+    params = network.init(jax.random.key(0), x)["params"]
+    zero = {**params, "last": jax.tree.map(jnp.zeros_like, params["last"])}
+    return [network.apply({"params": values}, x) for values in (params, zero)]
+
+  y, identity = compute(x)
+  assert 0 < np.abs(y - x).max() < 0.3  # its corrections start near zero
+  np.testing.assert_array_equal(identity, x)
+
+
 def initial_last_kernel(network):
   initialise = jax.jit(lambda key: network.init(key, jnp.zeros((1, 8, 8, 1)))["params"]["last"])
   return initialise(jax.random.key(0))["kernel"]
@@ -191,3 +208,9 @@ def test_an_untied_network_is_computed_in_lr_space_alone():
 def test_an_upsampling_by_another_name_is_refused():
   with pytest.raises(ValueError, match="upsampling must be bicubic or transposed_conv, not 'near"):
     hr_network(upsampling="nearest")
+
+
+def test_resize_convolutions_have_no_nearest_parameters():
+  network = scheduled_network(2, [Maps(8), Maps(hr=2)], resize="nearest", target=Maps(hr=1))
+  with pytest.raises(ValueError, match="hidden_0 resizes: lifted weights are sums"):
+    nearest(network, traced(lifted(network)))

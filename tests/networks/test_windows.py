@@ -41,6 +41,19 @@ LEARNED = {
   "fsrcnn-2": fsrcnn(2, features=(4, 3), depth=1),
   "fsrcnn-3": fsrcnn(3, features=(4, 3), depth=1),
 }
+HR_IMAGE = {"inputs": Maps(hr=1), **PLAIN}
+RESIZED = {
+  f"{resize}-{scale}-{size}": schedule(
+    scale, 2 * scale, (0, 2, 1), kernel_size=size, resize=resize, dims=1, **PLAIN
+  )
+  for resize in ("nearest", "linear")
+  for scale, size in ((2, 3), (3, 3), (3, 5), (4, 1), (2, 7))
+}
+OF_HR_IMAGES = {
+  "hr-image-lr": schedule(2, 6, (0, 0), target=None, **HR_IMAGE),
+  "hr-image-half": schedule(3, 7, (1, 1), dims=1, identity_skip=True, **HR_IMAGE),
+  "hr-image-linear": schedule(2, 6, (0, 3), resize="linear", dims=1, **HR_IMAGE),
+}
 WITH_BICUBIC = {
   "skip": schedule(2, 6, (0, 1, 0), kernel_size=1, first_kernel_size=1, dims=1, target=None),
   "bicubic-first": schedule(2, 6, (1, 2, 0), bicubic_first=True, dims=1),
@@ -50,7 +63,7 @@ WITH_BICUBIC = {
   "hr-lifted": lifted(hr_network(depth=1, **PLAIN)),
   "srcnn": srcnn(2, features=(4, 3)),
 }
-EVERY = LEARNED | WITH_BICUBIC
+EVERY = LEARNED | RESIZED | OF_HR_IMAGES | WITH_BICUBIC
 
 
 def seen(network):
@@ -61,7 +74,8 @@ def seen(network):
   dims, scale, margin = network.dims, network.scale, network.margin
   side = 2 * budget(network).receptive_field // scale + 3
   middle = side // 2
-  x = np.ones((1, *(side + 2 * margin,) * dims, 1), "f")
+  in_pixel = scale if network.layers[0].inputs.hr and not network.bicubic_first else 1
+  x = np.ones((1, *(in_pixel * (side + 2 * margin),) * dims, 1), "f")
   shapes = jax.eval_shape(network.init, jax.random.key(0), x)["params"]
   params = jax.tree.map(
     lambda p: jnp.asarray(np.full(p.shape, 1 / np.prod(p.shape[:-1]), "f")), shapes
@@ -76,7 +90,7 @@ def seen(network):
     return jax.grad(value)(jnp.asarray(x))[0, ..., 0]
 
   for phase in range(scale):
-    pixels = np.argwhere(np.abs(gradient(scale * middle + phase)) > 1e-12)
+    pixels = np.argwhere(np.abs(gradient(scale * middle + phase)) > 1e-12) // in_pixel
     assert (pixels.min(0) == pixels.min()).all()  # the same on all axes
     assert (pixels.max(0) == pixels.max()).all()
     yield int(pixels.min()) - middle - margin, int(pixels.max()) - middle - margin
