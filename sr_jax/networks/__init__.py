@@ -2,9 +2,10 @@
 
 Also a faster `ConvTranspose`, for any network.
 
-A network maps low-resolution (LR) luminance in 0..1 to high-resolution (HR) luminance, `(batch,
-h, w, 1) -> (batch, scale * h, scale * w, 1)`. Costs follow from its `layers`, those of a
-user's own from its computation: see budget.py.
+A super-resolution network maps low-resolution (LR) luminance in 0..1 to high-resolution (HR)
+luminance, `(batch, h, w, 1) -> (batch, scale * h, scale * w, 1)`. The family has networks of one to
+three dimensions, from LR or HR images of several maps to HR images of several maps. Costs follow
+from a network's `layers`, those of a user's own from its computation: see budget.py.
 """
 
 import dataclasses
