@@ -3,7 +3,7 @@
 This orchestrates; what is computed is in the packages that it calls.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 import jax
@@ -18,7 +18,7 @@ from sr_jax.comparison.search import choose_rate, edge_of, search_rates
 from sr_jax.comparison.train import eval_form, eval_params, train_seeds
 from sr_jax.config import Execution, InputError, to_dict
 from sr_jax.data import patches, sources
-from sr_jax.data.pairs import values_of
+from sr_jax.data.pairs import Pair, values_of
 from sr_jax.evaluation import scoring
 from sr_jax.networks import OwnNetwork, budget
 from sr_jax.networks.budget import Arm
@@ -78,7 +78,7 @@ def compare(
       results |= measure(run, results, trained)
   results["verdict"] = verdict.decide(results, comparison)
   with run.clock.phase("time steps"):
-    steps = _time_steps(trained, run)
+    steps = time_steps(trained, run)
     timing = {"device": describe_devices(), **steps, "phase_seconds": run.clock.seconds}
   with run.clock.phase("draw photographs"):
     upscaled = _upscale_example(results, trained, run)
@@ -248,8 +248,8 @@ def show_on_tensorboard(run: Run, results: dict[str, Any] | None = None) -> None
       run.unsaved.saved(EVENTS)  # also what failed before: all is written every time
 
 
-def _time_steps(trained: dict[str, Population], run: Run) -> dict[str, dict[str, float]]:
-  """Measured time of a step, and the MACs it executes, HR networks in both executions."""
+def time_steps(trained: dict[str, Population], run: Run) -> dict[str, dict[str, float]]:
+  """Measured seconds of a step, and the MACs it executes, HR networks in both executions."""
   timed, recipe = in_both_executions(trained), run.recipe
   how = recipe.batch, recipe.patch, recipe.task
   return {
@@ -264,18 +264,27 @@ def _time_steps(trained: dict[str, Population], run: Run) -> dict[str, dict[str,
 def _upscale_example(
   results: dict[str, Any], trained: dict[str, Population], run: Run
 ) -> dict[str, np.ndarray]:
-  """The typical photograph through the first finite seed of each main arm that has one."""
+  """The typical photograph through the main arms."""
   photo = run.photos.test[report.typical(results)]
-  pictures = {}
+  outputs = outputs_of(photo, tables.main_arms(results), trained, run)
+  return {name: scoring.to_uint8(output[..., 0]) for name, output in outputs.items()}
+
+
+def outputs_of(
+  pair: Pair, names: Collection[str], trained: dict[str, Population], run: Run
+) -> dict[str, np.ndarray]:
+  """What the first finite seed of each of these arms writes, `(*space, maps)`, where it has one."""
+  outputs = {}
   for arm in run.arms:
-    if arm.name in tables.main_arms(results):
+    if arm.name in names:
       params, mesh = eval_params(trained[arm.name].state, run.recipe.seeds)
       upscale = scoring.make_upscale(arm.network, mesh, eval_form(trained[arm.name]))
-      members = processes.to_host(upscale(params, values_of(photo.input, 2)))[..., 0]
-      finite = next((sr for sr in members if np.isfinite(sr).all()), None)
+      values = values_of(pair.input, run.recipe.task.layout.dims)
+      members = processes.to_host(upscale(params, values))
+      finite = next((output for output in members if np.isfinite(output).all()), None)
       if finite is not None:
-        pictures[arm.name] = scoring.to_uint8(finite)
-  return pictures
+        outputs[arm.name] = finite
+  return outputs
 
 
 def _report_again(run: Run) -> None:

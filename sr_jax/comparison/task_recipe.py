@@ -34,6 +34,7 @@ HALF, SKIP, PLAIN = "half", "skip", "lr_plain"
 ARMS = (LR, *FORMS, HALF, SKIP, PLAIN)
 SIGNAL_SIDE = 8192  # samples of a test signal that are scored
 SLAB = 12  # voxels
+UPSCALING = SuperResolution()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,7 +42,7 @@ class TaskRecipe(Recipe):
   """How the networks of one task are trained, and on what."""
 
   scale: int = setting(2, "the step between the two grids, r", choices=(2, 3, 4, 8))
-  task: Task = SuperResolution()
+  task: Task = UPSCALING
   features: int = setting(32, "channels of every state in LR space, n", at_least=1)
   depth: int = setting(2, "hidden layers of a decoder", at_least=1)
   kernel_size: int = setting(3, "kernel in LR pixels, k", choices=(1, 3, 5, 7))

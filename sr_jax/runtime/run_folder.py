@@ -51,6 +51,10 @@ class RunFolder(os.PathLike):
     """The folder of a trace for Perfetto."""
     return self.path / "profile" / arm
 
+  def task(self, name: str) -> "RunFolder":
+    """The folder of the run of one of several tasks, complete in itself."""
+    return RunFolder(self.path / "tasks" / name)
+
   def part(self, name: str) -> Path:
     """What one of several independent measurements found."""
     return self.path / "parts" / f"{name}.json"

@@ -1,0 +1,266 @@
+r"""Is explicit upsampling necessary in any other application?
+
+The first open question of Shi et al. (2016, arXiv 1609.07009): "Is explicit upsampling using
+bicubic interpolation or deconvolution necessary in any other applications?" They name segmentation,
+flow estimation, generative models and style transfer as users of the deconvolution, and promise
+"r^d channels where d is the spatial dimension". Here networks of LR maps alone, shuffled to the HR
+grid at the end, meet networks that upsample explicitly, in tasks other than super-resolution and in
+one and three dimensions, at exactly the same multiply-accumulates:
+
+- lr: n LR maps in every state, and one shuffle.
+- transposed: a transposed convolution after the first state, and n / r^d HR maps from there.
+- nearest, linear: the same, but for an interpolation and a convolution after it.
+- half: half the channels HR maps in every state.
+- skip: lr, added to a cubic interpolation of its input (tasks from LR to HR values of one kind).
+- lr_plain: lr without the identity around the network, which all others have, of tasks from HR to
+  HR values of one kind. An identity upsamples nothing.
+
+The tasks, in `sr_jax/tasks/`, say what is read and written, and what no network gives. d = 1 and
+d = 3 are super-resolution: of scan lines of the photographs, or of --signal=folder:WAVS, and of a
+head in slabs (`pip install -e ".[volumes]"`; without it the task is left out), or of
+--volume=folder:VOLUMES.
+
+Fixed before the run:
+
+- The effect of a form in a task is its score less that of lr, as a share of what lr gains over no
+  network: a unit that all tasks share. Less than 5 % of that gain is taken as nothing that matters.
+- By task, each form helps, hurts, is equivalent or undecided, as the interval over seeds and images
+  says; and explicit upsampling helps, is not needed or is undecided by the form that is best on
+  validation images: `sr_jax/comparison/explicit_forms.py` has the rules.
+- Over tasks, a random effect for each form, with the interval of Hartung and Knapp. deblocking_x2
+  is the same task as deblocking on other grids, and is not pooled.
+- The energy of the errors at the phase frequencies, beside the score, since PSNR does not show
+  checkerboards.
+- A member that diverged leaves its seed out; one that ends below no network stays in, and is named.
+
+On the sample photographs; then, of the field's sets in the folder SETS:
+
+  python launch.py --experiment=other_tasks
+  python launch.py --experiment=other_tasks --preset=confirmatory --manual_dir=SETS
+"""
+
+import dataclasses
+import importlib.util
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from sr_jax.comparison import explicit_forms
+from sr_jax.comparison.recipe import CommonRecipe
+from sr_jax.comparison.run import Run
+from sr_jax.comparison.task_recipe import ARMS, LR, TaskRecipe, arms
+from sr_jax.config import Execution, InputError, setting, to_dict
+from sr_jax.data.finding import find
+from sr_jax.data.pairs import Pair
+from sr_jax.data.volumes import MNI152
+from sr_jax.report import task_pictures, task_report, task_tables
+from sr_jax.runner import outputs_of, save, start, time_steps, train_and_score
+from sr_jax.runtime import lock
+from sr_jax.runtime.console import log, table
+from sr_jax.runtime.files import read_json, write_json
+from sr_jax.runtime.processes import broadcast_from_primary
+from sr_jax.runtime.provenance import describe_devices
+from sr_jax.runtime.run_folder import RunFolder, open_run
+from sr_jax.tasks.autoencoding import Autoencoding
+from sr_jax.tasks.deblocking import Deblocking
+from sr_jax.tasks.demosaicing import Demosaicing
+from sr_jax.tasks.denoising import Denoising
+from sr_jax.tasks.filtering import Filtering
+from sr_jax.tasks.flow import Flow
+from sr_jax.tasks.segmentation import Segmentation
+from sr_jax.tasks.super_resolution import SuperResolution
+from sr_jax.tasks.task import Task
+
+
+class Shape(NamedTuple):
+  """A task, the channels of its networks and the side of a patch in LR pixels."""
+
+  task: Task
+  features: int
+  patch: int
+
+
+# On images n = 16 r: layers cost the same at every scale, 2,304 multiply-accumulates a HR pixel.
+TASKS = {
+  "super_resolution": Shape(SuperResolution(2), 32, 16),
+  "denoising": Shape(Denoising(2), 32, 16),
+  "deblocking": Shape(Deblocking(8), 128, 5),
+  "deblocking_x2": Shape(Deblocking(2), 32, 20),
+  "demosaicing": Shape(Demosaicing(), 32, 16),
+  "segmentation": Shape(Segmentation(4), 64, 10),
+  "flow": Shape(Flow(4), 64, 10),
+  "autoencoding": Shape(Autoencoding(8), 128, 5),
+  "filtering": Shape(Filtering(2), 32, 16),
+  "signal": Shape(SuperResolution(2, dims=1, middle=0.0), 32, 128),
+  "volume": Shape(SuperResolution(2, dims=3), 32, 6),
+}
+NOT_POOLED = ("deblocking_x2",)
+VOLUME = "volume"
+
+
+@dataclasses.dataclass(frozen=True)
+class Config(CommonRecipe):
+  """The recipe, the tasks and the networks."""
+
+  steps: int = 300
+  batch: int = 8
+  search_steps: int = 100
+  tasks: tuple[str, ...] = setting(tuple(TASKS), "to learn", choices=tuple(TASKS))
+  arms: tuple[str, ...] = setting(ARMS, "networks, of which lr is the reference", choices=ARMS)
+  depth: int = setting(2, "hidden layers", at_least=1)
+  crop: int = setting(160, "side of the middle of test photographs to score; 0: all", at_least=0)
+  labels: str = setting(
+    "", "folder of labels for segmentation: PNG, or BSDS500's .mat; empty: computed ones"
+  )
+  signal: str = setting("sample_photos", "for d = 1: scan lines of sample_photos, or folder:WAVS")
+  volume: str = setting(MNI152, f"for d = 3: {MNI152}, nilearn's template, or folder:VOLUMES")
+
+  def __post_init__(self) -> None:
+    """Checks every field, and the networks of every task."""
+    super().__post_init__()
+    if LR not in self.arms or len(self.arms) < 2:
+      raise InputError(
+        f"--arms={','.join(self.arms)}: networks are compared with lr; give lr and others"
+      )
+    for name in self.tasks:
+      arms(recipe_of(name, self))
+
+  def arm_names(self) -> tuple[str, ...]:
+    """The networks of all tasks."""
+    return self.arms
+
+
+def recipe_of(name: str, config: Config) -> TaskRecipe:
+  """The recipe of a task of a run."""
+  shape = TASKS[name]
+  common = {field.name: getattr(config, field.name) for field in dataclasses.fields(CommonRecipe)}
+  source = {"signal": config.signal, VOLUME: config.volume}.get(name, "")
+  return TaskRecipe(
+    **common,
+    scale=shape.task.scale,
+    patch=shape.patch,
+    task=shape.task,
+    features=shape.features,
+    depth=config.depth,
+    arms=config.arms,
+    crop=config.crop,
+    labels=config.labels if name == "segmentation" else "",
+    source=source,
+  )
+
+
+def present_tasks(config: Config) -> tuple[list[str], list[str]]:
+  """The tasks of a run whose data can be had here, and sentences on those that are left out."""
+  extra = config.volume == MNI152 and importlib.util.find_spec("nilearn") is None
+  if VOLUME in config.tasks and extra:
+    note = (
+      f"{VOLUME} is left out: its default, a head, comes with nilearn; "
+      'pip install -e ".[volumes]", or give --volume=folder:VOLUMES.'
+    )
+    return [name for name in config.tasks if name != VOLUME], [note]
+  return list(config.tasks), []
+
+
+def check_data(config: Config, execution: Execution) -> None:
+  """Refuses photographs that are not there, without reading any."""
+  find(config.data, config.validation_data, config.test_data, execution)
+
+
+def headline(run_dir: RunFolder) -> dict[str, str]:
+  """What a finished run adds to a sweep's table."""
+  return explicit_forms.headline(read_json(run_dir.results))
+
+
+def main(config: Config, execution: Execution, run_dir: RunFolder) -> dict[str, float]:
+  """Trains and scores every task, then compares over tasks; returns the seconds of each task."""
+  names, notes = present_tasks(config)
+  about, _ = broadcast_from_primary(lambda: open_run(run_dir, "other_tasks", config, {}))
+  was_finished = run_dir.is_finished
+  tasks: dict[str, Any] = {}
+  times: dict[str, Any] = {}
+  for place, name in enumerate(names, start=1):
+    log(f"\n{name} ({place} of {len(names)})")
+    results, times[name] = run_task(
+      "other_tasks", name, recipe_of(name, config), execution, run_dir
+    )
+    tasks[name] = {**results, "task": describe(name)}
+  results = {"experiment": "other_tasks", "config": to_dict(config), "tasks": tasks, "notes": notes}
+  results["verdict"] = explicit_forms.decide(results)
+  timing = {"device": describe_devices(), "tasks": times}
+
+  def finish() -> None:
+    if not was_finished:
+      write_json(run_dir.timing, timing)
+      write_json(run_dir.results, results)
+    task_report.write(run_dir, results, timing, about)
+    log("\n" + table(task_tables.rows_effects(results)))
+    log("\n" + table(task_tables.rows_pooled(results)) + "\n")
+    log("\n".join([*results["verdict"]["sentences"], *notes]))
+    log(f"\nReport: {run_dir.report}, and report.md beside it")
+
+  broadcast_from_primary(finish)
+  return (
+    {} if was_finished else {name: sum(t["phase_seconds"].values()) for name, t in times.items()}
+  )
+
+
+def run_task(
+  experiment: str, name: str, recipe: TaskRecipe, execution: Execution, run_dir: RunFolder
+) -> tuple[dict[str, Any], dict[str, Any]]:
+  """Trains and scores one task in a folder of its own, and draws an example.
+
+  Returns:
+    the contents of its results.json and of its timing.json.
+  """
+  folder = run_dir.task(name)
+  run = start(f"{experiment}_{name}", lambda _: arms(recipe), recipe, execution, folder)
+  if run.is_finished:
+    results, timing = broadcast_from_primary(
+      lambda: (read_json(folder.results), read_json(folder.timing))
+    )
+  else:
+    results, trained = train_and_score(run)
+    with run.clock.phase("time steps"):
+      timing = {"device": describe_devices(), **time_steps(trained, run)}
+    timing["phase_seconds"] = run.clock.seconds
+    pair = example(results, run)
+    shown = [name for name in (LR, explicit_forms.best_form(results)) if name]
+    outputs = outputs_of(pair, shown, trained, run)
+
+    def finish() -> None:
+      run_dir.figures.mkdir(exist_ok=True)
+      task_pictures.draw(pair, recipe.task, outputs, run_dir.figures / f"{name}.png")
+      save(run, results, timing)
+
+    broadcast_from_primary(finish)
+  broadcast_from_primary(lambda: lock.release(folder.path))
+  return results, timing
+
+
+def example(results: dict[str, Any], run: Run) -> Pair:
+  """The test image of a task on which lr gains about as much as it does on the median one."""
+  measure = run.recipe.task.measure
+  members = [member["test"][measure] for member in results["arms"][LR]["members"]]
+  scores = np.mean(np.array(members, float), axis=0)
+  gains = scores - np.array(results["no_network"]["test"][measure], float)
+  order = np.argsort(np.where(np.isfinite(gains), gains, -np.inf))
+  return run.photos.test[order[len(order) // 2]]
+
+
+def describe(name: str) -> dict[str, Any]:
+  """A task as JSON data."""
+  task = TASKS[name].task
+  return {
+    "name": name,
+    "scale": task.scale,
+    "dims": task.dims,
+    "inputs": dataclasses.asdict(task.inputs),
+    "outputs": dataclasses.asdict(task.outputs),
+    "measure": task.measure,
+    "unit": task.unit,
+    "no_network": task.no_network,
+    "pooled": name not in NOT_POOLED,
+  }
+
+
+PRESETS: dict[str, Config] = {}
