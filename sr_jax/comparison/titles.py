@@ -1,6 +1,8 @@
-"""What readers call an arm."""
+"""What readers call an arm, or a task."""
 
 import re
+
+CAPITALISED = ("half", "streams", "transposed", "nearest", "linear", "skip")
 
 
 def titled(name: str) -> str:
@@ -13,5 +15,9 @@ def titled(name: str) -> str:
   first, *rest = name.split("_")
   if share := re.fullmatch(r"h(\d+)(?:_k(\d+))?", name):
     return f"h = {share[1]}" + (f", K = {share[2]}" if share[2] else "")
-  words = {"half": "Half", "streams": "Streams"}
-  return " ".join([words.get(first, first.upper()), *rest])
+  return " ".join([first.capitalize() if first in CAPITALISED else first.upper(), *rest])
+
+
+def task_title(name: str) -> str:
+  """A task's name for readers: "super_resolution" is super-resolution, "deblocking_x2" x2 apart."""
+  return name.replace("super_resolution", "super-resolution").replace("_", " ")
