@@ -37,6 +37,7 @@ WORDS: dict[Decision, str] = {
   "undecided": "undecided",
   "too few photographs": "too few images",
 }
+NO_SEED = "no seed finished in both networks"
 FEW_IMAGES = f"fewer than {MIN_IMAGES} test images"
 
 
@@ -157,7 +158,7 @@ def _needed(share: dict[str, Any] | None) -> tuple[TaskDecision, str]:
   if share is None:
     return "undecided", "no explicit form finished"
   if share["mean"] is None:
-    return "undecided", share["reason"]
+    return "undecided", share["reason"] if share["seeds"] else NO_SEED
   if share["images"] < MIN_IMAGES:
     return "too few images", ""
   if share["decision"] == "supported":
@@ -221,10 +222,10 @@ def _pool(summaries: Mapping[str, dict[str, Any]], sesoi: float | None) -> dict[
 
 def _unusable(summary: dict[str, Any]) -> str:
   """Why a task does not join the mean over tasks; empty where it does."""
+  if not summary["seeds"]:
+    return NO_SEED
   if reason := summary.get("reason"):
     return str(reason)
-  if not summary["seeds"]:
-    return "no seed finished in both networks"
   if summary["images"] < MIN_IMAGES:
     return FEW_IMAGES
   if summary["low"] is None:

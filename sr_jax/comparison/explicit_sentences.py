@@ -17,10 +17,10 @@ MEANING = {
   "undecided": "undecided",
 }
 LISTED = {
-  "helps": "it helps in",
-  "not needed": "it is not needed in",
-  "undecided": "undecided in",
-  "too few images": "too few test images in",
+  "helps": "",  # which ends the start of the sentence
+  "not needed": "it is not needed in ",
+  "undecided": "undecided in ",
+  "too few images": "too few test images in ",
 }
 THE_BEST = "the best explicit form of each task"
 
@@ -31,9 +31,9 @@ def sentences(results: Results) -> list[str]:
   return [
     _answer(verdict),
     f"The best explicit form of a task is chosen on validation images; it helps if the 95 % "
-    f"interval of what it brings, as a share of what {titled(REFERENCE)} gains over no network, is "
-    f"above {LIMIT}, and is not needed if that is below. Nothing adjusts for the number of tasks "
-    f"and forms.",
+    f"interval of what it brings, as a share of what {titled(REFERENCE)} gains over no network, "
+    f"lies above {LIMIT}, and is not needed if that lies below. Nothing adjusts for the number of "
+    f"tasks and forms.",
     *(_over_tasks(form, pooled) for form, pooled in verdict["pooled"].items()),
     *_by_task(verdict),
     *_on_periodicity(verdict),
@@ -61,7 +61,7 @@ def _answer(verdict: dict[str, Any]) -> str:
       for name, task in tasks.items()
       if task["decision"] == decision
     ]
-    listed += [f"{words} {', '.join(names)}"] * bool(names)
+    listed += [f"{words}{', '.join(names)}"] * bool(names)
   return f"{leads[verdict['decision']]}: {'; '.join(listed)}."
 
 
@@ -69,17 +69,24 @@ def _best_of(task: dict[str, Any]) -> str:
   """The best form of a task and its share, in brackets."""
   if not task["best"] or task["arms"][task["best"]]["share"]["mean"] is None:
     return f" ({task['reason']})"
-  return f" ({titled(task['best'])} {percent(task['arms'][task['best']]['share'])})"
+  share = task["arms"][task["best"]]["share"]
+  parts = f"{titled(task['best'])} {100 * share['mean']:+.1f} %", _percent_ends(share)
+  return f" ({', '.join(filter(None, parts))})"
 
 
 def percent(summary: dict[str, Any]) -> str:
   """A share and its interval, as text: "+3.1 % (+1.2 to +5.0 %)"; "-" where there is none."""
   if summary["mean"] is None:
     return "-"
-  ends = ""
-  if summary["low"] is not None:
-    ends = f" ({100 * summary['low']:+.1f} to {100 * summary['high']:+.1f} %)"
-  return f"{100 * summary['mean']:+.1f} %{ends}"
+  ends = _percent_ends(summary)
+  return f"{100 * summary['mean']:+.1f} %" + (f" ({ends})" if ends else "")
+
+
+def _percent_ends(summary: dict[str, Any]) -> str:
+  """The ends of the interval of a share; empty where it has none."""
+  if summary["low"] is None:
+    return ""
+  return f"{100 * summary['low']:+.1f} to {100 * summary['high']:+.1f} %"
 
 
 def in_unit(summary: dict[str, Any], unit: str, digits: int = 3) -> str:
@@ -201,7 +208,7 @@ def _cautions(results: Results) -> list[str]:
     "Diverged, and left out with the same seeds of the other network": members(
       lambda status: status == "diverged"
     ),
-    "Ended below no network, and stay in the comparison": members(
+    "Did not beat no network, and stay in the comparison": members(
       lambda status: status not in ("ok", "diverged")
     ),
     "The best learning rate is at the edge of the grid, so that a wider --learning_rate may change "

@@ -19,5 +19,5 @@ def titled(name: str) -> str:
 
 
 def task_title(name: str) -> str:
-  """A task's name for readers: "super_resolution" is super-resolution, "deblocking_x2" x2 apart."""
+  """A task's name for readers: "super_resolution" is super-resolution."""
   return name.replace("super_resolution", "super-resolution").replace("_", " ")
