@@ -37,7 +37,7 @@ def example(photo: Pair, pictures: dict[str, np.ndarray], scale: int) -> Figure:
   shown = {"bicubic": bicubic(photo, scale)} | {titled(k): v for k, v in pictures.items()}
   errors = {name: np.abs(image.astype(float) - photo.target) for name, image in shown.items()}
   gain = errors["bicubic"] ** 2 - np.mean([error**2 for error in errors.values()], axis=0)
-  top, left, side = _best_detail(gain, scale)
+  top, left, side = best_detail(gain, scale)
   crop = np.s_[top : top + side, left : left + side]
   low = np.s_[top // scale : (top + side) // scale, left // scale : (left + side) // scale]
   brightest = max(np.percentile(error[crop], 99.5) for error in errors.values())
@@ -69,7 +69,7 @@ def example(photo: Pair, pictures: dict[str, np.ndarray], scale: int) -> Figure:
   return figure
 
 
-def _best_detail(gain: np.ndarray, scale: int) -> tuple[int, int, int]:
+def best_detail(gain: np.ndarray, scale: int) -> tuple[int, int, int]:
   """Top, left and side of the square, on the LR grid, over which a map sums highest."""
   side = min(DETAIL, *gain.shape) // scale * scale
   total = np.pad(gain.cumsum(axis=0).cumsum(axis=1), ((1, 0), (1, 0)))

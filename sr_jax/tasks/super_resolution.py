@@ -61,11 +61,11 @@ class SuperResolution(Task):
     return interpolate(pair.input.astype(np.float64), self.scale)[..., None]
 
   def picture(self, values: Num[np.ndarray, "..."]) -> Picture | None:
-    """The image, the middle slice of a volume along its first axis, or None for a signal."""
+    """The image, the middle slice of a volume across its shortest axis, or None for a signal."""
     if self.dims == 1:
       return None
     image = self.values(values)
-    return to_picture(image if self.dims == 2 else image[len(image) // 2])
+    return to_picture(image if self.dims == 2 else middle_slice(image))
 
   def input_picture(self, pair: Pair) -> Picture | None:
     """As `picture`, each LR pixel as large as it is in HR pixels."""
@@ -73,6 +73,12 @@ class SuperResolution(Task):
     for axis in range(self.dims):
       values = values.repeat(self.scale, axis=axis)
     return self.picture(values)
+
+
+def middle_slice(volume: Float64[np.ndarray, "x y z *c"]) -> Float64[np.ndarray, "h w *c"]:
+  """The middle slice across the shortest axis, the largest that a slab has."""
+  axis = int(np.argmin(volume.shape[:3]))
+  return volume.take(volume.shape[axis] // 2, axis)
 
 
 def interpolate(x: Float64[np.ndarray, "*space"], scale: int) -> Float64[np.ndarray, "*scaled"]:
