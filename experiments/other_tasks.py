@@ -45,7 +45,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from sr_jax.comparison import explicit_forms
+from sr_jax.comparison import explicit_effects, explicit_forms
 from sr_jax.comparison.recipe import CommonRecipe
 from sr_jax.comparison.run import Run
 from sr_jax.comparison.task_recipe import ARMS, LR, TaskRecipe, arms
@@ -193,8 +193,8 @@ def main(config: Config, execution: Execution, run_dir: RunFolder) -> dict[str, 
       write_json(run_dir.timing, timing)
       write_json(run_dir.results, results)
     task_report.write(run_dir, results, timing, about)
-    log("\n" + table(task_tables.rows_effects(results)))
-    log("\n" + table(task_tables.rows_pooled(results)) + "\n")
+    log("\n" + table(task_tables.rows_of_effects(results)))
+    log("\n" + table(task_tables.rows_of_pooled(results)) + "\n")
     log("\n".join([*results["verdict"]["sentences"], *notes]))
     log(f"\nReport: {run_dir.report}, and report.md beside it")
 
@@ -224,12 +224,14 @@ def run_task(
       timing = {"device": describe_devices(), **time_steps(trained, run)}
     timing["phase_seconds"] = run.clock.seconds
     pair = example(results, run)
-    shown = [name for name in (LR, explicit_forms.best_form(results)) if name]
-    outputs = outputs_of(pair, shown, trained, run)
+    members = {arm: about["members"] for arm, about in results["arms"].items()}
+    shown = [LR, explicit_effects.best_on_validation(members, recipe.task.measure)]
+    outputs = outputs_of(pair, [arm for arm in shown if arm], trained, run)
 
     def finish() -> None:
       run_dir.figures.mkdir(exist_ok=True)
-      task_pictures.draw(pair, recipe.task, outputs, run_dir.figures / f"{name}.png")
+      if len(outputs) == len(shown):  # both have a seed that did not diverge
+        task_pictures.draw(pair, recipe.task, outputs, run_dir.figures / f"{name}.png")
       save(run, results, timing)
 
     broadcast_from_primary(finish)

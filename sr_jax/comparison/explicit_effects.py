@@ -53,7 +53,7 @@ def of_task(record: Results) -> dict[str, Any]:
     for name, of_arm in members.items()
     if name != REFERENCE
   }
-  best = _best_on_validation(members, measure)
+  best = best_on_validation(members, measure)
   decision, reason = _needed(arms[best]["share"] if best else None)
   return {
     "unit": unit,
@@ -84,7 +84,7 @@ def _table(members: list[Results], measure: str, images: int) -> Float[np.ndarra
   return np.array(rows, float).reshape(len(members), images)
 
 
-def _best_on_validation(members: Mapping[str, list[Results]], measure: str) -> str | None:
+def best_on_validation(members: Mapping[str, list[Results]], measure: str) -> str | None:
   """The explicit form of the highest mean validation score over members that did not diverge."""
   scores = {
     form: float(np.mean([member[f"validation_{measure}"] for member in alive]))
