@@ -102,7 +102,7 @@ VOLUME = "volume"
 class Config(CommonRecipe):
   """The recipe, the tasks and the networks."""
 
-  steps: int = 300
+  steps: int = 500
   batch: int = 8
   search_steps: int = 100
   tasks: tuple[str, ...] = setting(tuple(TASKS), "to learn", choices=tuple(TASKS))
@@ -265,4 +265,16 @@ def describe(name: str) -> dict[str, Any]:
   }
 
 
-PRESETS: dict[str, Config] = {}
+PRESETS = {
+  "confirmatory": Config(
+    data="tfds:T91",
+    distinct=True,
+    validation_data="BSD200",
+    validation_images=12,
+    test_data=("BSD100",),
+    steps=2000,
+    seeds=4,
+    learning_rate=(5e-4, 1e-3, 2e-3, 4e-3, 8e-3, 1.6e-2),
+    search_steps=200,
+  ),
+}
