@@ -40,7 +40,9 @@ On the sample photographs; then, of the field's sets in the folder SETS:
 """
 
 import dataclasses
-import importlib.util
+import functools
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -52,10 +54,9 @@ from sr_jax.comparison.task_recipe import ARMS, LR, TaskRecipe, arms
 from sr_jax.config import Execution, InputError, setting, to_dict
 from sr_jax.data.finding import find
 from sr_jax.data.pairs import Pair
-from sr_jax.data.volumes import MNI152
+from sr_jax.data.volumes import MNI152, what_is_missing
 from sr_jax.report import task_pictures, task_report, task_tables
-from sr_jax.runner import outputs_of, save, start, time_steps, train_and_score
-from sr_jax.runtime import lock
+from sr_jax.runner import outputs_of, run_task
 from sr_jax.runtime.console import log, table
 from sr_jax.runtime.files import read_json, write_json
 from sr_jax.runtime.processes import broadcast_from_primary
@@ -70,6 +71,7 @@ from sr_jax.tasks.flow import Flow
 from sr_jax.tasks.segmentation import Segmentation
 from sr_jax.tasks.super_resolution import SuperResolution
 from sr_jax.tasks.task import Task
+from sr_jax.training.population import Population
 
 
 class Shape(NamedTuple):
@@ -151,12 +153,8 @@ def recipe_of(name: str, config: Config) -> TaskRecipe:
 
 def present_tasks(config: Config) -> tuple[list[str], list[str]]:
   """The tasks of a run whose data can be had here, and sentences on those that are left out."""
-  extra = config.volume == MNI152 and importlib.util.find_spec("nilearn") is None
-  if VOLUME in config.tasks and extra:
-    note = (
-      f"{VOLUME} is left out: its default, a head, comes with nilearn; "
-      'pip install -e ".[volumes]", or give --volume=folder:VOLUMES.'
-    )
+  if VOLUME in config.tasks and (missing := what_is_missing(config.volume)):
+    note = f"{VOLUME} is left out: {missing}."
     return [name for name in config.tasks if name != VOLUME], [note]
   return list(config.tasks), []
 
@@ -180,8 +178,14 @@ def main(config: Config, execution: Execution, run_dir: RunFolder) -> dict[str, 
   times: dict[str, Any] = {}
   for place, name in enumerate(names, start=1):
     log(f"\n{name} ({place} of {len(names)})")
+    recipe = recipe_of(name, config)
     results, times[name] = run_task(
-      "other_tasks", name, recipe_of(name, config), execution, run_dir
+      f"other_tasks_{name}",
+      arms(recipe),
+      recipe,
+      execution,
+      run_dir.task(name),
+      functools.partial(draw_example, path=run_dir.figures / f"{name}.png"),
     )
     tasks[name] = {**results, "task": describe(name)}
   results = {"experiment": "other_tasks", "config": to_dict(config), "tasks": tasks, "notes": notes}
@@ -204,39 +208,21 @@ def main(config: Config, execution: Execution, run_dir: RunFolder) -> dict[str, 
   )
 
 
-def run_task(
-  experiment: str, name: str, recipe: TaskRecipe, execution: Execution, run_dir: RunFolder
-) -> tuple[dict[str, Any], dict[str, Any]]:
-  """Trains and scores one task in a folder of its own, and draws an example.
+def draw_example(
+  run: Run, results: dict[str, Any], trained: dict[str, Population], path: Path
+) -> Callable[[], None]:
+  """What draws an example of a task: its input, what LR and the best form make of it, its truth."""
+  pair = example(results, run)
+  members = {arm: about["members"] for arm, about in results["arms"].items()}
+  shown = [LR, explicit_effects.best_on_validation(members, run.recipe.task.measure)]
+  outputs = outputs_of(pair, [arm for arm in shown if arm], trained, run)
 
-  Returns:
-    the contents of its results.json and of its timing.json.
-  """
-  folder = run_dir.task(name)
-  run = start(f"{experiment}_{name}", lambda _: arms(recipe), recipe, execution, folder)
-  if run.is_finished:
-    results, timing = broadcast_from_primary(
-      lambda: (read_json(folder.results), read_json(folder.timing))
-    )
-  else:
-    results, trained = train_and_score(run)
-    with run.clock.phase("time steps"):
-      timing = {"device": describe_devices(), **time_steps(trained, run)}
-    timing["phase_seconds"] = run.clock.seconds
-    pair = example(results, run)
-    members = {arm: about["members"] for arm, about in results["arms"].items()}
-    shown = [LR, explicit_effects.best_on_validation(members, recipe.task.measure)]
-    outputs = outputs_of(pair, [arm for arm in shown if arm], trained, run)
+  def draw() -> None:
+    if len(outputs) == len(shown):  # both have a seed that did not diverge
+      path.parent.mkdir(exist_ok=True)
+      task_pictures.draw(pair, run.recipe.task, outputs, path)
 
-    def finish() -> None:
-      run_dir.figures.mkdir(exist_ok=True)
-      if len(outputs) == len(shown):  # both have a seed that did not diverge
-        task_pictures.draw(pair, recipe.task, outputs, run_dir.figures / f"{name}.png")
-      save(run, results, timing)
-
-    broadcast_from_primary(finish)
-  broadcast_from_primary(lambda: lock.release(folder.path))
-  return results, timing
+  return draw
 
 
 def example(results: dict[str, Any], run: Run) -> Pair:

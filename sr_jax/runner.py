@@ -41,6 +41,7 @@ from sr_jax.training.timing import in_both_executions, step_seconds
 
 Plan = Callable[[Choices], Sequence[Arm]]
 Measure = Callable[[Run, dict[str, Any], dict[str, Population]], dict[str, Any]]
+Show = Callable[[Run, dict[str, Any], dict[str, Population]], Callable[[], None]]
 EVENTS = "events for TensorBoard"
 
 
@@ -229,6 +230,46 @@ def train_and_score(run: Run) -> tuple[dict[str, Any], dict[str, Population]]:
     "choices": run.choices.taken,
   }
   return results, trained
+
+
+def run_task(
+  experiment: str,
+  arms: Sequence[Arm],
+  recipe: Recipe,
+  execution: Execution,
+  folder: RunFolder,
+  show: Show | None = None,
+) -> tuple[dict[str, Any], dict[str, Any]]:
+  """Trains and scores one of several tasks in a folder of its own, from where it stands.
+
+  `show` computes, on every process, what to draw, and returns what draws it on the first.
+
+  Returns:
+    the contents of its results.json and of its timing.json.
+
+  Raises:
+    InputError, Interrupted, NotSavedError: as `compare`.
+  """
+  run = start(experiment, lambda _: arms, recipe, execution, folder)
+  if run.is_finished:
+    results, timing = broadcast_from_primary(
+      lambda: (read_json(folder.results), read_json(folder.timing))
+    )
+  else:
+    results, trained = train_and_score(run)
+    with run.clock.phase("time steps"):
+      timing = {"device": describe_devices(), **time_steps(trained, run)}
+    timing["phase_seconds"] = run.clock.seconds
+    draw = show(run, results, trained) if show else None
+
+    def finish() -> None:
+      if draw:
+        draw()
+      save(run, results, timing)
+
+    broadcast_from_primary(finish)
+  broadcast_from_primary(lambda: lock.release(folder.path))
+  return results, timing
 
 
 def save(run: Run, results: dict[str, Any], timing: dict[str, Any]) -> None:

@@ -1,6 +1,7 @@
 """Reads volumes, of three dimensions: files of NumPy or NIfTI, or the MNI152 template of a head."""
 
 import importlib
+import importlib.util
 from pathlib import Path
 from types import ModuleType
 
@@ -71,6 +72,16 @@ def load_volumes(source: str, thickness: int, min_side: int) -> ArraySets:
       sets[split][name] = prepare(voxels, path, min_side)
       notes += file_notes
   return ArraySets(sets, notes + drop_copies(sets, "--volume"))
+
+
+def what_is_missing(source: str) -> str:
+  """What keeps a source from being read here, with its remedy; empty if nothing is known to."""
+  if source != MNI152 or importlib.util.find_spec("nilearn"):
+    return ""
+  return (
+    'its default, a head, comes with nilearn; pip install -e ".[volumes]", or give '
+    "--volume=folder:VOLUMES"
+  )
 
 
 def prepare(voxels: Num[np.ndarray, "..."], where: str | Path, min_side: int) -> Volume:
