@@ -76,11 +76,12 @@ def decide(results: Json) -> Json:
   verdict: Json = {"sesoi": SHARE_SESOI, "grids": grids, "line": None, "dimensions": None}
   reason = ""
   if len(fitted) < MIN_GRIDS:
-    reason = f"{len(fitted)} of {len(grids)} grids have a share to fit, and {MIN_GRIDS} are needed"
+    count = f"{len(grids)} grid{'s' * (len(grids) != 1)}"
+    reason = f"{len(fitted)} of {count} can be fitted, and {MIN_GRIDS} are needed"
   elif len(set(doses)) < 2:
     reason = "all grids have the same R"
   else:
-    line = _fit(fitted, [[1, dose] for dose in doses])
+    line = _fit(fitted, [[1.0, dose] for dose in doses])
     verdict |= {"line": _as_json(line, doses), "dimensions": _dimensions(fitted, doses)}
     _place(fitted, doses, line)
   verdict |= {"decision": _decision(verdict["line"]), "reason": reason}
@@ -144,9 +145,9 @@ def _as_json(line: Regression, doses: list[float]) -> Json:
   fields = {field.name: getattr(line, field.name) for field in dataclasses.fields(line)}
   del fields["coefficients"]
   at: dict[str, list[float]] = {
-    "intercept": [1, 0],
-    "slope": [0, 1],
-    "growth": [0, max(doses) - min(doses)],
+    "intercept": [1.0, 0.0],
+    "slope": [0.0, 1.0],
+    "growth": [0.0, max(doses) - min(doses)],
   }
   values = {
     name: dict(zip(("mean", "low", "high"), line.value(x), strict=True)) for name, x in at.items()
@@ -159,7 +160,7 @@ def _place(grids: list[Json], doses: list[float], line: Regression) -> None:
   weights = [1 / (grid["advantage"]["error"] ** 2 + line.tau**2) for grid in grids]
   for grid, dose, weight in zip(grids, doses, weights, strict=True):
     grid["weight"] = weight / sum(weights)
-    grid["line"], *_ = line.value([1, dose])
+    grid["line"], *_ = line.value([1.0, dose])
     grid["deviation"] = grid["advantage"]["mean"] - grid["line"]
 
 
@@ -299,8 +300,8 @@ def _not_shown(verdict: Json) -> str:
     else ""
   )
   return (
-    "The number of parameters is not varied alone: with r, kernels in HR pixels, what "
-    f"interpolation loses and what a network can gain change, too.{apart}"
+    "The number of parameters is not varied alone: with r, kernels in HR pixels and what can be "
+    f"gained over interpolation change, too.{apart}"
   )
 
 

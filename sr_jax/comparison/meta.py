@@ -194,8 +194,8 @@ def _weighted_fit(
   design: Float[np.ndarray, "k p"],
   weights: Float[np.ndarray, " k"],
 ) -> Float[np.ndarray, " p"]:
-  roots = np.sqrt(weights)
-  return np.asarray(np.linalg.lstsq(roots[:, None] * design, roots * values)[0])
+  weighted = weights[:, None] * design
+  return np.linalg.solve(weighted.T @ design, weighted.T @ values)
 
 
 def _paule_mandel(

@@ -2,9 +2,9 @@ import math
 
 import numpy as np
 import pytest
-from scipy.stats import t
+from scipy.stats import chi2, linregress, t
 
-from sr_jax.comparison.meta import random_effect
+from sr_jax.comparison.meta import random_effect, regress
 
 # Nine laboratories of Kacker (2004, Metrologia 41, 132), an example of Paule and Mandel's.
 LABORATORIES = [61.00, 61.40, 62.21, 62.30, 62.34, 62.60, 62.70, 62.84, 65.90]
@@ -111,3 +111,67 @@ def test_a_single_task_has_no_interval():
 def test_bad_input_is_refused(effects, errors, message):
   with pytest.raises(ValueError, match=message):
     random_effect(effects, errors)
+
+
+def test_a_regression_on_the_mean_alone_is_the_random_effect():
+  errors = np.sqrt(VARIANCES).tolist()
+  summary, fit = random_effect(LABORATORIES, errors), regress(LABORATORIES, errors, [[1.0]] * 9)
+  assert fit.value([1.0]) == pytest.approx((summary.mean, summary.low, summary.high))
+  assert fit.tau == pytest.approx(summary.tau)
+  assert fit.degrees_of_freedom == 8
+
+
+def test_without_errors_to_speak_of_a_regression_is_ordinary_least_squares():
+  rng = np.random.default_rng(2)
+  x, y = np.arange(8.0), rng.standard_normal(8)
+  fit = regress(y.tolist(), [1e-6] * 8, [[1.0, value] for value in x])
+  expected = linregress(x, y)
+  mean, low, high = fit.value([0.0, 1.0])
+  assert mean == pytest.approx(expected.slope, rel=1e-6)
+  assert (high - low) / 2 == pytest.approx(t.ppf(0.975, 6) * expected.stderr, rel=1e-6)
+  assert fit.p_all_zero([1]) == pytest.approx(expected.pvalue, rel=1e-6)
+  assert fit.tau == pytest.approx(
+    math.sqrt(((y - y.mean()) ** 2).sum() * (1 - expected.rvalue**2) / 6)
+  )
+
+
+def test_an_exact_line_keeps_an_interval():
+  # By hand: tau = 0, and the slope has the variance 0.1^2 / sum (x - 1.5)^2 = 0.01 / 5.
+  fit = regress([1.0, 3.0, 5.0, 7.0], [0.1] * 4, [[1.0, float(x)] for x in range(4)])
+  mean, _, high = fit.value([0.0, 1.0])
+  assert (mean, fit.tau, fit.tau_low) == (pytest.approx(2), 0, 0)
+  assert fit.q == pytest.approx(0, abs=1e-20)
+  assert high - mean == pytest.approx(t.ppf(0.975, 2) * math.sqrt(0.002))
+  # The errors' own q, 2 / (1 + tau^2 / 0.01), is the quantile of chi-squared.
+  assert fit.tau_high == pytest.approx(0.1 * math.sqrt(2 / chi2.ppf(0.025, 2) - 1))
+
+
+def test_the_interval_of_tau_is_the_q_profile_of_the_literature():
+  # By hand: equal errors, so that Q(tau) = RSS / (0.1^2 + tau^2).
+  values = [0.0, 1.0, 0.0, 1.0, 0.0, 1.0]
+  fit = regress(values, [0.1] * 6, [[1.0]] * 6)
+  for tau, level in ((fit.tau_low, 0.975), (fit.tau_high, 0.025)):
+    assert tau == pytest.approx(math.sqrt(1.5 / chi2.ppf(level, 5) - 0.01))
+  assert fit.q == pytest.approx(150)
+  assert fit.p_homogeneous == pytest.approx(chi2.sf(150, 5))
+
+
+@pytest.mark.parametrize("tau", [0.0, 0.1])
+def test_intervals_of_the_slope_and_of_tau_cover_the_truth(tau):
+  rng = np.random.default_rng(3)
+  errors, x = np.geomspace(0.03, 0.1, 7), np.array([1, 2, 3, 2, 3.2, 4, 3])
+  spread = np.sqrt(tau**2 + errors**2)
+  slope, above = 0, 0
+  for noise in spread * rng.standard_normal((200, 7)):
+    fit = regress((0.1 * x + noise).tolist(), errors.tolist(), [[1.0, value] for value in x])
+    _, low, high = fit.value([0.0, 1.0])
+    slope += low <= 0.1 <= high
+    above += fit.tau_high >= tau
+  assert slope / 200 >= 0.92
+  assert above / 200 >= 0.95
+
+
+@pytest.mark.parametrize("rows", [[[1.0, 2.0]] * 4, [[1.0, 0.0, 0.0, 0.0]] * 4])
+def test_regressors_that_determine_nothing_are_refused(rows):
+  with pytest.raises(ValueError, match="4 effects do not determine"):
+    regress([0.1, 0.2, 0.3, 0.4], [0.1] * 4, rows)
