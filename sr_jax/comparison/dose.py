@@ -13,7 +13,9 @@ By the 95 % intervals of the slope b, and of tau:
 - else it *grows on one line* if the slope is shown to be above zero and tau to be below
   `SHARE_SESOI`: R then says to within 5 % of the gain what LR is ahead, whatever d is;
 - else it *grows* if the slope is shown to be above zero;
-- else it is *undecided*, as it is with fewer than `MIN_GRIDS` grids, or a single R.
+- else it is *undecided*, as it is with fewer than `MIN_GRIDS` grids, or a single R; and where on a
+  grid of the fit no seed of a network has learned more than interpolation (by `LEARNED_MARGIN` on
+  test images): what lr is then ahead by is a failure to train, not what networks represent.
 
 A grid has no part in the fit without a sure gain or a standard error, or with fewer than
 `MIN_IMAGES` test images. Beside tau, which has its own interval, an F test says whether dimensions
@@ -24,10 +26,11 @@ takes them to be.
 The verdict, JSON data (None is null), by the names of grids:
 
   {"sesoi": 0.05, "decision": "one line" | "grows" | "does not grow" | "undecided",
-   "reason": why there is no fit; else "",
+   "reason": why there is no fit, or why it decides nothing; else "",
    "grids": {GRID: {
      "dims", "scale", "phases": int (R), "parameters": int of lr | of hr_learned by arm,
      "images", "seeds": int, "left_out_seeds": [those that diverged],
+     "learned": {ARM: int, the seeds that gain `LEARNED_MARGIN` over interpolation on test images},
      "gain": {"mean", "low", "high"} of lr over interpolation, "effect": likewise of lr - hr_learned
      (both dB), "advantage": likewise, with "error"; "reason": why it is not in the fit; else "",
      "weight": its share of all weights, "line": the line's value, "deviation": from it (or None)}},
@@ -40,32 +43,32 @@ The verdict, JSON data (None is null), by the names of grids:
 
 import dataclasses
 import math
-from typing import Any, Literal
 
 import numpy as np
 from jaxtyping import Float
 
+from sr_jax.comparison.dose_sentences import (
+  Decision,
+  Json,
+  count_fitted,
+  grid_title,
+  percent,
+  sentences,
+)
 from sr_jax.comparison.meta import Regression, regress
+from sr_jax.comparison.score import LEARNED_MARGIN
 from sr_jax.comparison.shares import SHARE_SESOI, share_of_gain
 from sr_jax.comparison.statistics import MIN_IMAGES, effect
-
-Json = dict[str, Any]
-Decision = Literal["one line", "grows", "does not grow", "undecided"]
+from sr_jax.comparison.titles import titled
 
 LR, HR = "lr", "hr_learned"
 MIN_GRIDS = 4  # with three, t of one degree of freedom decides nothing
 MEASURE = "psnr"
-PERCENT = 100 * SHARE_SESOI
 
 
 def grid_name(dims: int, scale: int) -> str:
   """The name of a grid in results and folders: "d2_r3"."""
   return f"d{dims}_r{scale}"
-
-
-def grid_title(grid: Json) -> str:
-  """What readers call a grid: "d = 2, r = 3"."""
-  return f"d = {grid['dims']}, r = {grid['scale']}"
 
 
 def decide(results: Json) -> Json:
@@ -84,7 +87,10 @@ def decide(results: Json) -> Json:
     line = _fit(fitted, [[1.0, dose] for dose in doses])
     verdict |= {"line": _as_json(line, doses), "dimensions": _dimensions(fitted, doses)}
     _place(fitted, doses, line)
-  verdict |= {"decision": _decision(verdict["line"]), "reason": reason}
+    if untrained := _without_learned_seed(fitted):
+      reason = f"no seed has learned more than interpolation of {'; '.join(untrained)}"
+  decision = "undecided" if reason else _decision(verdict["line"])
+  verdict |= {"decision": decision, "reason": reason}
   return {**verdict, "sentences": sentences({**results, "verdict": verdict})}
 
 
@@ -111,6 +117,10 @@ def _of_grid(record: Json) -> Json:
     "images": len(without),
     "seeds": len(usable),
     "left_out_seeds": left_out,
+    "learned": {
+      name: int(np.sum((scores - without).mean(axis=1) >= LEARNED_MARGIN))
+      for name, scores in ((LR, lr), (HR, hr))
+    },
     "gain": _interval_of(lr - without),
     "effect": _interval_of(lr - hr),
     "advantage": {**negated, "error": share.error},
@@ -179,130 +189,22 @@ def _dimensions(grids: list[Json], doses: list[float]) -> Json | None:
   return {"p": parallel.p_all_zero(range(2, width)), "degrees_of_freedom": freedom}
 
 
-def _decision(line: Json | None) -> Decision:
-  if line is None:
-    return "undecided"
+def _without_learned_seed(grids: list[Json]) -> list[str]:
+  """The networks of which no seed has learned more than interpolation."""
+  return [
+    f"{grid_title(grid)}, {titled(name)}"
+    for grid in grids
+    for name, count in grid["learned"].items()
+    if not count
+  ]
+
+
+def _decision(line: Json) -> Decision:
   if line["growth"]["high"] < SHARE_SESOI:
     return "does not grow"
   if line["slope"]["low"] <= 0:
     return "undecided"
   return "one line" if line["tau_high"] < SHARE_SESOI else "grows"
-
-
-def sentences(results: Json) -> list[str]:
-  """What a run says on the claim, then what weakens or limits it."""
-  verdict = results["verdict"]
-  return [
-    _answer(verdict),
-    *(_on_line(verdict) if verdict["line"] else []),
-    *_cautions(results),
-    _not_shown(verdict),
-  ]
-
-
-def percent(summary: Json, digits: int = 1) -> str:
-  """A share and its interval, as text: "+3.1 % (+1.2 to +5.0 %)"; "-" where there is none."""
-  if summary["mean"] is None:
-    return "-"
-  mean, *ends = (
-    None if summary[key] is None else f"{100 * summary[key]:+.{digits}f}"
-    for key in ("mean", "low", "high")
-  )
-  return f"{mean} %" + (f" ({ends[0]} to {ends[1]} %)" if ends[0] else "")
-
-
-def _answer(verdict: Json) -> str:
-  line = verdict["line"]
-  if line is None:
-    return f"Whether the advantage of LR grows with log R is undecided: {verdict['reason']}."
-  leads: dict[Decision, str] = {
-    "one line": f"The advantage of LR grows with log R on one line, to within {PERCENT:g} % of the "
-    "gain whatever d is",
-    "grows": "The advantage of LR grows with log R, but not as shown on one line",
-    "does not grow": "The advantage of LR does not grow with log R",
-    "undecided": "Whether the advantage of LR grows with log R is undecided",
-  }
-  return (
-    f"{leads[verdict['decision']]}: by {percent(line['slope'])} of what LR gains over "
-    f"interpolation with every doubling of R, over {_fitted(verdict)} grids."
-  )
-
-
-def _fitted(verdict: Json) -> int:
-  return sum(not grid["reason"] for grid in verdict["grids"].values())
-
-
-def _on_line(verdict: Json) -> list[str]:
-  """What the fit says of the grids' deviations, of dimensions and of R = 1."""
-  line = verdict["line"]
-  low, high = (f"{100 * line[key]:.1f}" for key in ("tau_low", "tau_high"))
-  fitted = [grid for grid in verdict["grids"].values() if not grid["reason"]]
-  furthest = max(fitted, key=lambda grid: abs(grid["deviation"]))
-  phrases = [
-    f"Beyond their errors grids deviate from the line by {100 * line['tau']:.1f} % of the gain "
-    f"({low} to {high} %; p = {line['p_homogeneous']:.2g} that they do not); the furthest is "
-    f"{grid_title(furthest)}, {100 * furthest['deviation']:+.1f} %.",
-  ]
-  if dimensions := verdict["dimensions"]:
-    apart = "are apart" if dimensions["p"] < 0.05 else "are not shown to be apart"
-    numerator, denominator = dimensions["degrees_of_freedom"]
-    phrases.append(
-      f"At equal R, dimensions {apart} (F test of {numerator} and {denominator} degrees of "
-      f"freedom, p = {dimensions['p']:.2g})."
-    )
-  intercept = line["intercept"]
-  ends_at_zero = intercept["low"] <= 0 <= intercept["high"]
-  phrases.append(
-    f"At R = 1, where both networks are the same, the line is at {percent(intercept)}"
-    f"{'' if ends_at_zero else ', not at zero as proportion to log R would have it'}."
-  )
-  return phrases
-
-
-def _cautions(results: Json) -> list[str]:
-  """What weakens the verdict: grids left out, members, and rates at an edge."""
-  grids = results["verdict"]["grids"]
-  cautions = [
-    f"{grid_title(grid)} is not in the fit: {grid['reason']}."
-    for grid in grids.values()
-    if grid["reason"]
-  ]
-  cautions += [
-    f"{grid_title(grid)}: a network of seed {', '.join(map(str, grid['left_out_seeds']))} "
-    "diverged, which leaves the seed out."
-    for grid in grids.values()
-    if grid["left_out_seeds"]
-  ]
-  by_arm = [
-    (f"{grid_title(grids[name])}, {'LR' if arm == LR else 'HR'}", record["arms"][arm])
-    for name, record in results["grids"].items()
-    for arm in (LR, HR)
-  ]
-  words = {
-    "A seed ends below interpolation and stays in": [
-      title
-      for title, arm in by_arm
-      if any(member["status"] not in ("ok", "diverged") for member in arm["members"])
-    ],
-    "The chosen learning rate is at an end of the grid": [
-      title for title, arm in by_arm if arm["rate_at_edge"]
-    ],
-  }
-  return [*cautions, *(f"{text}: {'; '.join(names)}." for text, names in words.items() if names)]
-
-
-def _not_shown(verdict: Json) -> str:
-  dims = {grid["dims"] for grid in verdict["grids"].values()}
-  apart = (
-    " Dimensions differ in what is upscaled as well, so that a difference between them need not be "
-    "one of dimensions."
-    if len(dims) > 1
-    else ""
-  )
-  return (
-    "The number of parameters is not varied alone: with r, kernels in HR pixels and what can be "
-    f"gained over interpolation change, too.{apart}"
-  )
 
 
 def headline(results: Json) -> dict[str, str]:
@@ -312,5 +214,5 @@ def headline(results: Json) -> dict[str, str]:
   return {
     "advantage of LR against log R": verdict["decision"],
     "a doubling of R (share of gain)": percent(line["slope"]) if line else "-",
-    "grids": str(_fitted(verdict)),
+    "grids": str(count_fitted(verdict)),
   }

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from sr_jax.comparison import dose
 from sr_jax.comparison.dose import decide, grid_name, headline
+from sr_jax.comparison.dose_sentences import percent
 
 GRIDS = ((1, 2), (1, 4), (1, 8), (2, 2), (2, 3), (2, 4), (3, 2))
 
@@ -100,15 +100,34 @@ def test_a_seed_that_diverged_is_left_out_and_named():
   results = results_of(lambda _, log_r: 0.05 * log_r)
   hr = results["grids"]["d2_r3"]["arms"]["hr_learned"]
   hr["members"][1] = member(1, [None] * 8, "diverged")
-  hr["members"][2]["status"] = "below no_network"
   hr["rate_at_edge"] = "highest"
   verdict = decide(results)
   assert verdict["grids"]["d2_r3"]["left_out_seeds"] == [1]
   assert verdict["grids"]["d2_r3"]["seeds"] == 2
   text = " ".join(verdict["sentences"])
   assert "d = 2, r = 3: a network of seed 1 diverged" in text
-  assert "stays in: d = 2, r = 3, HR." in text
-  assert "at an end of the grid: d = 2, r = 3, HR." in text
+  assert "at an end of those tried: d = 2, r = 3, HR learned." in text
+
+
+def test_networks_that_only_interpolate_decide_nothing():
+  results = results_of(lambda _, log_r: 0.05 * log_r)
+  record = results["grids"]["d2_r3"]
+  members = record["arms"]["hr_learned"]["members"]
+  members[0]["test"]["psnr"] = record["no_network"]["test"]["psnr"]
+  verdict = decide(results)
+  assert verdict["reason"] == ""
+  assert verdict["grids"]["d2_r3"]["learned"] == {"lr": 3, "hr_learned": 2}
+  stays = "Seeds that have learned no more than interpolation stay in: d = 2, r = 3, 1 of 3 of HR"
+  assert any(sentence.startswith(stays) for sentence in verdict["sentences"])
+  rng = np.random.default_rng(1)
+  for each in members:
+    noise = 1e-3 * rng.standard_normal(8)
+    each["test"]["psnr"] = list(np.array(record["no_network"]["test"]["psnr"]) + noise)
+  verdict = decide(results)
+  assert verdict["decision"] == "undecided"
+  assert verdict["sentences"][0].endswith(
+    ", but no seed has learned more than interpolation of d = 2, r = 3, HR learned."
+  )
 
 
 @pytest.mark.parametrize(
@@ -148,4 +167,4 @@ def test_the_headline_has_the_slope():
   assert columns["advantage of LR against log R"] == "one line"
   assert columns["a doubling of R (share of gain)"].startswith("+5.0 % (")
   assert columns["grids"] == "7"
-  assert dose.percent({"mean": 0.1, "low": None, "high": None}) == "+10.0 %"
+  assert percent({"mean": 0.1, "low": None, "high": None}) == "+10.0 %"
