@@ -200,7 +200,7 @@ DATA = {
   "torn": (lambda folder: cut(folder / "train" / "a.png"), "a.png cannot be read as an image"),
   "small": (
     lambda folder: noise(10).save(folder / "train" / "b.png"),
-    "b.png is 10 x 10 pixels; at --scale=2 it needs at least 16 x 16",
+    "b.png is 10 x 10 pixels; at scale 2 it needs at least 16 x 16",
   ),
   "a bomb": (
     lambda folder: noise(60).save(folder / "train" / "b.png"),

@@ -199,7 +199,7 @@ def bad_folder(tmp_path, kind):
     ("missing", "there is no folder"),
     ("empty", "validation holds no image"),
     ("corrupt", "b.jpg cannot be read as an image"),
-    ("small", "b.png is 40 x 20 pixels; at --scale=2 it needs at least 34 x 34"),
+    ("small", "b.png is 40 x 20 pixels; at scale 2 it needs at least 34 x 34"),
   ],
 )
 def test_bad_folders_are_one_sentence_and_touch_nothing(kind, says, quick, capsys, tmp_path):

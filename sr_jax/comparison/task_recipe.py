@@ -1,7 +1,9 @@
 """The recipe of one task, and its networks: where and how they upsample, at equal cost."""
 
 import dataclasses
+import itertools
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,12 +11,13 @@ import numpy as np
 from sr_jax.comparison.executions import by_rule
 from sr_jax.comparison.recipe import Recipe
 from sr_jax.config import Execution, InputError, setting
+from sr_jax.data import luminance_cache
 from sr_jax.data.finding import find
-from sr_jax.data.labels import load_labels
-from sr_jax.data.luminance_cache import read_colour
+from sr_jax.data.labels import Labels, load_labels
+from sr_jax.data.luminance_cache import Item, read_colour
 from sr_jax.data.pairs import Pair
 from sr_jax.data.signals import load_signals
-from sr_jax.data.sources import Photos
+from sr_jax.data.sources import Photos, select
 from sr_jax.data.splits import SPLITS, ArraySets
 from sr_jax.data.volumes import load_volumes
 from sr_jax.networks import Maps, Network
@@ -67,44 +70,85 @@ class TaskRecipe(Recipe):
     if self.task.dims == 3:
       return self._pairs_of(load_volumes(self.source, SLAB, self.scale * self.patch), ())
     photos = super().load(execution)
-    pixels = {split: {p.name: p.target for p in pairs} for split, pairs in _sets(photos).items()}
-    if self.task.in_colour:
-      images = find(self.data, self.validation_data, self.test_data, execution).sets
-      items = {split: {item.name: item for item in images[split]} for split in images}
-      pixels = {
-        split: {name: read_colour(items[split][name]) for name in by_name}
-        for split, by_name in pixels.items()
-      }
-    labels = None
-    if self.labels:
-      shapes = {name: image.shape for by_name in pixels.values() for name, image in by_name.items()}
-      labels = load_labels(self.labels, shapes)
+    pixels = self._pixels(photos, execution)
+    labels = self._labels(pixels)
     sides = (self.crop, self.crop) if self.crop else ()
 
-    def pairs_of(split: str) -> list[Pair]:
-      cut: Callable[[Any], Any] = middle(sides if split != "train" else ())
-      made = []
-      for name, image in pixels[split].items():
-        if labels is not None and isinstance(self.task, Segmentation):
-          made.append(self.task.pair(name, cut(image), cut(labels.by_name[name])))
-        else:
-          made.append(self.task.pair(name, cut(image)))
-      return made
+    def pair(name: str, image: np.ndarray, cut: Callable[[Any], Any]) -> Pair:
+      if labels is not None and isinstance(self.task, Segmentation):
+        return self.task.pair(name, cut(image), cut(labels.by_name[name]))
+      return self.task.pair(name, cut(image))
 
-    tests = {name: pairs_of(name) for name in photos.tests}
-    return Photos(pairs_of("train"), pairs_of("validation"), tests, photos.notes)
+    made = {
+      split: [pair(*item, middle(sides if split != "train" else ())) for item in by_name.items()]
+      for split, by_name in pixels.items()
+    }
+    self._check(made)
+    return Photos(made.pop("train"), made.pop("validation"), made, photos.notes)
+
+  def _pixels(self, photos: Photos, execution: Execution) -> dict[str, dict[str, np.ndarray]]:
+    """The pixels of photographs by split and name.
+
+    Luminance is as `photos` has it, cropped to whole LR pixels; colour, and what has labels, is as
+    the files have it.
+    """
+    names = {split: [pair.name for pair in pairs] for split, pairs in _sets(photos).items()}
+    if not (self.task.in_colour or self.labels):
+      return {split: {p.name: p.target for p in pairs} for split, pairs in _sets(photos).items()}
+    images = find(self.data, self.validation_data, self.test_data, execution).sets
+    items = {split: {item.name: item for item in images[split]} for split in images}
+    cache = Path(execution.data_dir).expanduser()
+
+    def read(item: Item) -> np.ndarray:
+      return read_colour(item) if self.task.in_colour else luminance_cache.read(item, cache)
+
+    return {split: {name: read(items[split][name]) for name in names[split]} for split in names}
+
+  def _labels(self, pixels: dict[str, dict[str, np.ndarray]]) -> Labels | None:
+    """The labels of photographs, if they are given.
+
+    Raises:
+      InputError: as `load_labels`; or two photographs have one name.
+    """
+    if not self.labels:
+      return None
+    shapes: dict[str, tuple[int, ...]] = {}
+    for by_name in pixels.values():
+      if twice := sorted(shapes.keys() & by_name.keys()):
+        raise InputError(
+          f"--labels: two photographs are called {twice[0]}, and labels are found by name; rename "
+          "one of them"
+        )
+      shapes |= {name: image.shape for name, image in by_name.items()}
+    return load_labels(self.labels, shapes)
 
   def _pairs_of(self, arrays: ArraySets, sides: tuple[int, ...]) -> Photos:
     """The pairs of signals or volumes; of those to score the middle."""
-    cut: Callable[[Any], Any] = middle(sides)
-    train, validation, test = (
-      [
-        self.task.pair(name, array if split == "train" else cut(array))
+    made = {
+      split: [
+        self.task.pair(name, middle(sides if split != "train" else ())(array))
         for name, array in arrays.sets[split].items()
       ]
       for split in SPLITS
-    )
-    return Photos(train, validation, {"test": test}, arrays.notes)
+    }
+    self._check(made)
+    photos = Photos(made["train"], made["validation"], {"test": made["test"]}, arrays.notes)
+    return select(photos, self.distinct, self.data_fraction, self.validation_images)
+
+  def _check(self, made: dict[str, list[Pair]]) -> None:
+    """Refuses training pairs that hold no patch, and others of which there is nothing to score."""
+    for pair in made["train"]:
+      sides = self.task.layout.lr_shape(pair)
+      if min(sides) < self.patch:
+        raise InputError(
+          f"{pair.name} has {' x '.join(map(str, sides))} LR pixels for {self.task.name}, and a "
+          f"patch takes {self.patch} along each axis; leave it out of what is trained on"
+        )
+    for pair in itertools.chain.from_iterable(made[split] for split in made if split != "train"):
+      if pair.input.min() == pair.input.max():
+        raise InputError(
+          f"the middle of {pair.name}, which {self.task.name} scores, is constant; leave it out"
+        )
 
 
 def _sets(photos: Photos) -> dict[str, list[Pair]]:

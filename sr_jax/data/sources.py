@@ -201,8 +201,8 @@ def _read_photo(job: Job, scale: int, patch: int, cache: Path) -> Pair:
   side = scale * (patch if trains else math.ceil((2 * scale + 11) / scale))
   if min(height, width) // scale * scale < side:
     raise InputError(
-      f"{item.where} is {width} x {height} pixels; at --scale={scale} it needs at least "
-      f"{side} x {side}" + (" to hold a patch (--patch)" if trains else " for SSIM's window")
+      f"{item.where} is {width} x {height} pixels; at scale {scale} it needs at least "
+      f"{side} x {side} for " + (f"a patch of {patch} LR pixels" if trains else "SSIM's window")
     )
   if not trains and gray.min() == gray.max():
     raise InputError(f"{item.where} is one flat colour, which has no PSNR; remove it")
