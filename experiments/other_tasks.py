@@ -47,30 +47,34 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from sr_jax.comparison import explicit_effects, explicit_forms
+from sr_jax.comparison import explicit_effects, explicit_forms, task_recipe
 from sr_jax.comparison.recipe import CommonRecipe
 from sr_jax.comparison.run import Run
-from sr_jax.comparison.task_recipe import ARMS, LR, TaskRecipe, arms
+from sr_jax.comparison.task_recipe import ARMS, FORMS, HALF, LR, TaskRecipe
 from sr_jax.config import Execution, InputError, setting, to_dict
 from sr_jax.data.finding import find
+from sr_jax.data.labels import count_classes, find_labels
 from sr_jax.data.pairs import Pair
-from sr_jax.data.volumes import MNI152, what_is_missing
+from sr_jax.data.signals import SAMPLES, find_signals
+from sr_jax.data.volumes import MNI152, find_volumes, what_is_missing
 from sr_jax.report import task_pictures, task_report, task_tables
 from sr_jax.runner import outputs_of, run_task
 from sr_jax.runtime.console import log, table
 from sr_jax.runtime.files import read_json, write_json
 from sr_jax.runtime.processes import broadcast_from_primary
+from sr_jax.runtime.profiling import PhaseClock
 from sr_jax.runtime.provenance import describe_devices
-from sr_jax.runtime.run_folder import RunFolder, open_run
+from sr_jax.runtime.run_folder import RunFolder, open_run, record
 from sr_jax.tasks.autoencoding import Autoencoding
 from sr_jax.tasks.deblocking import Deblocking
 from sr_jax.tasks.demosaicing import Demosaicing
 from sr_jax.tasks.denoising import Denoising
 from sr_jax.tasks.filtering import Filtering
 from sr_jax.tasks.flow import Flow
-from sr_jax.tasks.segmentation import Segmentation
+from sr_jax.tasks.segmentation import COMPUTED_CLASSES, Segmentation
 from sr_jax.tasks.super_resolution import SuperResolution
 from sr_jax.tasks.task import Task
+from sr_jax.training.choices import MEASURE
 from sr_jax.training.population import Population
 
 
@@ -97,7 +101,9 @@ TASKS = {
   "volume": Shape(SuperResolution(2, dims=3), 32, 6),
 }
 NOT_POOLED = ("deblocking_x2",)
-VOLUME = "volume"
+SEGMENTATION, SIGNAL, VOLUME = "segmentation", "signal", "volume"
+ITS_TASK = {"labels": SEGMENTATION, "signal": SIGNAL, "volume": VOLUME}  # of a flag
+MIN_CROP = 64  # HR pixels: 8 LR pixels at the largest scale, of which errors have a periodicity
 
 
 @dataclasses.dataclass(frozen=True)
@@ -114,54 +120,83 @@ class Config(CommonRecipe):
   labels: str = setting(
     "", "folder of labels for segmentation: PNG, or BSDS500's .mat; empty: computed ones"
   )
-  signal: str = setting("sample_photos", "for d = 1: scan lines of sample_photos, or folder:WAVS")
+  signal: str = setting(SAMPLES, f"for d = 1: scan lines of {SAMPLES}, or folder:WAVS")
   volume: str = setting(MNI152, f"for d = 3: {MNI152}, nilearn's template, or folder:VOLUMES")
 
   def __post_init__(self) -> None:
     """Checks every field, and the networks of every task."""
     super().__post_init__()
-    if LR not in self.arms or len(self.arms) < 2:
+    if LR not in self.arms or not {*FORMS, HALF} & {*self.arms}:
       raise InputError(
-        f"--arms={','.join(self.arms)}: networks are compared with lr; give lr and others"
+        f"--arms={','.join(self.arms)}: explicit forms are compared with {LR}; give {LR} and some "
+        f"of {', '.join((*FORMS, HALF))}"
       )
+    for field in dataclasses.fields(self):
+      task, value = ITS_TASK.get(field.name), getattr(self, field.name)
+      if task and task not in self.tasks and value != field.default:
+        raise InputError(
+          f"--{field.name}={value} is for {task}, which is not among --tasks; leave it out, or add "
+          f"{task}"
+        )
+    if 0 < self.crop < MIN_CROP:
+      raise InputError(f"--crop={self.crop} must be 0, for all, or at least {MIN_CROP}")
     for name in self.tasks:
-      arms(recipe_of(name, self))
+      task_recipe.arms(recipe_of(name, self))
 
   def arm_names(self) -> tuple[str, ...]:
     """The networks of all tasks."""
     return self.arms
 
+  def choices(self) -> dict[str, tuple[str, ...]]:
+    """What is chosen by measuring, by name: in each task what other experiments choose once."""
+    of_a_task = super().choices()
+    return {f"{task}/{name}": forms for task in self.tasks for name, forms in of_a_task.items()}
 
-def recipe_of(name: str, config: Config) -> TaskRecipe:
-  """The recipe of a task of a run."""
+
+def recipe_of(name: str, config: Config, classes: int = COMPUTED_CLASSES) -> TaskRecipe:
+  """The recipe of a task of a run; `classes` are those of segmentation."""
   shape = TASKS[name]
   common = {field.name: getattr(config, field.name) for field in dataclasses.fields(CommonRecipe)}
-  source = {"signal": config.signal, VOLUME: config.volume}.get(name, "")
+  own = [entry for entry in config.measured if entry.startswith(f"{name}/")]
+  common["measured"] = tuple(entry.removeprefix(f"{name}/") for entry in own) or (MEASURE,)
+  task = Segmentation(shape.task.scale, classes) if name == SEGMENTATION else shape.task
   return TaskRecipe(
     **common,
-    scale=shape.task.scale,
+    scale=task.scale,
     patch=shape.patch,
-    task=shape.task,
+    task=task,
     features=shape.features,
     depth=config.depth,
     arms=config.arms,
     crop=config.crop,
-    labels=config.labels if name == "segmentation" else "",
-    source=source,
+    labels=config.labels if name == SEGMENTATION else "",
+    source={SIGNAL: config.signal, VOLUME: config.volume}.get(name, ""),
   )
 
 
 def present_tasks(config: Config) -> tuple[list[str], list[str]]:
-  """The tasks of a run whose data can be had here, and sentences on those that are left out."""
+  """The tasks of a run whose data can be had here, and sentences on those that are left out.
+
+  Raises an InputError if none is left.
+  """
   if VOLUME in config.tasks and (missing := what_is_missing(config.volume)):
-    note = f"{VOLUME} is left out: {missing}."
-    return [name for name in config.tasks if name != VOLUME], [note]
+    if config.tasks == (VOLUME,):
+      raise InputError(f"--tasks={VOLUME}: {missing}")
+    return [name for name in config.tasks if name != VOLUME], [f"{VOLUME} is left out: {missing}."]
   return list(config.tasks), []
 
 
 def check_data(config: Config, execution: Execution) -> None:
-  """Refuses photographs that are not there, without reading any."""
-  find(config.data, config.validation_data, config.test_data, execution)
+  """Refuses photographs, labels, signals or volumes that are not there, without reading any."""
+  names, _ = present_tasks(config)
+  if any(TASKS[name].task.dims == 2 for name in names):
+    find(config.data, config.validation_data, config.test_data, execution)
+  if config.labels:
+    find_labels(config.labels)
+  if SIGNAL in names:
+    find_signals(config.signal)
+  if VOLUME in names:
+    find_volumes(config.volume)
 
 
 def headline(run_dir: RunFolder) -> dict[str, str]:
@@ -172,27 +207,36 @@ def headline(run_dir: RunFolder) -> dict[str, str]:
 def main(config: Config, execution: Execution, run_dir: RunFolder) -> dict[str, float]:
   """Trains and scores every task, then compares over tasks; returns the seconds of each task."""
   names, notes = present_tasks(config)
+  classes = count_classes(config.labels) if config.labels else COMPUTED_CLASSES
+  recipes = {name: recipe_of(name, config, classes) for name in names}
+  is_begun, was_finished = broadcast_from_primary(lambda: (run_dir.is_begun, run_dir.is_finished))
+  for recipe in () if is_begun else recipes.values():
+    recipe.load(execution)  # refuses what is wrong with the last task's data before the first task
   about, _ = broadcast_from_primary(lambda: open_run(run_dir, "other_tasks", config, {}))
-  was_finished = run_dir.is_finished
+  about = broadcast_from_primary(lambda: record(run_dir, about, {"tasks": names}))
   tasks: dict[str, Any] = {}
   times: dict[str, Any] = {}
+  clock = PhaseClock()
   for place, name in enumerate(names, start=1):
     log(f"\n{name} ({place} of {len(names)})")
-    recipe = recipe_of(name, config)
-    results, times[name] = run_task(
-      f"other_tasks_{name}",
-      arms(recipe),
-      recipe,
-      execution,
-      run_dir.task(name),
-      functools.partial(draw_example, path=run_dir.figures / f"{name}.png"),
-    )
-    tasks[name] = {**results, "task": describe(name)}
-  results = {"experiment": "other_tasks", "config": to_dict(config), "tasks": tasks, "notes": notes}
-  results["verdict"] = explicit_forms.decide(results)
+    with clock.phase(name):
+      results, times[name] = run_task(
+        f"other_tasks_{name}",
+        task_recipe.arms(recipes[name]),
+        recipes[name],
+        execution,
+        run_dir.task(name),
+        functools.partial(
+          draw_example, task=recipes[name].task, path=run_dir.figures / f"{name}.png"
+        ),
+      )
+    tasks[name] = {**results, "task": describe(name, recipes[name].task)}
   timing = {"device": describe_devices(), "tasks": times}
 
   def finish() -> None:
+    results: dict[str, Any] = {"experiment": "other_tasks", "config": to_dict(config)}
+    results |= {"tasks": tasks, "choices": chosen_in(tasks), "notes": notes}
+    results["verdict"] = explicit_forms.decide(results)
     if not was_finished:
       write_json(run_dir.timing, timing)
       write_json(run_dir.results, results)
@@ -202,25 +246,40 @@ def main(config: Config, execution: Execution, run_dir: RunFolder) -> dict[str, 
     log("\n".join([*results["verdict"]["sentences"], *notes]))
     log(f"\nReport: {run_dir.report}, and report.md beside it")
 
-  broadcast_from_primary(finish)
-  return (
-    {} if was_finished else {name: sum(t["phase_seconds"].values()) for name, t in times.items()}
-  )
+  try:
+    broadcast_from_primary(finish)
+  except (KeyError, TypeError, IndexError, AttributeError) as error:
+    if not was_finished:
+      raise
+    raise InputError(
+      f"results.json or timing.json of a task in {run_dir.path / 'tasks'} is damaged or of another "
+      f"version of sr_jax ({type(error).__name__}); a task without results.json makes both again"
+    ) from error
+  return {} if was_finished else clock.seconds
+
+
+def chosen_in(tasks: dict[str, Any]) -> dict[str, str]:
+  """What was chosen by measuring, as `Config.choices` names it."""
+  return {
+    f"{task}/{name}": choice
+    for task, results in tasks.items()
+    for name, choice in results["choices"].items()
+  }
 
 
 def draw_example(
-  run: Run, results: dict[str, Any], trained: dict[str, Population], path: Path
+  run: Run, results: dict[str, Any], trained: dict[str, Population], task: Task, path: Path
 ) -> Callable[[], None]:
   """What draws an example of a task: its input, what LR and the best form make of it, its truth."""
   pair = example(results, run)
   members = {arm: about["members"] for arm, about in results["arms"].items()}
-  shown = [LR, explicit_effects.best_on_validation(members, run.recipe.task.measure)]
+  shown = [LR, explicit_effects.best_on_validation(members, task.measure)]
   outputs = outputs_of(pair, [arm for arm in shown if arm], trained, run)
 
   def draw() -> None:
     if len(outputs) == len(shown):  # both have a seed that did not diverge
       path.parent.mkdir(exist_ok=True)
-      task_pictures.draw(pair, run.recipe.task, outputs, path)
+      task_pictures.draw(pair, task, outputs, path)
 
   return draw
 
@@ -235,9 +294,8 @@ def example(results: dict[str, Any], run: Run) -> Pair:
   return run.photos.test[order[len(order) // 2]]
 
 
-def describe(name: str) -> dict[str, Any]:
+def describe(name: str, task: Task) -> dict[str, Any]:
   """A task as JSON data."""
-  task = TASKS[name].task
   return {
     "name": name,
     "scale": task.scale,

@@ -250,12 +250,10 @@ def run_task(
   Raises:
     InputError, Interrupted, NotSavedError: as `compare`.
   """
-  run = start(experiment, lambda _: arms, recipe, execution, folder)
-  if run.is_finished:
-    results, timing = broadcast_from_primary(
-      lambda: (read_json(folder.results), read_json(folder.timing))
-    )
-  else:
+  try:
+    run = start(experiment, lambda _: arms, recipe, execution, folder)
+    if run.is_finished:
+      return broadcast_from_primary(lambda: (read_json(folder.results), read_json(folder.timing)))
     results, trained = train_and_score(run)
     with run.clock.phase("time steps"):
       timing = {"device": describe_devices(), **time_steps(trained, run)}
@@ -268,7 +266,8 @@ def run_task(
       save(run, results, timing)
 
     broadcast_from_primary(finish)
-  broadcast_from_primary(lambda: lock.release(folder.path))
+  finally:
+    lock.release(folder.path)
   return results, timing
 
 

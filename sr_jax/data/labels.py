@@ -39,8 +39,7 @@ def load_labels(folder: str, shapes: Mapping[str, tuple[int, ...]]) -> Labels:
     InputError: a photograph has no labels or several files of them; a file is damaged, holds
       colour or more than 32 classes, or does not fit its photograph; or all labels are equal.
   """
-  root = Path(folder).expanduser()
-  files = _label_files(root)
+  root, files = Path(folder).expanduser(), find_labels(folder)
   by_name = {}
   for name, (height, width, *_) in shapes.items():
     if name not in files:
@@ -53,7 +52,7 @@ def load_labels(folder: str, shapes: Mapping[str, tuple[int, ...]]) -> Labels:
       raise InputError(
         f"--labels: {path} and {others[0]} are of one photograph; remove one of them"
       )
-    labels = _read_png(path) if path.suffix.lower() == ".png" else _read_bsds(path)
+    labels = _read(path)
     if labels.shape != (height, width):
       raise InputError(
         f"{path} labels {_size(labels.shape)} pixels and the photograph {name} has "
@@ -68,12 +67,12 @@ def load_labels(folder: str, shapes: Mapping[str, tuple[int, ...]]) -> Labels:
   return Labels(by_name, classes)
 
 
-def _size(shape: tuple[int, ...]) -> str:
-  return f"{shape[1]} x {shape[0]}"
+def find_labels(folder: str) -> dict[str, list[Path]]:
+  """The label files below a folder by their names without suffix; none is read.
 
-
-def _label_files(root: Path) -> dict[str, list[Path]]:
-  """The label files below a folder by their names without suffix."""
+  Raises an InputError if there is no such folder.
+  """
+  root = Path(folder).expanduser()
   if not root.is_dir():
     raise InputError(f"--labels: there is no folder {root}")
   files: dict[str, list[Path]] = {}
@@ -81,6 +80,26 @@ def _label_files(root: Path) -> dict[str, list[Path]]:
     if path.suffix.lower() in SUFFIXES and path.name[0] != ".":  # macOS adds hidden copies
       files.setdefault(path.stem, []).append(path)
   return files
+
+
+def _size(shape: tuple[int, ...]) -> str:
+  return f"{shape[1]} x {shape[0]}"
+
+
+def count_classes(folder: str) -> int:
+  """The largest label of all files below a folder, plus 1.
+
+  Raises:
+    InputError: there is no such folder, no file in it, or a damaged one.
+  """
+  files = [path for paths in find_labels(folder).values() for path in paths]
+  if not files:
+    raise InputError(f"--labels: {folder} holds no file ending in {' or '.join(SUFFIXES)}")
+  return 1 + max(int(_read(path).max()) for path in files)
+
+
+def _read(path: Path) -> Int32[np.ndarray, "h w"]:
+  return _read_png(path) if path.suffix.lower() == ".png" else _read_bsds(path)
 
 
 def _read_png(path: Path) -> Int32[np.ndarray, "h w"]:

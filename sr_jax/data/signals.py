@@ -15,6 +15,7 @@ from sr_jax.data.finding import sample_photos
 from sr_jax.data.splits import ArraySets, divide_folder, drop_copies
 
 SUFFIXES = (".wav", ".flac")
+SAMPLES = "sample_photos"
 SCAN_LINES = 64  # of a photograph
 
 
@@ -34,7 +35,7 @@ def load_signals(source: str, min_length: int) -> ArraySets:
     InputError: unknown source, no files or too few, or a file that is damaged, not supported,
       too short or constant, or holds samples that are no numbers in -1..1.
   """
-  if source == "sample_photos":
+  if source == SAMPLES:
     photos = {
       split: {item.name: scan_lines(luminance(item.decode())) for item in items}
       for split, items in sample_photos().items()
@@ -42,9 +43,7 @@ def load_signals(source: str, min_length: int) -> ArraySets:
     for name, signal in {**photos["train"], **photos["validation"], **photos["test"]}.items():
       _check(signal, f"the sample photograph {name}", min_length)
     return ArraySets(photos, [])
-  if not source.startswith("folder:") or source == "folder:":
-    raise InputError(f"--signal={source} is not supported; use sample_photos or folder:PATH")
-  files = divide_folder("--signal", source, SUFFIXES, "signal")
+  files = find_signals(source)
   sets: dict[str, dict[str, np.ndarray]] = {split: {} for split in files}
   rates: dict[str, int] = {}
   mixed = []
@@ -64,6 +63,19 @@ def load_signals(source: str, min_length: int) -> ArraySets:
       "signal is resampled."
     )
   return ArraySets(sets, notes + drop_copies(sets, "--signal"))
+
+
+def find_signals(source: str) -> dict[str, dict[str, Path]]:
+  """The files of a source by split and name, none of which is read; none of the sample photographs.
+
+  Raises:
+    InputError: unknown source, no files or too few.
+  """
+  if source == SAMPLES:
+    return {}
+  if not source.startswith("folder:") or source == "folder:":
+    raise InputError(f"--signal={source} is not supported; use {SAMPLES} or folder:PATH")
+  return divide_folder("--signal", source, SUFFIXES, "signal")
 
 
 def scan_lines(gray: UInt8[np.ndarray, "h w"]) -> Float32[np.ndarray, " n"]:

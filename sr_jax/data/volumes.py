@@ -49,12 +49,9 @@ def load_volumes(source: str, thickness: int, min_side: int) -> ArraySets:
     )
     sets, notes = cut_slabs(MNI152, volume, thickness)
     return ArraySets(sets, [scaled, one_head, *notes])
-  if not source.startswith("folder:") or source == "folder:":
-    raise InputError(f"--volume={source} is not supported; use {MNI152} or folder:PATH")
-  folder = Path(source.removeprefix("folder:")).expanduser()
-  listed = files_by_split(folder, SUFFIXES, "volume")
-  if listed.keys() == {"train"} and len(listed["train"]) == 1 and not (folder / "train").is_dir():
-    (path,) = listed["train"]
+  files = find_volumes(source)
+  if isinstance(files, Path):
+    path = files
     voxels, notes = _read(path)
     sets, slab_notes = cut_slabs(
       path.name.split(".")[0], prepare(voxels, path, min_side), thickness
@@ -65,9 +62,9 @@ def load_volumes(source: str, thickness: int, min_side: int) -> ArraySets:
     )
     return ArraySets(sets, [scaled, one_volume, *notes, *slab_notes])
   sets, notes = {}, [scaled]
-  for split, files in divide_folder("--volume", source, SUFFIXES, "volume").items():
+  for split, paths in files.items():
     sets[split] = {}
-    for name, path in files.items():
+    for name, path in paths.items():
       voxels, file_notes = _read(path)
       sets[split][name] = prepare(voxels, path, min_side)
       notes += file_notes
@@ -82,6 +79,23 @@ def what_is_missing(source: str) -> str:
     'its default, a head, comes with nilearn; pip install -e ".[volumes]", or give '
     "--volume=folder:VOLUMES"
   )
+
+
+def find_volumes(source: str) -> Path | dict[str, dict[str, Path]]:
+  """The only file of a source, or its files by split and name; none is read, and none of "mni152".
+
+  Raises:
+    InputError: unknown source, no files or too few.
+  """
+  if source == MNI152:
+    return {}
+  if not source.startswith("folder:") or source == "folder:":
+    raise InputError(f"--volume={source} is not supported; use {MNI152} or folder:PATH")
+  folder = Path(source.removeprefix("folder:")).expanduser()
+  listed = files_by_split(folder, SUFFIXES, "volume")
+  if listed.keys() == {"train"} and len(listed["train"]) == 1 and not (folder / "train").is_dir():
+    return listed["train"][0]
+  return divide_folder("--volume", source, SUFFIXES, "volume")
 
 
 def prepare(voxels: Num[np.ndarray, "..."], where: str | Path, min_side: int) -> Volume:
