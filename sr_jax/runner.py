@@ -136,7 +136,8 @@ def start(
   else:
     sets = {"train": photos.train, "validation": photos.validation, **photos.tests}
     counts = ", ".join(f"{len(photographs)} {name}" for name, photographs in sets.items())
-    log("\n".join(["", f"{counts} photographs", *photos.notes, f"Run folder: {run_dir}\n"]))
+    kind = {1: "signals", 3: "volumes"}.get(recipe.task.layout.dims, "photographs")
+    log("\n".join(["", f"{counts} {kind}", *photos.notes, f"Run folder: {run_dir}\n"]))
   unsaved = Unsaved()
   with unsaved.ending():
     metrics = MetricsLog(run_dir.metrics, unsaved)

@@ -5,10 +5,11 @@
   python -m sr_jax.inspect_checkpoint RUN --arm=lr --kernels=out.png [--overwrite]
   python -m sr_jax.inspect_checkpoint --diff RUN_A RUN_B
 
-RUN is a run's folder, runs/EXPERIMENT-HASH. Alone, it gives an overview, and loads no parameters:
-configuration, provenance, and of every arm budget, checkpoints and scores. With --arm: the network,
-every member's metrics, and of one member the parameters with their norms, and dead units. With
---diff: what differs between two runs. Nothing is ever written to the folder of a run.
+RUN is a run's folder, runs/EXPERIMENT-HASH; that of one of several tasks is RUN/tasks/NAME. Alone,
+it gives an overview, and loads no parameters: configuration, provenance, and of every arm budget,
+checkpoints and scores. With --arm: the network, every member's metrics, and of one member the
+parameters with their norms, and dead units. With --diff: what differs between two runs. Nothing is
+ever written to the folder of a run.
 """
 
 import dataclasses
@@ -84,6 +85,8 @@ def _describe_arm(run: Run, arm: str, arguments: Arguments) -> None:
       f"--kernels draws those of this package's networks; {arm} is {network.source}, whose layers "
       "are not known"
     )
+  if file is not None and isinstance(network, Network) and network.dims != 2:
+    raise InputError(f"--kernels draws those of images; a kernel of {arm} has dims={network.dims}")
   log("\n\n".join(detail.describe_arm(run, trained)))
   if file is not None and isinstance(network, Network):
     from sr_jax.inspect_checkpoint import kernel_figures  # noqa: PLC0415  # Matplotlib takes long

@@ -13,7 +13,7 @@ from sr_jax.comparison.tie_search import permuted, search
 from sr_jax.comparison.ties import shares, structure_of
 from sr_jax.inspect_checkpoint import dead
 from sr_jax.inspect_checkpoint.overview import header
-from sr_jax.inspect_checkpoint.run import Run
+from sr_jax.inspect_checkpoint.run import Run, in_words, key_of
 from sr_jax.networks import Network, describe
 from sr_jax.report import tables
 from sr_jax.runtime.console import table
@@ -62,7 +62,9 @@ def _layer_rows(network: Network) -> list[list[str]]:
     pixels = f"HR, after a {layer.resize} resize" if layer.resize else "LR"
     sizes = {pixels: layer.kernel_size, "HR": layer.hr_kernel_size}
     sizes["HR, transposed"] = layer.transposed_size
-    kernels = [f"{size}x{size} {kind}" for kind, size in sizes.items() if size]
+    kernels = [
+      f"{'x'.join([str(size)] * network.dims)} {kind}" for kind, size in sizes.items() if size
+    ]
     maps = [
       " + ".join(f"{count} {kind}" for kind, count in dataclasses.asdict(state).items() if count)
       for state in (layer.inputs, layer.outputs)
@@ -76,14 +78,14 @@ def _layer_rows(network: Network) -> list[list[str]]:
 
 
 def _last_metrics(run: Run, trained: Trained) -> dict[str, tuple[int, list]]:
-  """The last training and validation PSNR logged up to the step, each with its step."""
+  """The last training and validation score logged up to the step, each with its step."""
   training = (trained.arm, trained.stage)
   return {
     name: (line["step"], line[name])
     for line in metrics.read(run.folder.metrics)
     if (line["arm"], line["stage"]) == training and line["step"] <= trained.step
-    for name in ("training_psnr", "validation_psnr")
-    if name in line
+    for name in line
+    if name.startswith(("training_", "validation_"))
   }
 
 
@@ -98,22 +100,25 @@ def _member_rows(
   }
   scores = {}
   if run.results is not None and trained.stage != FINAL:
-    scores = {"validation PSNR": _search_scores(run.results["arms"][trained.arm], trained)}
+    scores = _search_scores(run.results["arms"][trained.arm], trained)
   elif run.results is not None and trained.step == run.results["config"]["steps"]:
     scores = _final_scores(run.results, trained.arm)
   for name, (step, values) in logged.items():
-    if name == "training_psnr" or not scores:
-      columns[f"{name.partition('_')[0]} PSNR at {step}"] = [_number(value) for value in values]
+    if name.startswith("training_") or not scores:
+      columns[f"{in_words(name)} at {step}"] = [_number(value) for value in values]
   columns |= scores
   return [list(columns), *map(list, zip(*columns.values(), strict=True))]
 
 
-def _search_scores(arm: dict[str, Any], trained: Trained) -> list[str]:
-  psnr = {
-    (trial["seed"], np.float32(trial["learning_rate"])): _number(trial["validation_psnr"])
+def _search_scores(arm: dict[str, Any], trained: Trained) -> dict[str, list[str]]:
+  """The column of the validation scores of an arm's search."""
+  key = key_of(arm["search"][0], "validation")
+  scores = {
+    (trial["seed"], np.float32(trial["learning_rate"])): _number(trial[key])
     for trial in arm["search"]
   }
-  return [psnr[member] for member in zip(trained.seeds, trained.learning_rates, strict=True)]
+  members = zip(trained.seeds, trained.learning_rates, strict=True)
+  return {in_words(key): [scores[member] for member in members]}
 
 
 def _final_scores(results: dict[str, Any], arm: str) -> dict[str, list[str]]:
@@ -122,14 +127,17 @@ def _final_scores(results: dict[str, Any], arm: str) -> dict[str, list[str]]:
   first, *further = results["tests"]
   tests = {first: [member["test"] for member in members]}
   tests |= {name: results["further_tests"][name]["arms"][arm] for name in further}
+  key = key_of(members[0], "validation")
   columns = {
     "status": [member["status"] for member in members],
-    "validation PSNR": [_number(member["validation_psnr"]) for member in members],
+    in_words(key): [_number(member[key]) for member in members],
   }
   for name, scores in tests.items():
-    for measure in ("psnr", "ssim"):
-      columns[f"{name} {measure.upper()}"] = [_mean(member[measure]) for member in scores]
-  return columns | {"patches' PSNR": [_mean(member["training"]["psnr"]) for member in members]}
+    for measure in scores[0]:
+      columns[f"{name} {in_words(measure)}"] = [_mean(member[measure]) for member in scores]
+  if "training" in members[0]:
+    columns["patches' PSNR"] = [_mean(member["training"]["psnr"]) for member in members]
+  return columns
 
 
 def _number(value: float | None) -> str:
@@ -157,6 +165,9 @@ def _parameter_rows(trained: Trained) -> list[list[str]]:
 def _describe_dead_units(trained: Trained) -> str:
   if not isinstance(trained.network, Network):
     return "Dead units are looked for in networks of this package alone, whose layers are known."
+  maps = trained.network.image_maps
+  if trained.network.dims != 2 or maps.lr + maps.hr != 1:
+    return "Dead units are looked for on luminance alone, which this network does not read."
   crops = dead.sample_crops()
   by_layer = dead.dead_units(trained.network, trained.params, crops)
   total = sum(len(units) for units, _ in by_layer.values())

@@ -8,7 +8,7 @@ import jax
 import numpy as np
 from flax.traverse_util import flatten_dict
 
-from sr_jax.inspect_checkpoint.run import Run
+from sr_jax.inspect_checkpoint.run import Run, in_words, key_of
 from sr_jax.report.reproduction import mean, scores_on
 from sr_jax.runtime.console import table
 from sr_jax.training import checkpoints
@@ -69,7 +69,7 @@ def _as_text(value: Any, reference: Any) -> str:
 
 
 def _scores(a: dict[str, Any], b: dict[str, Any], arms: list[str]) -> Iterator[str]:
-  """Yields the mean PSNR of common arms, and of bicubic, on the test sets of both runs."""
+  """Yields the mean score of common arms, and of no network, on the test sets of both runs."""
   for test in a["tests"]:
     if test not in b["tests"]:
       continue
@@ -77,16 +77,35 @@ def _scores(a: dict[str, Any], b: dict[str, Any], arms: list[str]) -> Iterator[s
       yield f"Scores on {test}: not comparable, because the photographs differ."
       continue
     rows = [["", "A", "B", "B - A"]]
-    sides = [scores_on(results, test) for results in (a, b)]
-    for arm in ("bicubic", *arms):
-      means = [mean(scores[arm], "psnr") for scores in sides]
+    sides = [_scores_on(results, test) for results in (a, b)]
+    (without, measure), other = ((next(iter(scores)), measure) for scores, measure in sides)
+    if (without, measure) != other:
+      yield f"Scores on {test}: not comparable, because they are of different tasks."
+      continue
+    for arm in (without, *arms):
+      means = [mean(scores[arm], measure) for scores, _ in sides]
       change = "-"
       if means[0].value is not None and means[1].value is not None:
         change = f"{means[1].value - means[0].value:+.4f}"
       rows.append([arm, *(value.text(4) for value in means), change])
-    yield f"Mean PSNR on {test} (dB), +- the 95 % interval over seeds\n" + table(rows)
+    yield f"Mean {in_words(measure)} on {test}, +- the 95 % interval over seeds\n{table(rows)}"
   if not set(a["tests"]) & set(b["tests"]):
     yield f"Scores: no common test set ({', '.join(a['tests'])}; {', '.join(b['tests'])})."
+
+
+def _scores_on(results: dict[str, Any], test: str) -> tuple[dict[str, list], str]:
+  """The scores on a test set of no network and of every arm, and the key of the one that decides.
+
+  Those of a member that diverged have a None.
+  """
+  if "bicubic" in results:
+    return scores_on(results, test), "psnr"
+  key = key_of(next(iter(results["arms"].values()))["members"][0], "validation")
+  further = results["further_tests"].get(test)
+  by_arm = {"no network": [further["no_network"] if further else results["no_network"]["test"]]}
+  for name, arm in results["arms"].items():
+    by_arm[name] = further["arms"][name] if further else [each["test"] for each in arm["members"]]
+  return by_arm, key.removeprefix("validation_")
 
 
 def _images(results: dict[str, Any], test: str) -> list[str]:

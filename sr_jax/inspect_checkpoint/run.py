@@ -26,6 +26,11 @@ class Run:
     """Note and budget of every arm by name; empty for an experiment without arms."""
     return self.about.get("arms", {})
 
+  @property
+  def tasks(self) -> list[str]:
+    """The tasks of a run of several, each of which has a run in it; empty for any other."""
+    return self.about.get("tasks", [])
+
   def stages(self, arm: str) -> dict[str, list[int]]:
     """The steps of the complete checkpoints of an arm, by stage, the final one last."""
     folder = self.folder.checkpoints(arm)
@@ -46,6 +51,18 @@ class Run:
         f"{path} is damaged or of another version of sr_jax "
         f"({type(error).__name__}: {error}); restore it"
       ) from error
+
+
+def key_of(entry: dict[str, Any], what: str) -> str:
+  """The key of a member's or a line's "training" or "validation" score, as "validation_psnr"."""
+  return next(key for key in entry if key.startswith(f"{what}_"))
+
+
+def in_words(key: str) -> str:
+  """What a key is for readers: "psnr" is PSNR, "validation_psnr" is validation PSNR."""
+  return " ".join(
+    word.upper() if word in ("psnr", "ssim") else word for word in key.split("_", maxsplit=1)
+  )
 
 
 def open_run(folder: RunFolder) -> Run:

@@ -10,7 +10,7 @@ from flax import linen as nn
 from jax import numpy as jnp
 from jaxtyping import Array, Float
 
-from sr_jax.networks.maps import Layer
+from sr_jax.networks.maps import Layer, Maps
 from sr_jax.operators.conv import conv
 from sr_jax.operators.conversion import AnyArray, deconv_to_lr
 from sr_jax.operators.lifting import lift_conv, lift_untied_conv
@@ -170,6 +170,18 @@ class Network(nn.Module):
   def phases(self) -> int:
     """R = r^d, the phases of an HR map."""
     return self.scale**self.dims
+
+  @property
+  def image_maps(self) -> Maps:
+    """Maps of an image that it reads."""
+    maps = self.layers[0].inputs
+    return Maps(lr=maps.hr) if self.bicubic_first else maps
+
+  @property
+  def target_maps(self) -> Maps:
+    """Maps of the HR image that it writes."""
+    maps = self.layers[-1].outputs
+    return Maps(hr=maps.hr + maps.lr // self.phases)
 
   @property
   def _can_be_in_hr_space(self) -> bool:

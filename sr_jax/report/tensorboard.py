@@ -15,13 +15,13 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from sr_jax.config import InputError
+from sr_jax.config import InputError, flag_words
 from sr_jax.report.model import Json
 from sr_jax.runtime.files import read_json
 from sr_jax.runtime.run_folder import RunFolder
 from sr_jax.training import metrics
 
-MEASURED = ("training_psnr", "validation_psnr")
+MEASURED = ("training_", "validation_")  # and what, as "psnr"
 
 
 def check_installed() -> None:
@@ -60,15 +60,15 @@ def write_finished(run_dir: RunFolder) -> None:
 
 
 def _curves(lines: Iterable[Json]) -> Iterator[tuple[int, Any]]:
-  """Steps and what was measured at them: the PSNR of every member, and their mean."""
+  """Steps and what was measured at them: the score of every member, and their mean."""
   from tensorboardX.summary import scalar  # noqa: PLC0415
 
   for line in lines:
-    for name in MEASURED:
-      psnr = {i: value for i, value in enumerate(line.get(name, ())) if value is not None}
-      tags = {f"member_{i}": value for i, value in psnr.items()}
-      if psnr:
-        tags["mean"] = statistics.fmean(psnr.values())
+    for name in (key for key in line if key.startswith(MEASURED)):
+      finite = {i: value for i, value in enumerate(line[name]) if value is not None}
+      tags = {f"member_{i}": value for i, value in finite.items()}
+      if finite:
+        tags["mean"] = statistics.fmean(finite.values())
       for tag, value in tags.items():
         yield line["step"], scalar(f"{line['stage']}/{name}/{tag}", value)
 
@@ -78,6 +78,8 @@ def _whole_run(run_dir: RunFolder, config: Json, results: Json) -> Iterator[tupl
   from tensorboardX.summary import hparams, image, scalar  # noqa: PLC0415
 
   fields = {k: ",".join(map(str, v)) if isinstance(v, list) else v for k, v in config.items()}
+  if "task" in config:
+    fields |= {"task": ",".join(flag_words(config["task"]))}
   test = results.get("verdict", {}).get("test", {})
   limits = {name: test.get(name) for name in ("mean", "low", "high")}
   effect = {f"effect_db/{name}": value for name, value in limits.items() if value is not None}

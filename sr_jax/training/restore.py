@@ -66,7 +66,9 @@ def load(
   about = read_json(run_dir.config)
   arms = about.get("arms") if isinstance(about, dict) else None
   if not isinstance(arms, dict) or not arms:
-    raise InputError(f"{run_dir.config} names no arms; give the folder of a comparison")
+    several = isinstance(about, dict) and about.get("tasks")
+    wanted = f"one of its tasks, as {run_dir.task(several[0])}" if several else "a comparison"
+    raise InputError(f"{run_dir.config} names no arms; give the folder of {wanted}")
   if "experiment" in about:
     run_name(run_dir, about)  # refuses a changed configuration
   if arm is not None and arm not in arms:

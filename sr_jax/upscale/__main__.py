@@ -28,6 +28,7 @@ from PIL import Image
 
 from sr_jax.config import InputError, setting
 from sr_jax.data.images import decode
+from sr_jax.networks import Maps, Network
 from sr_jax.operators.resize import imresize
 from sr_jax.runtime.command_line import REQUIRED, run, words
 from sr_jax.runtime.console import log, with_progress
@@ -124,6 +125,20 @@ def outputs_of(images: Sequence[Path], folder: Path, overwrite: bool) -> list[Pa
   return files
 
 
+def _check_upscales(by: Trained) -> None:
+  """Raises an InputError if the network is one of this package of another task."""
+  network = by.network
+  if not isinstance(network, Network):
+    return
+  reads, writes = network.image_maps, network.target_maps
+  if (network.dims, reads, writes) != (2, Maps(lr=1), Maps(hr=1)):
+    kind, count = ("HR", reads.hr) if reads.hr else ("LR", reads.lr)
+    raise InputError(
+      f"--checkpoint: {by.arm} makes {writes.hr} HR maps of {count} {kind} maps in {network.dims} "
+      "dimensions; give a run whose networks make HR luminance of LR luminance"
+    )
+
+
 def main(argv: Sequence[str]) -> int:
   """Upscales the images that a command line names and returns the exit code."""
   return run(upscale, Arguments, argv)
@@ -142,6 +157,7 @@ def upscale(arguments: Arguments) -> None:
   by = trained.load(run_dir, arguments.arm, arguments.member)
   if not all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(by.params)):
     raise InputError(f"--member={by.member} of {by.arm} diverged in training; choose another")
+  _check_upscales(by)
   log(f"{by.arm}, seed {by.seed}, trained for {by.step} steps, enlarges {by.network.scale} times")
   folder.mkdir(parents=True, exist_ok=True)
   for path, file in zip(images, files, strict=True):
