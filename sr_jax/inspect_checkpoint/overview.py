@@ -28,7 +28,7 @@ def describe_run(run: Run) -> Iterator[str]:
       costs = [name.replace("_", " ") for name in next(iter(run.arms.values()))["budget"]]
       yield "Arms and their cost per HR pixel\n" + table([["arm", "note", *costs], *rows])
       yield _checkpoints(run)
-  if run.tasks:
+  if run.folder.tasks:
     yield _tasks(run)
   if run.results is None:
     yield "Not finished: there is no results.json yet."
@@ -56,11 +56,9 @@ def header(run: Run) -> str:
 def _tasks(run: Run) -> str:
   """How the runs of tasks stand that are in the folder of a run."""
   rows = [["task", "state", "folder"]]
-  for name in run.tasks:
-    folder = run.folder.task(name)
-    state = "finished" if folder.is_finished else "begun" if folder.is_begun else "not begun"
-    rows.append([name, state, str(folder)])
-  return "Tasks, each a run to inspect by itself\n" + table(rows)
+  for folder in run.folder.tasks:
+    rows.append([folder.name, "finished" if folder.is_finished else "begun", str(folder)])
+  return "Tasks that are begun, each a run to inspect by itself\n" + table(rows)
 
 
 def score_rows_of_task(results: dict[str, Any]) -> list[list[str]]:

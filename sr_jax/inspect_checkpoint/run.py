@@ -26,11 +26,6 @@ class Run:
     """Note and budget of every arm by name; empty for an experiment without arms."""
     return self.about.get("arms", {})
 
-  @property
-  def tasks(self) -> list[str]:
-    """The tasks of a run of several, each of which has a run in it; empty for any other."""
-    return self.about.get("tasks", [])
-
   def stages(self, arm: str) -> dict[str, list[int]]:
     """The steps of the complete checkpoints of an arm, by stage, the final one last."""
     folder = self.folder.checkpoints(arm)

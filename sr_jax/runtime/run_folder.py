@@ -51,6 +51,12 @@ class RunFolder(os.PathLike):
     """The folder of a trace for Perfetto."""
     return self.path / "profile" / arm
 
+  @property
+  def tasks(self) -> list["RunFolder"]:
+    """The folders of the runs of tasks that are begun, by name; none in most runs."""
+    folders = map(RunFolder, sorted((self.path / "tasks").glob("*")))
+    return [folder for folder in folders if folder.is_begun]
+
   def task(self, name: str) -> "RunFolder":
     """The folder of the run of one of several tasks, complete in itself."""
     return RunFolder(self.path / "tasks" / name)

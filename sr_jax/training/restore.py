@@ -66,8 +66,7 @@ def load(
   about = read_json(run_dir.config)
   arms = about.get("arms") if isinstance(about, dict) else None
   if not isinstance(arms, dict) or not arms:
-    several = isinstance(about, dict) and about.get("tasks")
-    wanted = f"one of its tasks, as {run_dir.task(several[0])}" if several else "a comparison"
+    wanted = f"one of its tasks, as {run_dir.tasks[0]}" if run_dir.tasks else "a comparison"
     raise InputError(f"{run_dir.config} names no arms; give the folder of {wanted}")
   if "experiment" in about:
     run_name(run_dir, about)  # refuses a changed configuration
