@@ -32,13 +32,15 @@ def about(data: Kept) -> str:
   """The time, device and revision of a run; no time of one that several processes made."""
   revision, *changes = data["provenance"]["revision"].split(maxsplit=1)
   which = " ".join([revision[:10], *changes])
-  time = f"{minutes(data):.0f} minutes on " if data["timing"]["phase_seconds"] else ""
+  time = f"{minutes(data):.0f} minutes on " if minutes(data) else ""
   return f"({time}{data['timing']['device']}, revision {which}.)"
 
 
 def minutes(data: Kept) -> float:
-  """The wall time of a run."""
-  return sum(data["timing"]["phase_seconds"].values()) / 60
+  """The wall time of a run; zero where it is not known."""
+  timing = data["timing"]
+  runs = timing["tasks"].values() if "tasks" in timing else [timing]
+  return sum(sum(run["phase_seconds"].values()) for run in runs) / 60
 
 
 def bullets(sentences: Iterable[str]) -> str:
@@ -130,8 +132,9 @@ def _revised(kept: dict[str, Kept]) -> str:
   rows = [["run", "contrast", "on", "then", "now"]]
   effects, few, wider = 0, 0, []
   for name, data in kept.items():
-    if "p_supported" in data.get("verdict_then", {"test": {"p_supported": None}})["test"]:
-      continue  # no comparison, or decided by today's rule already
+    first = data.get("verdict_then", {}).get("test")
+    if first is None or "p_supported" in first:
+      continue  # no contrast, or decided by today's rule already
     run, test_set = f"`{name}`", data["results"]["tests"][0]
     written = _effects(data["verdict_then"], test_set)
     for (contrast, where), now in _effects(data["results"]["verdict"], test_set).items():

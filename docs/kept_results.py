@@ -1,8 +1,9 @@
 """Keeps what long runs and benchmarks measured in results/, and reads it.
 
 What is kept of a run is its results.json, each member's scores rounded, beside its times, its
-configuration's provenance and its command: enough to compute every statistic again. A benchmark's
-JSON is kept as it is.
+configuration's provenance and its command: enough to compute every statistic again. Of a run of
+several parts, tasks or grids, measures that no verdict reads are left out. A benchmark's JSON is
+kept as it is.
 """
 
 import functools
@@ -11,8 +12,18 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from experiments import espcn, explicit_skip, matched_flops, residual, what_share, when_to_upscale
-from sr_jax.comparison import verdict
+from experiments import (
+  dose,
+  espcn,
+  explicit_skip,
+  matched_flops,
+  other_tasks,
+  residual,
+  what_share,
+  when_to_upscale,
+)
+from sr_jax.comparison import dose as dose_verdict
+from sr_jax.comparison import explicit_forms, verdict
 from sr_jax.config import InputError, as_flags, flag_words, to_dict
 from sr_jax.runtime.files import read_json
 from sr_jax.runtime.run_folder import RunFolder
@@ -30,10 +41,16 @@ PRESETS: dict[str, Any] = {  # experiments whose runs are kept by the preset tha
   "what_share": what_share,
   "residual": residual,
   "explicit_skip": explicit_skip,
+  "other_tasks": other_tasks,
+  "dose": dose,
 }
+PARTS = {"other_tasks": "tasks", "dose": "grids"}  # of experiments with runs in their runs
+DECIDED = {"other_tasks": explicit_forms.decide, "dose": dose_verdict.decide}  # over their parts
+PICTURED = "other_tasks_confirmatory"  # whose tasks have a picture each
 ROUNDING = {"convolution", "hr_execution"}  # settings that change rounding alone, and no name
 DIGITS = 4  # of scores in dB, whose seeds differ in the second
-ROUNDED = ("arms", "bicubic", "further_tests")
+PERIODICITY, PERIODICITY_DIGITS = "periodicity", 3  # in dB, shown with two
+ROUNDED = ("arms", "bicubic", "no_network", "further_tests")
 
 
 def keep(source: Path) -> Path:
@@ -53,12 +70,15 @@ def keep(source: Path) -> Path:
     raise InputError(f"{source} is a run of no preset; no page shows it")
   if run_dir.profile.exists():
     _write("profile", {"profile": read_json(run_dir.profile), "device": timing["device"]})
-  for figure, copy in COPIED.get(name, {}).items():
+  copied = COPIED.get(name, {})
+  if name == PICTURED:
+    copied = {task: f"{name}_{task}" for task in results["tasks"]}
+  for figure, copy in copied.items():
     shutil.copy(run_dir.figures / f"{figure}.png", FIGURES / f"{copy}.png")
   start = command(results)
   provenance = read_json(run_dir.config)["provenance"]
-  rounded = {k: _rounded(v) if k in ROUNDED else v for k, v in results.items()}
-  data = {"command": start, "provenance": provenance, "timing": timing, "results": rounded}
+  shortened = _shortened(results)
+  data = {"command": start, "provenance": provenance, "timing": timing, "results": shortened}
   return _write(name, data)
 
 
@@ -68,12 +88,42 @@ def _write(name: str, data: dict[str, Any]) -> Path:
   return path
 
 
-def _rounded(tree: Any) -> Any:
-  """The tree with the numbers of its lists rounded to `DIGITS` digits."""
+def _shortened(results: dict[str, Any]) -> dict[str, Any]:
+  """The results with rounded scores and, of tasks and grids, only those that a verdict reads."""
+  parts = PARTS.get(results["experiment"])
+  if parts is None:
+    return _with_rounded_scores(results)
+  short = {name: _with_rounded_scores(_of_part(part)) for name, part in results[parts].items()}
+  return {**results, parts: short}
+
+
+def _with_rounded_scores(results: dict[str, Any]) -> dict[str, Any]:
+  return {key: _rounded(value) if key in ROUNDED else value for key, value in results.items()}
+
+
+def _of_part(part: dict[str, Any]) -> dict[str, Any]:
+  """A task or grid without the measures of test images that decide nothing."""
+  read = (part["task"]["measure"], PERIODICITY) if "task" in part else ("psnr",)
+
+  def short(scored: dict[str, Any]) -> dict[str, Any]:
+    return {**scored, "test": {measure: scored["test"][measure] for measure in read}}
+
+  arms = {
+    name: {**arm, "members": [short(member) for member in arm["members"]]}
+    for name, arm in part["arms"].items()
+  }
+  return {**part, "no_network": short(part["no_network"]), "arms": arms}
+
+
+def _rounded(tree: Any, digits: int = DIGITS) -> Any:
+  """The tree with the numbers of its lists rounded to so many digits, periodicities to fewer."""
   if isinstance(tree, dict):
-    return {key: _rounded(value) for key, value in tree.items()}
+    fewer = {PERIODICITY: PERIODICITY_DIGITS}
+    return {key: _rounded(value, fewer.get(key, digits)) for key, value in tree.items()}
   if isinstance(tree, list):
-    return [round(leaf, DIGITS) if isinstance(leaf, float) else _rounded(leaf) for leaf in tree]
+    return [
+      round(leaf, digits) if isinstance(leaf, float) else _rounded(leaf, digits) for leaf in tree
+    ]
   return tree
 
 
@@ -154,7 +204,10 @@ def _decided(data: dict[str, Any]) -> dict[str, Any]:
   results = data.get("results", {})
   if "verdict" not in results:
     return data
-  config, experiment = results["config"].items(), PRESETS[results["experiment"]]
-  fields: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in config}
-  now = verdict.decide(results, experiment.comparison(experiment.Config(**fields)))
+  if decide := DECIDED.get(results["experiment"]):
+    now = decide(results)
+  else:
+    config, experiment = results["config"].items(), PRESETS[results["experiment"]]
+    fields: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in config}
+    now = verdict.decide(results, experiment.comparison(experiment.Config(**fields)))
   return {**data, "results": {**results, "verdict": now}, "verdict_then": results["verdict"]}

@@ -7,7 +7,7 @@ to be open.
 from collections.abc import Callable
 from typing import Any
 
-from docs import residual_blocks
+from docs import residual_blocks, task_blocks
 from docs.comparison_blocks import Kept, about, bullets, in_short, interval
 from docs.kept_results import changed
 from sr_jax.comparison import findings, learning
@@ -37,22 +37,27 @@ def blocks(kept: dict[str, Kept]) -> dict[str, str]:
   """The text of every block of the questions, by the name of its marks."""
   when, share = (kept.get(f"{name}_confirmatory") for name in (WHEN, SHARE))
   return {
-    "answers": bullets(
-      [
-        _when(when["results"]) if when else f"**When to upscale?** {OPEN}",
-        _share(share["results"]) if share else f"**What share of the maps?** {OPEN}",
-        *(
-          f"**Can it learn {data['results'][learning.LEARNING]['question']}?** "
-          f"{learning.sentences(data['results'])[0]}"
-          for data in _with_gates(kept).values()
-        ),
-        residual_blocks.answer(kept),
-      ]
-    ),
+    "answers": "\n\n".join([bullets(_answers(kept)), *task_blocks.figures_of_readme(kept)]),
     WHEN: "\n\n".join([_answer(when, WHEN, _when), *_other_runs(kept)]),
     SHARE: "\n\n".join([_answer(share, SHARE, _share), *_curve(kept.get(f"{SHARE}_curve"))]),
     LEARN: _learned(kept),
   }
+
+
+def _answers(kept: dict[str, Kept]) -> list[str]:
+  """The answers of README in short, one a question."""
+  when, share = (kept.get(f"{name}_confirmatory") for name in (WHEN, SHARE))
+  return [
+    _when(when["results"]) if when else f"**When to upscale?** {OPEN}",
+    _share(share["results"]) if share else f"**What share of the maps?** {OPEN}",
+    *(
+      f"**Can it learn {data['results'][learning.LEARNING]['question']}?** "
+      f"{learning.sentences(data['results'])[0]}"
+      for data in _with_gates(kept).values()
+    ),
+    residual_blocks.answer(kept),
+    *task_blocks.answers(kept),
+  ]
 
 
 def _when(results: Results) -> str:

@@ -20,8 +20,9 @@ from docs import (
   question_blocks,
   residual_blocks,
   run_blocks,
+  task_blocks,
 )
-from sr_jax.report import combining_figures
+from sr_jax.report import combining_figures, dose_figures, task_figures
 from sr_jax.report.effect_figures import differences_by_image, forest
 from sr_jax.report.figures import arms, rates, save
 from sr_jax.report.gate_figures import gates
@@ -39,8 +40,8 @@ DRAWN: dict[str, tuple[Callable[[Any], Any], ...]] = {  # of kept runs, by their
   "what_share_learn": (shares, combinations, gates),
   "what_share_curve": (shares,),
   "residual_confirmatory": (combinations, combining_figures.shares, combining_figures.pictures),
-  "explicit_skip_confirmatory": (combinations,),
-  "explicit_skip_confirmatory_steps=12000": (combinations,),
+  "other_tasks_confirmatory": (task_figures.forest, task_figures.periodicity),
+  "dose_confirmatory": (dose_figures.dose,),
 }
 
 
@@ -55,7 +56,8 @@ def blocks() -> dict[str, str]:
   """The text of every block, by the name of its marks, from what is kept."""
   kept = kept_results.everything()
   texts = findings.blocks(kept) | comparison_blocks.blocks(kept)
-  texts |= question_blocks.blocks(kept) | residual_blocks.blocks(kept) | run_blocks.blocks(kept)
+  texts |= question_blocks.blocks(kept) | residual_blocks.blocks(kept) | task_blocks.blocks(kept)
+  texts |= run_blocks.blocks(kept)
   for benchmark in BENCHMARKS:
     if data := kept.get(benchmark.__name__.rpartition(".")[2]):
       texts |= benchmark.blocks(data)

@@ -28,7 +28,7 @@ def made_up_run():
     module, rng = PRESETS[experiment], np.random.default_rng(0)
     config = module.Config(**vars(module.PRESETS[preset]) | changes)
     arms, further = {}, {}
-    for arm in config.arms():
+    for arm in module.arms(config):
       psnr = 30 + SLOPE * math.log2(arm.budget.parameters) + (lead or {}).get(arm.name, 0.0)
       members = [
         {"seed": seed, "status": "ok", "learning_rate": 4e-3, "validation_psnr": psnr}
@@ -41,8 +41,12 @@ def made_up_run():
     results = {
       "experiment": experiment,
       "config": to_dict(config),
+      "images": {"test": [f"image {i}" for i in range(6)]},
       "tests": ["BSD100", "Set14"],
-      "bicubic": {"training": {"psnr": [29.0] * 6}},
+      "bicubic": {
+        "test": {"psnr": [29.0] * 6, "ssim": [0.8] * 6},
+        "training": {"psnr": [29.0] * 6},
+      },
       "arms": arms,
       "further_tests": {"Set14": {"images": ["image"] * 6, "arms": further}},
     }

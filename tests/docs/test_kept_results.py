@@ -12,7 +12,8 @@ from sr_jax.comparison.contrasts import contrast, smallest_p
 from sr_jax.config import to_dict
 
 KEPT = kept_results.everything()
-COMPARISONS = [name for name, data in KEPT.items() if "verdict" in data.get("results", {})]
+COMPARISONS = [name for name, data in KEPT.items() if "contrast" in data.get("verdict_then", {})]
+OVER_PARTS = [name for name, data in KEPT.items() if "decision" in data.get("verdict_then", {})]
 
 
 @pytest.mark.parametrize("name", COMPARISONS)
@@ -27,6 +28,17 @@ def test_the_verdict_is_that_of_the_scores_and_the_means_are_those_the_run_wrote
     ]
     for computed, written in pairs:
       assert computed["mean"] == pytest.approx(written["mean"], abs=5e-5)  # scores are rounded
+
+
+@pytest.mark.parametrize("name", OVER_PARTS)
+def test_the_verdict_over_tasks_or_grids_is_that_of_the_scores(name):
+  now, then = KEPT[name]["results"]["verdict"], KEPT[name]["verdict_then"]
+  assert now["decision"] == then["decision"]
+  part = "tasks" if "tasks" in now else "grids"
+  assert len(now[part]) == len(then[part])
+  for task in now[part]:
+    gain, written = now[part][task]["gain"]["mean"], then[part][task]["gain"]["mean"]
+    assert gain == pytest.approx(written, abs=1e-4)  # scores are rounded
 
 
 def effects_of(verdict):
@@ -150,6 +162,9 @@ def test_a_run_is_kept_by_its_preset_and_what_was_added_to_it():
     ),
     ("what_share", "confirmatory", {}, "what_share_confirmatory"),
     ("what_share", "curve", {}, "what_share_curve"),
+    ("explicit_skip", "confirmatory", {"steps": 12000}, "explicit_skip_confirmatory_steps=12000"),
+    ("other_tasks", "confirmatory", {}, "other_tasks_confirmatory"),
+    ("dose", "confirmatory", {}, "dose_confirmatory"),
   ],
 )
 def test_runs_of_other_experiments_are_kept_by_experiment_and_preset(
@@ -202,6 +217,7 @@ def test_scores_are_rounded_and_nothing_else_is():
     "names": ["a"],
     "deep": [{"ssim": [0.9877]}],
   }
+  assert kept_results._rounded({"periodicity": [-1.23456]}) == {"periodicity": [-1.235]}
 
 
 def test_what_is_kept_is_quoted_in_a_command_and_not_in_a_name():

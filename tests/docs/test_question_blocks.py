@@ -39,7 +39,7 @@ def blocks_of(results):
   ],
 )
 def test_when_to_upscale_is_answered(made_up_run, lead, words):
-  when, share, _, block = blocks_of(made_up_run("when_to_upscale", "confirmatory", lead))
+  when, share, *_, block = blocks_of(made_up_run("when_to_upscale", "confirmatory", lead))
   assert f"When to upscale, in early, middle or late states, {words}" in when
   assert re.search(r"late - early [+-]0\.\d{3} \([+-]0\.\d{3} to [+-]0\.\d{3}\): \w+;", when)
   assert share == f"- **What share of the maps?** {question_blocks.OPEN}"
@@ -59,7 +59,7 @@ def test_when_to_upscale_is_answered(made_up_run, lead, words):
   ],
 )
 def test_what_share_is_answered_less_the_weights(made_up_run, lead, words, effect):
-  when, share, _, block = blocks_of(made_up_run("what_share", "confirmatory", lead))
+  when, share, *_, block = blocks_of(made_up_run("what_share", "confirmatory", lead))
   assert when == f"- **When to upscale?** {question_blocks.OPEN}"
   assert words in share
   assert effect in share
