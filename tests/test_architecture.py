@@ -18,11 +18,13 @@ from experiments import (
   espcn,
   explicit_skip,
   matched_flops,
+  other_tasks,
   residual,
   what_share,
   when_to_upscale,
 )
 from sr_jax.comparison.recipe import CommonRecipe, Recipe
+from sr_jax.comparison.task_recipe import TaskRecipe
 from sr_jax.config import Execution
 from sr_jax.sweep.options import Launch
 
@@ -124,6 +126,8 @@ def methods(cls):
     when_to_upscale.Config,
     residual.Config,
     explicit_skip.Config,
+    other_tasks.Config,
+    TaskRecipe,
     what_share.Config,
     Execution,
     Launch,

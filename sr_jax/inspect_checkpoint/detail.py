@@ -21,6 +21,7 @@ from sr_jax.training import metrics
 from sr_jax.training.restore import FINAL, Trained
 
 NULL_DRAWS = 5  # of permuted kernels
+MAX_PHASES = 9  # of HR maps in LR networks: to search the orders of more takes minutes
 
 
 def describe_arm(run: Run, trained: Trained) -> Iterator[str]:
@@ -182,10 +183,13 @@ def _describe_dead_units(trained: Trained) -> str:
 
 
 def _tied_rows(trained: Trained) -> list[list[str]]:
-  """How far the channels of an LR network form HR maps; nothing of others, nor of lost members."""
+  """How far the channels of an LR network form HR maps.
+
+  Nothing of other networks, of those of many phases, and of lost members.
+  """
   network = trained.network
   is_finite = all(np.isfinite(array).all() for array in jax.tree.leaves(trained.params))
-  if not isinstance(network, Network) or not is_finite:
+  if not isinstance(network, Network) or not is_finite or network.phases > MAX_PHASES:
     return []
   try:
     structure = structure_of(network)

@@ -55,9 +55,10 @@ def key_of(entry: dict[str, Any], what: str) -> str:
 
 def in_words(key: str) -> str:
   """What a key is for readers: "psnr" is PSNR, "validation_psnr" is validation PSNR."""
-  return " ".join(
-    word.upper() if word in ("psnr", "ssim") else word for word in key.split("_", maxsplit=1)
-  )
+  for what in ("training", "validation"):
+    if key.startswith(f"{what}_"):
+      return f"{what} {in_words(key.removeprefix(f'{what}_'))}"
+  return key.upper() if key in ("psnr", "ssim") else key
 
 
 def open_run(folder: RunFolder) -> Run:

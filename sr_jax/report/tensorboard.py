@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from sr_jax.config import InputError, flag_words
+from sr_jax.config import InputError
 from sr_jax.report.model import Json
 from sr_jax.runtime.files import read_json
 from sr_jax.runtime.run_folder import RunFolder
@@ -79,7 +79,7 @@ def _whole_run(run_dir: RunFolder, config: Json, results: Json) -> Iterator[tupl
 
   fields = {k: ",".join(map(str, v)) if isinstance(v, list) else v for k, v in config.items()}
   if "task" in config:
-    fields |= {"task": ",".join(flag_words(config["task"]))}
+    fields |= {"task": ",".join(f"{k}={v}" for k, v in config["task"].items())}
   test = results.get("verdict", {}).get("test", {})
   limits = {name: test.get(name) for name in ("mean", "low", "high")}
   effect = {f"effect_db/{name}": value for name, value in limits.items() if value is not None}
