@@ -19,13 +19,16 @@ WHAT = {
   "demosaicing": "A Bayer mosaic, packed into 4 LR maps, to the RGB photograph.",
   "segmentation": "Luminance to a class for every HR pixel.",
   "flow": "Two frames, the second a smooth warp of the first, to where each pixel came from.",
+  "flow_x4": "The same with LR pixels of 4 x 4, to tell the task from its scale.",
   "autoencoding": "Luminance through a bottleneck of LR maps back to itself.",
   "filtering": "Luminance to the result of a slow edge-preserving filter.",
   "signal": "A signal, shrunk by the bicubic kernel, to what it was.",
   "volume": "A volume, shrunk by the bicubic kernel along each axis, to what it was.",
 }
+OF_FLOW = "The input is the first frame; hue is the direction of the flow, brightness its length."
 LOOKS = {
-  "flow": "The input is the first frame; hue is the direction of the flow, brightness its length.",
+  "flow": OF_FLOW,
+  "flow_x4": OF_FLOW,
   "segmentation": "Colours are classes.",
   "demosaicing": "The input is the mosaic in gray, as a camera stores it.",
   "volume": "This is the middle slice across the shortest axis.",
