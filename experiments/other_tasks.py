@@ -28,14 +28,14 @@ Fixed before the run:
   says; and explicit upsampling helps, is not needed or is undecided by the form that is best on
   validation images: `sr_jax/comparison/explicit_forms.py` has the rules.
 - Over tasks, a random effect for each form, with the interval of Hartung and Knapp. deblocking_x2
-  and flow_x4 are the same tasks as deblocking and flow on other grids, and are not pooled. (flow_x4
-  was run first, and was to be pooled; lr learned nothing in it, so that there was no share to pool,
-  and flow was added on the grids on which lr learns on the sample photographs. What no network gives
-  in autoencoding was the block DCT with as many values, which no network reached; it is a shrunk
-  and interpolated photograph since then.)
+  and flow_x4 are the same tasks as deblocking and flow on other grids, and are not pooled.
 - The energy of the errors at the phase frequencies, beside the score, since PSNR does not show
   checkerboards.
 - A member that diverged leaves its seed out; one that ends below no network stays in, and is named.
+
+Changed after a first run: flow_x4 was to be pooled, but lr learned nothing in it, so that there was
+no share to pool; flow was added, on the grids on which lr learns on the sample photographs. What no
+network gives in autoencoding was the block DCT with as many values, which no network reached.
 
 On the sample photographs; then, of the field's sets in the folder SETS:
 
