@@ -35,26 +35,24 @@ On the sample photographs; then, of the field's sets in the folder SETS:
 """
 
 import dataclasses
+import functools
 from typing import Any
 
 from sr_jax.comparison import dose
 from sr_jax.comparison.dose import HR, LR, grid_name
 from sr_jax.comparison.executions import by_rule
-from sr_jax.comparison.recipe import CommonRecipe
+from sr_jax.comparison.several import SeveralRecipes, check_sources
 from sr_jax.comparison.task_recipe import TaskRecipe
-from sr_jax.config import Execution, InputError, setting, to_dict
-from sr_jax.data.finding import find
-from sr_jax.data.volumes import MNI152, what_is_missing
+from sr_jax.config import Execution, InputError, setting
+from sr_jax.data.volumes import what_is_missing
 from sr_jax.networks import Maps, Network
 from sr_jax.networks.budget import Arm, budget
 from sr_jax.networks.pair import scheduled_network
 from sr_jax.report import dose_report
-from sr_jax.runner import run_task
+from sr_jax.runner.tasks import Part, Plan, run_tasks
 from sr_jax.runtime.console import log, table
-from sr_jax.runtime.files import read_json, write_json
-from sr_jax.runtime.processes import broadcast_from_primary
-from sr_jax.runtime.provenance import describe_devices
-from sr_jax.runtime.run_folder import RunFolder, open_run
+from sr_jax.runtime.files import read_json
+from sr_jax.runtime.run_folder import RunFolder
 from sr_jax.tasks.super_resolution import SuperResolution
 
 GRIDS = ("1:2", "1:4", "1:8", "2:2", "2:3", "2:4", "3:2")
@@ -63,7 +61,7 @@ PATCHES = {1: {2: 1152, 4: 576, 8: 288}, 2: {2: 24, 3: 16, 4: 12}, 3: {2: 6}}
 
 
 @dataclasses.dataclass(frozen=True)
-class Config(CommonRecipe):
+class Config(SeveralRecipes):
   """The recipe, the grids and the networks."""
 
   steps: int = 500
@@ -73,13 +71,19 @@ class Config(CommonRecipe):
   grids: tuple[str, ...] = setting(GRIDS, "d:r, dimensions and upscaling factor", choices=GRIDS)
   hr_maps: int = setting(8, "maps of the HR network, n / R", at_least=1)
   depth: int = setting(3, "hidden layers", at_least=0)
-  crop: int = setting(160, "side of the middle of test photographs to score; 0: all", at_least=0)
-  signal: str = setting("sample_photos", "for d = 1: scan lines of sample_photos, or folder:WAVS")
-  volume: str = setting(MNI152, f"for d = 3: {MNI152}, nilearn's template, or folder:VOLUMES")
+
+  def __post_init__(self) -> None:
+    """Checks every field."""
+    super().__post_init__()
+    self.refuse_unread("grids", {dims_and_scale(grid)[0] for grid in self.grids}, {})
 
   def arm_names(self) -> tuple[str, ...]:
     """The networks of all grids."""
     return (LR, HR)
+
+  def choices(self) -> dict[str, tuple[str, ...]]:
+    """What is chosen by measuring, by name: on each grid what other experiments choose once."""
+    return self.choices_of([grid_name(*dims_and_scale(grid)) for grid in self.grids])
 
 
 @dataclasses.dataclass(frozen=True)
@@ -92,9 +96,8 @@ class GridRecipe(TaskRecipe):
 def recipe_of(grid: str, config: Config) -> GridRecipe:
   """The recipe of a grid, as "2:3", of a run."""
   dims, scale = dims_and_scale(grid)
-  common = {field.name: getattr(config, field.name) for field in dataclasses.fields(CommonRecipe)}
   return GridRecipe(
-    **common,
+    **config.common_of(grid_name(dims, scale)),
     scale=scale,
     patch=PATCHES[dims][scale],
     task=SuperResolution(scale, dims, middle=0.0 if dims == 1 else 0.5),
@@ -161,9 +164,10 @@ def present_grids(config: Config) -> tuple[list[str], list[str]]:
 
 
 def check_data(config: Config, execution: Execution) -> None:
-  """Refuses photographs that are not there, without reading any."""
-  if any(dims_and_scale(grid)[0] == 2 for grid in config.grids):
-    find(config.data, config.validation_data, config.test_data, execution)
+  """Refuses photographs, signals or volumes that are not there, without reading any."""
+  present, _ = present_grids(config)
+  dims = {dims_and_scale(grid)[0] for grid in present}
+  check_sources(config, dims, execution)
 
 
 def headline(run_dir: RunFolder) -> dict[str, str]:
@@ -173,35 +177,29 @@ def headline(run_dir: RunFolder) -> dict[str, str]:
 
 def main(config: Config, execution: Execution, run_dir: RunFolder) -> dict[str, float]:
   """Trains and scores both networks of every grid, then fits; returns the seconds of each grid."""
-  present, notes = present_grids(config)
-  about, _ = broadcast_from_primary(lambda: open_run(run_dir, "dose", config, {}))
-  was_finished = run_dir.is_finished
-  grids: dict[str, Any] = {}
-  times: dict[str, Any] = {}
-  for place, grid in enumerate(present, start=1):
-    dims, scale = dims_and_scale(grid)
-    log(f"\nd = {dims}, r = {scale} ({place} of {len(present)})")
-    name, recipe = grid_name(dims, scale), recipe_of(grid, config)
-    results, times[name] = run_task(
-      f"dose_{name}", arms(recipe), recipe, execution, run_dir.task(name)
-    )
-    grids[name] = {**results, "dims": dims, "scale": scale}
-  results = {"experiment": "dose", "config": to_dict(config), "grids": grids, "notes": notes}
-  results["verdict"] = dose.decide(results)
-  seconds = {name: sum(each["phase_seconds"].values()) for name, each in times.items()}
-  timing = {"device": describe_devices(), "grids": times, "phase_seconds": seconds}
+  plan = Plan(
+    kind="grids",
+    present=functools.partial(present_grids, config),
+    part=functools.partial(part_of, config=config),
+    decide=dose.decide,
+    report=report,
+  )
+  return run_tasks("dose", plan, config, execution, run_dir)
 
-  def finish() -> None:
-    if not was_finished:
-      write_json(run_dir.timing, timing)
-      write_json(run_dir.results, results)
-    dose_report.write(run_dir, results, timing, about)
-    log("\n" + table(dose_report.rows(results)) + "\n")
-    log("\n".join([*results["verdict"]["sentences"], *notes]))
-    log(f"\nReport: {run_dir.report}, and report.md beside it")
 
-  broadcast_from_primary(finish)
-  return {} if was_finished else seconds
+def part_of(grid: str, config: Config) -> Part:
+  """A grid of a run."""
+  dims, scale = dims_and_scale(grid)
+  recipe, about = recipe_of(grid, config), {"dims": dims, "scale": scale}
+  return Part(grid_name(dims, scale), f"d = {dims}, r = {scale}", recipe, arms(recipe), about)
+
+
+def report(
+  run_dir: RunFolder, results: dict[str, Any], timing: dict[str, Any], about: dict[str, Any]
+) -> None:
+  """Writes the report of a finished run and prints its table."""
+  dose_report.write(run_dir, results, timing, about)
+  log("\n" + table(dose_report.rows(results)))
 
 
 PRESETS = {

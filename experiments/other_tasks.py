@@ -52,23 +52,19 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from sr_jax.comparison import explicit_effects, explicit_forms, task_recipe
-from sr_jax.comparison.recipe import CommonRecipe
 from sr_jax.comparison.run import Run
+from sr_jax.comparison.several import SeveralRecipes, check_sources
 from sr_jax.comparison.task_recipe import ARMS, FORMS, HALF, LR, TaskRecipe
-from sr_jax.config import Execution, InputError, setting, to_dict
-from sr_jax.data.finding import find
+from sr_jax.config import Execution, InputError, setting
 from sr_jax.data.labels import count_classes, find_labels
 from sr_jax.data.pairs import Pair
-from sr_jax.data.signals import SAMPLES, find_signals
-from sr_jax.data.volumes import MNI152, find_volumes, what_is_missing
+from sr_jax.data.volumes import what_is_missing
 from sr_jax.report import task_pictures, task_report, task_tables
-from sr_jax.runner import outputs_of, run_task
+from sr_jax.runner import outputs_of
+from sr_jax.runner.tasks import Part, Plan, run_tasks
 from sr_jax.runtime.console import log, table
-from sr_jax.runtime.files import read_json, write_json
-from sr_jax.runtime.processes import broadcast_from_primary
-from sr_jax.runtime.profiling import PhaseClock
-from sr_jax.runtime.provenance import describe_devices
-from sr_jax.runtime.run_folder import RunFolder, open_run, record
+from sr_jax.runtime.files import read_json
+from sr_jax.runtime.run_folder import RunFolder
 from sr_jax.tasks.autoencoding import Autoencoding
 from sr_jax.tasks.deblocking import Deblocking
 from sr_jax.tasks.demosaicing import Demosaicing
@@ -78,7 +74,6 @@ from sr_jax.tasks.flow import Flow
 from sr_jax.tasks.segmentation import COMPUTED_CLASSES, Segmentation
 from sr_jax.tasks.super_resolution import SuperResolution
 from sr_jax.tasks.task import Task
-from sr_jax.training.choices import MEASURE
 from sr_jax.training.population import Population
 
 
@@ -107,12 +102,10 @@ TASKS = {
 }
 NOT_POOLED = ("deblocking_x2", "flow_x4")
 SEGMENTATION, SIGNAL, VOLUME = "segmentation", "signal", "volume"
-ITS_TASK = {"labels": SEGMENTATION, "signal": SIGNAL, "volume": VOLUME}  # of a flag
-MIN_CROP = 64  # HR pixels: 8 LR pixels at the largest scale, of which errors have a periodicity
 
 
 @dataclasses.dataclass(frozen=True)
-class Config(CommonRecipe):
+class Config(SeveralRecipes):
   """The recipe, the tasks and the networks."""
 
   steps: int = 500
@@ -121,12 +114,9 @@ class Config(CommonRecipe):
   tasks: tuple[str, ...] = setting(tuple(TASKS), "to learn", choices=tuple(TASKS))
   arms: tuple[str, ...] = setting(ARMS, "networks, of which lr is the reference", choices=ARMS)
   depth: int = setting(2, "hidden layers", at_least=1)
-  crop: int = setting(160, "side of the middle of test photographs to score; 0: all", at_least=0)
   labels: str = setting(
     "", "folder of labels for segmentation: PNG, or BSDS500's .mat; empty: computed ones"
   )
-  signal: str = setting(SAMPLES, f"for d = 1: scan lines of {SAMPLES}, or folder:WAVS")
-  volume: str = setting(MNI152, f"for d = 3: {MNI152}, nilearn's template, or folder:VOLUMES")
 
   def __post_init__(self) -> None:
     """Checks every field, and the networks of every task."""
@@ -136,15 +126,10 @@ class Config(CommonRecipe):
         f"--arms={','.join(self.arms)}: explicit forms are compared with {LR}; give {LR} and some "
         f"of {', '.join((*FORMS, HALF))}"
       )
-    for field in dataclasses.fields(self):
-      task, value = ITS_TASK.get(field.name), getattr(self, field.name)
-      if task and task not in self.tasks and value != field.default:
-        raise InputError(
-          f"--{field.name}={value} is for {task}, which is not among --tasks; leave it out, or add "
-          f"{task}"
-        )
-    if 0 < self.crop < MIN_CROP:
-      raise InputError(f"--crop={self.crop} must be 0, for all, or at least {MIN_CROP}")
+    if SEGMENTATION not in self.tasks:
+      self.refuse("labels", "tasks", SEGMENTATION)
+    dims = {TASKS[name].task.dims for name in self.tasks}
+    self.refuse_unread("tasks", dims, {1: SIGNAL, 3: VOLUME})
     for name in self.tasks:
       task_recipe.arms(recipe_of(name, self))
 
@@ -154,19 +139,15 @@ class Config(CommonRecipe):
 
   def choices(self) -> dict[str, tuple[str, ...]]:
     """What is chosen by measuring, by name: in each task what other experiments choose once."""
-    of_a_task = super().choices()
-    return {f"{task}/{name}": forms for task in self.tasks for name, forms in of_a_task.items()}
+    return self.choices_of(self.tasks)
 
 
 def recipe_of(name: str, config: Config, classes: int = COMPUTED_CLASSES) -> TaskRecipe:
   """The recipe of a task of a run; `classes` are those of segmentation."""
   shape = TASKS[name]
-  common = {field.name: getattr(config, field.name) for field in dataclasses.fields(CommonRecipe)}
-  own = [entry for entry in config.measured if entry.startswith(f"{name}/")]
-  common["measured"] = tuple(entry.removeprefix(f"{name}/") for entry in own) or (MEASURE,)
   task = Segmentation(shape.task.scale, classes) if name == SEGMENTATION else shape.task
   return TaskRecipe(
-    **common,
+    **config.common_of(name),
     scale=task.scale,
     patch=shape.patch,
     task=task,
@@ -194,14 +175,9 @@ def present_tasks(config: Config) -> tuple[list[str], list[str]]:
 def check_data(config: Config, execution: Execution) -> None:
   """Refuses photographs, labels, signals or volumes that are not there, without reading any."""
   names, _ = present_tasks(config)
-  if any(TASKS[name].task.dims == 2 for name in names):
-    find(config.data, config.validation_data, config.test_data, execution)
+  check_sources(config, {TASKS[name].task.dims for name in names}, execution)
   if config.labels:
     find_labels(config.labels)
-  if SIGNAL in names:
-    find_signals(config.signal)
-  if VOLUME in names:
-    find_volumes(config.volume)
 
 
 def headline(run_dir: RunFolder) -> dict[str, str]:
@@ -211,65 +187,34 @@ def headline(run_dir: RunFolder) -> dict[str, str]:
 
 def main(config: Config, execution: Execution, run_dir: RunFolder) -> dict[str, float]:
   """Trains and scores every task, then compares over tasks; returns the seconds of each task."""
-  names, notes = present_tasks(config)
-  classes = count_classes(config.labels) if config.labels else COMPUTED_CLASSES
-  recipes = {name: recipe_of(name, config, classes) for name in names}
-  is_begun, was_finished = broadcast_from_primary(lambda: (run_dir.is_begun, run_dir.is_finished))
-  for recipe in () if is_begun else recipes.values():
-    recipe.load(execution)  # refuses what is wrong with the last task's data before the first task
-  about, _ = broadcast_from_primary(lambda: open_run(run_dir, "other_tasks", config, {}))
-  about = broadcast_from_primary(lambda: record(run_dir, about, {"tasks": names}))
-  tasks: dict[str, Any] = {}
-  times: dict[str, Any] = {}
-  clock = PhaseClock()
-  for place, name in enumerate(names, start=1):
-    log(f"\n{name} ({place} of {len(names)})")
-    with clock.phase(name):
-      results, times[name] = run_task(
-        f"other_tasks_{name}",
-        task_recipe.arms(recipes[name]),
-        recipes[name],
-        execution,
-        run_dir.task(name),
-        functools.partial(
-          draw_example, task=recipes[name].task, path=run_dir.figures / f"{name}.png"
-        ),
-      )
-    tasks[name] = {**results, "task": describe(name, recipes[name].task)}
-  timing = {"device": describe_devices(), "tasks": times}
-
-  def finish() -> None:
-    results: dict[str, Any] = {"experiment": "other_tasks", "config": to_dict(config)}
-    results |= {"tasks": tasks, "choices": chosen_in(tasks), "notes": notes}
-    results["verdict"] = explicit_forms.decide(results)
-    if not was_finished:
-      write_json(run_dir.timing, timing)
-      write_json(run_dir.results, results)
-    task_report.write(run_dir, results, timing, about)
-    log("\n" + table(task_tables.rows_of_effects(results)))
-    log("\n" + table(task_tables.rows_of_pooled(results)) + "\n")
-    log("\n".join([*results["verdict"]["sentences"], *notes]))
-    log(f"\nReport: {run_dir.report}, and report.md beside it")
-
-  try:
-    broadcast_from_primary(finish)
-  except (KeyError, TypeError, IndexError, AttributeError) as error:
-    if not was_finished:
-      raise
-    raise InputError(
-      f"results.json or timing.json of a task in {run_dir.path / 'tasks'} is damaged or of another "
-      f"version of sr_jax ({type(error).__name__}); a task without results.json makes both again"
-    ) from error
-  return {} if was_finished else clock.seconds
+  plan = Plan(
+    kind="tasks",
+    present=functools.partial(present_tasks, config),
+    part=functools.partial(part_of, config=config, run_dir=run_dir),
+    decide=explicit_forms.decide,
+    report=report,
+  )
+  return run_tasks("other_tasks", plan, config, execution, run_dir)
 
 
-def chosen_in(tasks: dict[str, Any]) -> dict[str, str]:
-  """What was chosen by measuring, as `Config.choices` names it."""
-  return {
-    f"{task}/{name}": choice
-    for task, results in tasks.items()
-    for name, choice in results["choices"].items()
-  }
+def part_of(name: str, config: Config, run_dir: RunFolder) -> Part:
+  """A task of a run."""
+  has_labels = name == SEGMENTATION and config.labels
+  classes = count_classes(config.labels) if has_labels else COMPUTED_CLASSES
+  recipe = recipe_of(name, config, classes)
+  about = {"task": describe(name, recipe.task)}
+  path = run_dir.figures / f"{name}.png"
+  show = functools.partial(draw_example, task=recipe.task, path=path)
+  return Part(name, name, recipe, task_recipe.arms(recipe), about, show)
+
+
+def report(
+  run_dir: RunFolder, results: dict[str, Any], timing: dict[str, Any], about: dict[str, Any]
+) -> None:
+  """Writes the report of a finished run and prints its tables."""
+  task_report.write(run_dir, results, timing, about)
+  log("\n" + table(task_tables.rows_of_effects(results)))
+  log("\n" + table(task_tables.rows_of_pooled(results)))
 
 
 def draw_example(

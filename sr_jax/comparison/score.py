@@ -74,8 +74,8 @@ def status(
 
   "diverged" where a score is not finite; "did not learn" where the training patches are fitted no
   better than by the baseline, bicubic interpolation; "below bicubic" on the test photographs, by
-  the baseline's `name`; else "ok". Only what diverged cannot be compared: to leave out what learned
-  badly would be to choose by outcome.
+  the baseline's `name`, a space for each underscore; else "ok". Only what diverged cannot be
+  compared: to leave out what learned badly would be to choose by outcome.
   """
   if None in (*test, *(training or ()), *elsewhere):
     return "diverged"
@@ -84,7 +84,7 @@ def status(
     if fit < np.mean(baseline["training"][measure]) + LEARNED_MARGIN:
       return "did not learn"
   is_below = np.mean(np.array(test, float)) < np.mean(baseline["test"][measure])
-  return f"below {name}" if is_below else "ok"
+  return f"below {name.replace('_', ' ')}" if is_below else "ok"
 
 
 def score_baseline(run: Run, margin: int) -> dict[str, Any]:

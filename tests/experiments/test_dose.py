@@ -71,7 +71,7 @@ def test_a_run_is_reported_and_reported_again(tmp_path, tiny_folder, monkeypatch
     seeds=2,
     steps=4,
     learning_rate=(1e-3,),
-    crop=16,
+    crop=64,
     convolution="xla",
   )
   execution = Execution(data_dir=str(tmp_path / "cache"))

@@ -3,7 +3,8 @@
 This orchestrates; what is computed is in the packages that it calls.
 """
 
-from collections.abc import Callable, Collection, Sequence
+import contextlib
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Any
 
 import jax
@@ -41,7 +42,6 @@ from sr_jax.training.timing import in_both_executions, step_seconds
 
 Plan = Callable[[Choices], Sequence[Arm]]
 Measure = Callable[[Run, dict[str, Any], dict[str, Population]], dict[str, Any]]
-Show = Callable[[Run, dict[str, Any], dict[str, Population]], Callable[[], None]]
 EVENTS = "events for TensorBoard"
 
 
@@ -233,45 +233,6 @@ def train_and_score(run: Run) -> tuple[dict[str, Any], dict[str, Population]]:
   return results, trained
 
 
-def run_task(
-  experiment: str,
-  arms: Sequence[Arm],
-  recipe: Recipe,
-  execution: Execution,
-  folder: RunFolder,
-  show: Show | None = None,
-) -> tuple[dict[str, Any], dict[str, Any]]:
-  """Trains and scores one of several tasks in a folder of its own, from where it stands.
-
-  `show` computes, on every process, what to draw, and returns what draws it on the first.
-
-  Returns:
-    the contents of its results.json and of its timing.json.
-
-  Raises:
-    InputError, Interrupted, NotSavedError: as `compare`.
-  """
-  try:
-    run = start(experiment, lambda _: arms, recipe, execution, folder)
-    if run.is_finished:
-      return broadcast_from_primary(lambda: (read_json(folder.results), read_json(folder.timing)))
-    results, trained = train_and_score(run)
-    with run.clock.phase("time steps"):
-      timing = {"device": describe_devices(), **time_steps(trained, run)}
-    timing["phase_seconds"] = run.clock.seconds
-    draw = show(run, results, trained) if show else None
-
-    def finish() -> None:
-      if draw:
-        draw()
-      save(run, results, timing)
-
-    broadcast_from_primary(finish)
-  finally:
-    lock.release(folder.path)
-  return results, timing
-
-
 def save(run: Run, results: dict[str, Any], timing: dict[str, Any]) -> None:
   """Writes what a run found; its results last, since they say that it is finished."""
   preemption.raise_if_requested()
@@ -335,15 +296,25 @@ def _report_again(run: Run) -> None:
     InputError: its results are damaged.
   """
   run_dir = run.run_dir
-  try:
+  with explaining_damage(f"{run_dir.results} or {run_dir.timing.name}", "the run"):
     results, timing = read_json(run_dir.results), read_json(run_dir.timing)
     show_on_tensorboard(run, results)
     report.draw_photographs(results, run.photos.test, None, run_dir)
     _report(run, results, timing)
+
+
+@contextlib.contextmanager
+def explaining_damage(files: str, maker: str) -> Iterator[None]:
+  """Within it what goes wrong with what `files` hold is an InputError: they are damaged.
+
+  Without results.json, `maker` makes them again.
+  """
+  try:
+    yield
   except (KeyError, TypeError, IndexError, AttributeError) as error:
     raise InputError(
-      f"{run_dir.results} or {run_dir.timing.name} is damaged or of another version of sr_jax "
-      f"({type(error).__name__}); without results.json the run makes both again"
+      f"{files} is damaged or of another version of sr_jax ({type(error).__name__}); without "
+      f"results.json {maker} makes both again"
     ) from error
 
 
