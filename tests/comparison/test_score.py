@@ -20,3 +20,8 @@ from sr_jax.comparison.score import status
 def test_only_what_is_not_finite_diverged(test, training, elsewhere, expected):
   bicubic = {"test": {"psnr": [30.0, 30.0]}, "training": {"psnr": [30.0, 30.0]}}
   assert status(test, training, elsewhere, bicubic) == expected
+
+
+def test_below_what_no_network_gives_is_said_in_words():
+  nothing = {"test": {"psnr": [30.0]}}
+  assert status([29.0], None, [30.0], nothing, "no_network") == "below no network"

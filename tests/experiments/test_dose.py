@@ -1,12 +1,14 @@
+import dataclasses
 import json
 
 import pytest
 
 from experiments import dose
 from experiments.dose import GRIDS, PATCHES, PRESETS, Config, arms, dims_and_scale, recipe_of
-from sr_jax.config import Execution, InputError
+from sr_jax.config import Execution, InputError, to_dict
 from sr_jax.networks.maps import Maps
 from sr_jax.runtime.run_folder import RunFolder
+from sr_jax.training.choices import reproducing
 
 
 @pytest.mark.parametrize("grid", GRIDS)
@@ -90,3 +92,43 @@ def test_a_run_is_reported_and_reported_again(tmp_path, tiny_folder, monkeypatch
   written = run_dir.results.read_bytes()
   assert dose.main(config, execution, run_dir) == {}
   assert run_dir.results.read_bytes() == written
+
+
+@pytest.mark.parametrize(
+  ("grids", "flags", "says"),
+  [
+    ("2:2", {"signal": "folder:a"}, "--signal=folder:a is for d = 1, which is not among --grids"),
+    ("1:2", {"volume": "folder:a"}, "--volume=folder:a is for d = 3, which is not among --grids"),
+    ("1:2", {"data": "folder:a"}, r"--data=folder:a is for d = 2, .* --data=sample_photos\)"),
+    ("3:2", {"test_data": ("a", "b")}, "--test_data=a,b is for d = 2"),
+    ("1:2", {"validation_data": "a"}, "--validation_data=a is for d = 2"),
+    ("1:2", {"crop": 64}, "--crop=64 is for d = 2"),
+    ("2:2", {"crop": 63}, "--crop=63 must be 0, for all, or at least 64"),
+    (
+      "2:2",
+      {"measured": ("lr/3:native",)},
+      "name lr/3 is chosen in this run; choose from d2_r2/lr",
+    ),
+  ],
+)
+def test_flags_that_nothing_reads_are_refused(grids, flags, says):
+  with pytest.raises(InputError, match=says):
+    Config(grids=(grids,), **flags)
+
+
+def test_measured_choices_are_those_of_a_grid_and_repeat_a_run():
+  config = Config(seeds=3, convolution="auto")
+  taken = {"d1_r2/lr/3": "native", "d2_r3/hr_learned/3": "canonical"}
+  given = reproducing({"config": to_dict(config), "choices": taken})
+  again = dataclasses.replace(config, measured=tuple(given["measured"]))
+  assert again.given_choices() == taken
+  assert recipe_of("1:2", again).given_choices() == {"lr/3": "native"}
+  assert recipe_of("2:3", again).given_choices() == {"hr_learned/3": "canonical"}
+  assert recipe_of("3:2", again).given_choices() == {}
+
+
+@pytest.mark.parametrize("name", ["data", "signal", "volume"])
+def test_what_is_not_there_is_refused_without_reading(name):
+  config = Config(**{name: "folder:nowhere"})
+  with pytest.raises(InputError, match="there is no folder nowhere"):
+    dose.check_data(config, Execution())
