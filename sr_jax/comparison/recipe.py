@@ -1,9 +1,14 @@
 """How the arms of a comparison are trained, and on what: the same for every arm."""
 
 import dataclasses
+from collections.abc import Callable
+
+import numpy as np
 
 from sr_jax.config import Execution, InputError, check, setting
 from sr_jax.data import sources
+from sr_jax.data.images import make_pair
+from sr_jax.data.pairs import Pair
 from sr_jax.data.sources import Photos
 from sr_jax.operators.conv import PRECISIONS
 from sr_jax.tasks.photographs import Photographs
@@ -103,7 +108,17 @@ class Recipe(CommonRecipe):
     Raises:
       InputError: as `sources.load`.
     """
+    return self.photographs(execution)
+
+  def photographs(
+    self, execution: Execution, make: Callable[[str, np.ndarray, int], Pair] = make_pair
+  ) -> Photos:
+    """Reads the photographs of the run as `make`, of `sources.load`, makes pairs of them.
+
+    Raises:
+      InputError: as `sources.load`.
+    """
     photos = sources.load(
-      self.data, self.scale, self.patch, self.validation_data, self.test_data, execution
+      self.data, self.scale, self.patch, self.validation_data, self.test_data, execution, make
     )
     return sources.select(photos, self.distinct, self.data_fraction, self.validation_images)

@@ -13,6 +13,7 @@ from sr_jax.comparison.recipe import Recipe
 from sr_jax.config import Execution, InputError, setting
 from sr_jax.data import luminance_cache
 from sr_jax.data.finding import find
+from sr_jax.data.images import luminance_alone
 from sr_jax.data.labels import Labels, load_labels
 from sr_jax.data.luminance_cache import Item, read_colour
 from sr_jax.data.pairs import Pair
@@ -69,7 +70,7 @@ class TaskRecipe(Recipe):
       return self._pairs_of(signals, (SIGNAL_SIDE,))
     if self.task.dims == 3:
       return self._pairs_of(load_volumes(self.source, SLAB, self.scale * self.patch), ())
-    photos = super().load(execution)
+    photos = self.photographs(execution, luminance_alone)
     pixels = self._pixels(photos, execution)
     labels = self._labels(pixels)
     sides = (self.crop, self.crop) if self.crop else ()

@@ -1,5 +1,6 @@
 """Reads 8-bit luminance from image files and makes HR and LR pairs."""
 
+import dataclasses
 import hashlib
 from io import BytesIO
 from pathlib import Path
@@ -23,9 +24,23 @@ def make_pair(name: str, luminance: UInt8[np.ndarray, "h w"], scale: int) -> Pai
   The target is that HR luminance; the input is `target / 255` downscaled, which protocol A does not
   round. The digest is of the whole luminance.
   """
+  hr = luminance_alone(name, luminance, scale)
+  lr = imresize(hr.target / 255.0, 1 / scale).astype(np.float32)
+  return dataclasses.replace(hr, input=lr)
+
+
+def luminance_alone(name: str, luminance: UInt8[np.ndarray, "h w"], scale: int) -> Pair:
+  """As `make_pair`, but without an LR image: the input is empty."""
   hr = luminance[tuple(slice(side - side % scale) for side in luminance.shape)]
-  lr = imresize(hr / 255.0, 1 / scale).astype(np.float32)
-  return Pair(name, lr, hr, pixel_digest(luminance))
+  return Pair(name, np.empty(0, np.float32), hr, pixel_digest(luminance))
+
+
+def pair_of(name: str, inputs: Num[np.ndarray, "..."], target: Num[np.ndarray, "..."]) -> Pair:
+  """A pair with a digest of both: it changes with whatever made one of them, a codec or a filter.
+
+  Training does not go on with other pairs than it began with.
+  """
+  return Pair(name, inputs, target, pixel_digest(inputs) + pixel_digest(target))
 
 
 def images_in(folder: Path) -> list[Path]:

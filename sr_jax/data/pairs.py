@@ -18,7 +18,7 @@ class Pair:
     name: in results.
     input: that a network reads; of super-resolution the LR image.
     target: that it should write, on the HR grid; of super-resolution the HR image.
-    digest: of what both were made from.
+    digest: of what both were made from, or of both.
   """
 
   name: str

@@ -64,10 +64,12 @@ def load(
   validation: str = HELD_OUT,
   tests: Sequence[str] = (HELD_OUT,),
   execution: Execution | None = None,
+  make: Callable[[str, np.ndarray, int], Pair] = make_pair,
 ) -> Photos:
   """Reads all photographs, of sources as `finding.find` describes them, and makes their LR images.
 
-  Every training image must hold a patch of `patch` x `patch` LR pixels.
+  Every training image must hold a patch of `patch` x `patch` LR pixels. `make` makes a pair, whose
+  input is float32 and whose target bytes, of a name, luminance and scale.
 
   Raises:
     InputError: as `find` and `read_luminance`; an image is too small; two sets are the same
@@ -77,7 +79,7 @@ def load(
   cache = Path(execution.data_dir).expanduser()
   images = _find_on_every_process(functools.partial(find, data, validation, tests, execution))
   _decode(images, scale, cache)
-  read = functools.partial(_read_photo, scale=scale, patch=patch, cache=cache)
+  read = functools.partial(_read_photo, scale=scale, patch=patch, cache=cache, make=make)
   jobs = [(name, item) for name, items in images.sets.items() for item in items]
   photos = _read_on_all_processes(read, jobs)
   sets = {name: list(itertools.islice(photos, len(items))) for name, items in images.sets.items()}
@@ -193,7 +195,9 @@ def _unpack(headers: list[Any], pixels: bytes) -> Iterator[Pair]:
     yield Pair(name, lr.reshape(lr_shape), hr.reshape(hr_shape), digest)
 
 
-def _read_photo(job: Job, scale: int, patch: int, cache: Path) -> Pair:
+def _read_photo(
+  job: Job, scale: int, patch: int, cache: Path, make: Callable[[str, np.ndarray, int], Pair]
+) -> Pair:
   name, item = job
   gray = luminance_cache.read(item, cache)
   trains, (height, width) = name == "train", gray.shape
@@ -206,7 +210,7 @@ def _read_photo(job: Job, scale: int, patch: int, cache: Path) -> Pair:
     )
   if not trains and gray.min() == gray.max():
     raise InputError(f"{item.where} is one flat colour, which has no PSNR; remove it")
-  return make_pair(item.name, gray, scale)
+  return make(item.name, gray, scale)
 
 
 def _recognise(images: ImageSets, sets: dict[str, list[Pair]]) -> list[str]:

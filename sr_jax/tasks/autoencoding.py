@@ -6,7 +6,7 @@ from typing import ClassVar
 import numpy as np
 from jaxtyping import Float64, UInt8
 
-from sr_jax.data.images import pixel_digest
+from sr_jax.data.images import pair_of
 from sr_jax.data.pairs import Pair
 from sr_jax.networks.maps import Maps
 from sr_jax.operators.resize import downscale
@@ -31,7 +31,7 @@ class Autoencoding(Task):
   def pair(self, name: str, pixels: UInt8[np.ndarray, "h w"]) -> Pair:
     """The photograph twice; uint8 -> uint8."""
     photo = self.cropped(name, pixels, self.scale)
-    return Pair(name, photo, photo, pixel_digest(pixels))
+    return pair_of(name, photo, photo)
 
   def without_network(self, pair: Pair) -> Float64[np.ndarray, "h w c"]:
     """The photograph after MATLAB's bicubic, to LR pixels and back."""

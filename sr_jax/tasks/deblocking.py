@@ -10,7 +10,7 @@ from jaxtyping import UInt8
 from PIL import Image
 
 from sr_jax.config import InputError
-from sr_jax.data.images import pixel_digest
+from sr_jax.data.images import pair_of
 from sr_jax.data.pairs import Pair
 from sr_jax.tasks.task import Task
 
@@ -47,7 +47,7 @@ class Deblocking(Task):
   def pair(self, name: str, pixels: UInt8[np.ndarray, "h w"]) -> Pair:
     """Compresses the photograph, its sides cropped to multiples of 8; uint8 -> uint8."""
     original = self.cropped(name, pixels, BLOCK)
-    return Pair(name, jpeg(original), original, pixel_digest(pixels))
+    return pair_of(name, jpeg(original), original)
 
 
 def jpeg(luminance: UInt8[np.ndarray, "h w"]) -> UInt8[np.ndarray, "h w"]:

@@ -8,7 +8,7 @@ from jaxtyping import Float64, UInt8
 from scipy.ndimage import convolve
 
 from sr_jax.config import InputError
-from sr_jax.data.images import pixel_digest
+from sr_jax.data.images import pair_of
 from sr_jax.data.pairs import Pair
 from sr_jax.networks.maps import Maps
 from sr_jax.tasks.task import Picture, Task, to_picture
@@ -44,7 +44,7 @@ class Demosaicing(Task):
       raise InputError(f"{name} is gray, and demosaicing learns from colour; leave it out")
     rgb = self.cropped(name, pixels, self.scale)
     packed = np.stack([rgb[row::2, column::2, colour] for row, column, colour in SITES], axis=2)
-    return Pair(name, packed, rgb, pixel_digest(pixels))
+    return pair_of(name, packed, rgb)
 
   def without_network(self, pair: Pair) -> Float64[np.ndarray, "h w c"]:
     """Bilinear demosaicing; beyond the border the mosaic goes on in a mirror that keeps its sites.

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 import numpy as np
 from jaxtyping import UInt8
 
-from sr_jax.data.images import pixel_digest
+from sr_jax.data.images import pair_of
 from sr_jax.data.pairs import Pair
 from sr_jax.tasks.task import Task, random_of
 
@@ -33,4 +33,4 @@ class Denoising(Task):
     """Adds noise to the photograph; float32 -> uint8."""
     clean = self.cropped(name, pixels, self.scale)
     noisy = clean / 255 + SIGMA * random_of(name).standard_normal(clean.shape)
-    return Pair(name, noisy.astype(np.float32), clean, pixel_digest(pixels))
+    return pair_of(name, noisy.astype(np.float32), clean)

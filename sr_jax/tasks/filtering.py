@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 import numpy as np
 from jaxtyping import Float64, UInt8
 
-from sr_jax.data.images import pixel_digest
+from sr_jax.data.images import pair_of
 from sr_jax.data.pairs import Pair
 from sr_jax.tasks.task import Task
 
@@ -33,7 +33,7 @@ class Filtering(Task):
   def pair(self, name: str, pixels: UInt8[np.ndarray, "h w"]) -> Pair:
     """Filters the photograph; uint8 -> float32."""
     photo = self.cropped(name, pixels, self.scale)
-    return Pair(name, photo, diffuse(photo / 255).astype(np.float32), pixel_digest(pixels))
+    return pair_of(name, photo, diffuse(photo / 255).astype(np.float32))
 
 
 def diffuse(image: Float64[np.ndarray, "h w"]) -> Float64[np.ndarray, "h w"]:

@@ -11,7 +11,7 @@ from jaxtyping import Array, Float, Float64, Num, UInt8
 from PIL import Image
 from scipy.ndimage import gaussian_filter, map_coordinates
 
-from sr_jax.data.images import pixel_digest
+from sr_jax.data.images import pair_of
 from sr_jax.data.pairs import Pair
 from sr_jax.evaluation.metrics import to_db
 from sr_jax.networks.maps import Maps
@@ -51,7 +51,7 @@ class Flow(Task):
     flow = random_flow(name, first.shape)
     second = to_picture(warp(photo / 255, flow, MARGIN)[..., None])
     frames = np.stack([first, second], axis=2)
-    return Pair(name, frames, flow.astype(np.float32), pixel_digest(pixels))
+    return pair_of(name, frames, flow.astype(np.float32))
 
   def loss(
     self, output: Float[Array, "b *space c"], target: Float[Array, "b *space c"]

@@ -13,7 +13,7 @@ from scipy.ndimage import gaussian_filter
 from scipy.special import softmax
 
 from sr_jax.config import InputError
-from sr_jax.data.images import pixel_digest
+from sr_jax.data.images import pair_of
 from sr_jax.data.pairs import Layout, Pair
 from sr_jax.networks.maps import Maps
 from sr_jax.tasks.task import Picture, Task
@@ -82,12 +82,9 @@ class Segmentation(Task):
     Raises:
       InputError: labels do not fit the photograph or the number of classes.
     """
-    digest = pixel_digest(pixels)
     if labels is None:
       labels = computed_labels(pixels)
-    elif labels.shape == pixels.shape:
-      digest = pixel_digest(np.stack([pixels, labels]))
-    else:
+    elif labels.shape != pixels.shape:
       raise InputError(
         f"{name} is an image of {pixels.shape} pixels and has {labels.shape} labels; give each "
         "pixel one label"
@@ -98,7 +95,7 @@ class Segmentation(Task):
         f"0 to {self.classes - 1}; change the labels or the number of classes"
       )
     photo, labels = (self.cropped(name, image, self.scale) for image in (pixels, labels))
-    return Pair(name, photo, labels.astype(np.int32), digest)
+    return pair_of(name, photo, labels.astype(np.int32))
 
   def loss(
     self, output: Float[Array, "b *space c"], target: Integer[Array, "b *space k"]

@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Float64, Num, Real
 
 from sr_jax.config import InputError
-from sr_jax.data.images import pixel_digest
+from sr_jax.data.images import pair_of
 from sr_jax.data.pairs import Pair
 from sr_jax.networks.maps import Maps
 from sr_jax.operators.resize import BICUBIC_REACH, downscale, upscale_taps
@@ -54,7 +54,7 @@ class SuperResolution(Task):
       raise InputError(f"{name} has values that are not finite; replace them or leave it out")
     hr = self.cropped(name, pixels, self.scale)
     lr = downscale(self.values(hr)[..., 0], self.scale).astype(np.float32)
-    return Pair(name, lr, hr, pixel_digest(pixels))
+    return pair_of(name, lr, hr)
 
   def without_network(self, pair: Pair) -> Float64[np.ndarray, "*space c"]:
     """Cubic interpolation along each axis, beyond the border a mirror."""

@@ -4,7 +4,7 @@ from PIL import Image
 
 from sr_jax.config import InputError
 from sr_jax.data.colour import luminance
-from sr_jax.data.images import make_pair, read_luminance
+from sr_jax.data.images import luminance_alone, make_pair, pixel_digest, read_luminance
 
 RGB = np.random.default_rng(0).integers(0, 256, (6, 9, 3), np.uint8)
 
@@ -67,3 +67,12 @@ def test_a_photo_is_cropped_to_the_scale_and_paired():
   assert photo.target.shape == (9, 12)
   assert photo.input.shape == (3, 4)
   np.testing.assert_allclose(photo.input, 128 / 255, rtol=1e-6)
+
+
+def test_a_digest_of_a_photograph_is_of_its_whole_luminance():
+  luminance = np.random.default_rng(0).integers(0, 256, (11, 13), np.uint8)
+  for make in (make_pair, luminance_alone):
+    photo = make("x", luminance, 2)
+    assert photo.digest == pixel_digest(luminance)
+    np.testing.assert_array_equal(photo.target, luminance[:10, :12])
+  assert photo.input.size == 0

@@ -4,6 +4,7 @@ import pytest
 from sr_jax.config import InputError
 from sr_jax.data.finding import SAMPLE_PHOTOS
 from sr_jax.data.images import read_luminance
+from sr_jax.tasks import deblocking
 from sr_jax.tasks.deblocking import Deblocking, jpeg
 
 PHOTO = read_luminance(SAMPLE_PHOTOS / "wine.webp")[:124, :100]
@@ -31,6 +32,12 @@ def test_a_mirrored_pair_is_one_again_and_a_transposed_one_is_not():
   assert np.abs(jpeg(photo).astype(float) - mirrored).mean() < 0.1
   assert np.abs(jpeg(photo).astype(float) - transposed).mean() > 0.5
   assert not Deblocking.has_symmetries
+
+
+def test_another_quality_is_another_digest(monkeypatch):
+  before = Deblocking().pair("wine", PHOTO)
+  monkeypatch.setattr(deblocking, "QUALITY", 11)
+  assert Deblocking().pair("wine", PHOTO).digest != before.digest
 
 
 def test_no_network_scores_the_jpeg():

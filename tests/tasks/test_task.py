@@ -5,7 +5,7 @@ import pytest
 
 from sr_jax.config import InputError
 from sr_jax.data.finding import SAMPLE_PHOTOS
-from sr_jax.data.images import read_luminance, read_pixels
+from sr_jax.data.images import pair_of, read_luminance, read_pixels
 from sr_jax.tasks.autoencoding import Autoencoding
 from sr_jax.tasks.deblocking import Deblocking
 from sr_jax.tasks.demosaicing import Demosaicing
@@ -70,6 +70,15 @@ def test_pairs_are_what_the_layout_says_and_the_same_every_time(task):
   np.testing.assert_array_equal(pair.target, again.target)
   assert pair.digest == again.digest
   assert pair.digest != task.pair("wine", (RGB if task.in_colour else LUMINANCE) // 2).digest
+
+
+def test_a_digest_changes_with_the_input_and_with_the_target(task):
+  pair = make_pair(task)
+  assert pair_of("other", pair.input, pair.target).digest == pair.digest
+  for name in ("input", "target"):
+    arrays = {"input": pair.input.copy(), "target": pair.target.copy()}
+    arrays[name].flat[-1] = arrays[name].flat[-1] == 0
+    assert pair_of("wine", arrays["input"], arrays["target"]).digest != pair.digest, name
 
 
 def test_a_better_output_scores_higher(task):
