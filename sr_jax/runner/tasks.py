@@ -205,8 +205,8 @@ def _kept_or_present(
   names, listed = about[plan.kind], getattr(config, plan.kind)
   if not names or names != [name for name in listed if name in names]:
     raise InputError(
-      f"{run_dir.config} was changed: its {plan.kind} are none of this run; restore the file or "
-      "move the folder away"
+      f"{run_dir.config} was changed: its {plan.kind} are not those of this run; restore the file "
+      "or move the folder away"
     )
   return names, about.get(LEFT_OUT, [])
 

@@ -184,7 +184,7 @@ def name_another_task(run_dir):
   ("damage", "says"),
   [
     (damage_a_task, r"timing.json of a task in .*tasks is damaged .* without results.json the tas"),
-    (name_another_task, "config.json was changed: its kinds are none of this run; restore"),
+    (name_another_task, "config.json was changed: its kinds are not those of this run; restore"),
     (lambda run: change(run.results, verdict={}), r"timing.json is damaged .* \(KeyError\)"),
     (lambda run: change(run.timing, phase_seconds=None), r"is damaged .* \(AttributeError\)"),
     (lambda run: run.timing.unlink(), "there is no .*timing.json"),
