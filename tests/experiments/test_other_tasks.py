@@ -14,6 +14,7 @@ from experiments.other_tasks import PRESETS, TASKS, Config, recipe_of
 from sr_jax.comparison import task_recipe
 from sr_jax.config import Execution, InputError
 from sr_jax.inspect_checkpoint.__main__ import main as inspect
+from sr_jax.runner import tasks
 from sr_jax.runtime import lock
 from sr_jax.runtime.run_folder import RunFolder
 from sr_jax.training.choices import reproducing
@@ -101,7 +102,7 @@ def test_results_hold_what_the_report_reads(finished):
       assert arm["budget"]["macs"] == task["arms"]["lr"]["budget"]["macs"]
       assert [len(arm["search"]), len(arm["members"])] == [2, 2]
       for member in arm["members"]:
-        assert member["status"] in ("ok", "below no_network")
+        assert member["status"] in ("ok", "below no network")
         assert isinstance(member[f"validation_{measure}"], float)
         assert {len(scores) for scores in member["test"].values()} == {images}
         assert "training" not in member  # only photographs to upscale are scored on patches
@@ -118,7 +119,7 @@ def test_a_finished_run_is_reported_again_and_not_trained(copied, photographs, c
   before = {path: held for path, held in contents(copied).items() if path.name != "report.md"}
   assert launch.main(command(photographs, copied.parent)) == 0
   out = capsys.readouterr().out
-  assert out.count("This run is finished; nothing is trained again.") == 2
+  assert out.count("This run is finished; nothing is trained again.") == 1
   assert "final: step" not in out
   after = contents(copied)
   assert (copied / "report.md") in after
@@ -140,19 +141,39 @@ def test_a_run_goes_on_task_by_task_to_the_same_bits(copied, photographs, finish
     assert (copied / name).read_bytes() == (finished / name).read_bytes(), name
 
 
-def forget_a_task(run):
+def lose_the_results(run):
+  (run / "results.json").unlink()
+
+
+def damage_a_task(run):
+  lose_the_results(run)
+  (run / "tasks/flow/results.json").write_text("{}")
+
+
+def lose_the_times_of_a_task(run):
+  lose_the_results(run)
+  (run / "tasks/signal/timing.json").unlink()
+
+
+def name_another_task(run):
+  lose_the_results(run)
   about = read(run / "config.json")
-  (run / "config.json").write_text(json.dumps({**about, "tasks": ["flow"]}))
+  (run / "config.json").write_text(json.dumps({**about, "tasks": ["denoising"]}))
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
   ("damage", "says"),
   [
-    (lambda run: (run / "tasks/flow/results.json").write_text("{}"), "of a task in .* is damaged"),
-    (lambda run: (run / "tasks/flow/results.json").write_text("{"), "results.json cannot be read"),
-    (lambda run: (run / "tasks/signal/timing.json").unlink(), "there is no .*signal/timing.json"),
-    (forget_a_task, "config.json is not of this run: tasks has changed; move the folder away"),
+    (damage_a_task, "of a task in .* is damaged"),
+    (lose_the_times_of_a_task, "there is no .*signal/timing.json"),
+    (
+      name_another_task,
+      "config.json was changed: its tasks are not those of this run; restore the file",
+    ),
+    (lambda run: (run / "results.json").write_text("{}"), "results.json or timing.json is damaged"),
+    (lambda run: (run / "results.json").write_text("{"), "results.json cannot be read"),
+    (lambda run: (run / "timing.json").unlink(), "there is no .*/timing.json"),
   ],
 )
 def test_a_damaged_run_is_one_sentence(damage, says, copied, photographs, capsys):
@@ -328,7 +349,7 @@ BAD = {
   "no signals": (None, ["--signal=folder:nowhere"], "there is no folder nowhere"),
   "no volumes": (
     None,
-    ["--tasks=signal,volume", "--volume=folder:nowhere"],
+    ["--tasks=flow,volume", "--volume=folder:nowhere"],
     "there is no folder nowhere",
   ),
   "no labels": (
@@ -349,7 +370,7 @@ BAD = {
   ),
   "NaN": (
     volumes_with_nan,
-    ["--tasks=signal,volume", "--volume=folder:{volumes}"],
+    ["--tasks=flow,volume", "--volume=folder:{volumes}"],
     "4.npy holds NaN or infinite voxels; replace them, or remove the file",
   ),
   "silence where it is scored": (
@@ -375,7 +396,7 @@ def test_bad_input_is_one_sentence_before_anything_is_trained(
     damage(tmp_path)
   for name in ("labels", "volumes", "signals"):
     more = [flag.replace(f"{{{name}}}", str(tmp_path / name)) for flag in more]
-  monkeypatch.setattr(other_tasks, "run_task", None)  # is not reached
+  monkeypatch.setattr(tasks, "run_task", None)  # is not reached
   assert launch.main(command(tmp_path / "photos", tmp_path / "runs", *more)) == 2
   err = capsys.readouterr().err
   assert says in err
@@ -397,7 +418,7 @@ def test_what_is_not_there_is_refused_before_a_sweep_without_reading(name, photo
 
 
 def test_photographs_are_not_needed_where_no_task_is_of_photographs():
-  other_tasks.check_data(Config(tasks=("signal",), data="folder:nowhere"), Execution())
+  other_tasks.check_data(Config(tasks=("signal",)), Execution(data_dir="/dev/null"))
 
 
 def test_the_volume_is_left_out_without_its_extra_or_refused_alone(monkeypatch):
@@ -409,30 +430,51 @@ def test_the_volume_is_left_out_without_its_extra_or_refused_alone(monkeypatch):
     other_tasks.present_tasks(Config(tasks=("volume",)))
 
 
+@pytest.mark.parametrize(
+  ("flags", "says"),
+  [
+    ({"data": "folder:a"}, "--data=folder:a is for d = 2, which is not among --tasks"),
+    ({"test_data": ("a", "b")}, r"--test_data=a,b .* \(the default is --test_data=held_out\)"),
+    ({"validation_data": "a"}, "--validation_data=a is for d = 2"),
+    ({"crop": 64}, "--crop=64 is for d = 2"),
+  ],
+)
+def test_flags_of_photographs_are_refused_where_no_task_reads_any(flags, says):
+  with pytest.raises(InputError, match=says):
+    Config(tasks=("signal", "volume"), **flags)
+
+
 def test_labels_of_ones_own_have_as_many_classes_as_they_number():
   recipe = recipe_of("segmentation", Config(), classes=2)
   assert recipe.task.outputs.hr == 2
   assert len({arm.budget.macs for arm in task_recipe.arms(recipe)}) == 1
 
 
-def test_tasks_that_are_there_later_are_not_taken_into_a_finished_run(tmp_path, monkeypatch):
+def test_a_run_keeps_the_tasks_that_it_was_begun_with(tmp_path, monkeypatch):
   config = Config(tasks=("signal", "volume"))
   folder = RunFolder(tmp_path / "run")
+  begun = []
+
+  def stop(experiment, *_):
+    begun.append(experiment)
+    raise StopError
+
+  monkeypatch.setattr(tasks, "run_task", stop)
   monkeypatch.setattr(other_tasks, "what_is_missing", lambda source: "it is not there")
-  monkeypatch.setattr(other_tasks, "run_task", StopError.interrupt)
   with pytest.raises(StopError):
     other_tasks.main(config, Execution(), folder)
+  kept = read(folder.config)
+  assert kept["tasks"] == ["signal"]
+  assert kept["left_out"] == ["volume is left out: it is not there."]
   monkeypatch.setattr(other_tasks, "what_is_missing", lambda source: "")
-  with pytest.raises(InputError, match="tasks has changed; move the folder away"):
+  with pytest.raises(StopError):
     other_tasks.main(config, Execution(), folder)
+  assert read(folder.config) == kept
+  assert begun == ["other_tasks_signal"] * 2
 
 
 class StopError(Exception):
   """Where training would begin."""
-
-  @classmethod
-  def interrupt(cls, *_):
-    raise cls
 
 
 def test_all_networks_of_images_cost_the_same_but_for_their_ends():
