@@ -12,14 +12,8 @@ from sr_jax.data.volumes import MNI152, find_volumes
 from sr_jax.training.choices import MEASURE
 
 MIN_CROP = 64  # HR pixels: 8 LR pixels at the largest scale, of which errors have a periodicity
-READ_BY = {  # the dimensions d of what reads a flag
-  "data": 2,
-  "validation_data": 2,
-  "test_data": 2,
-  "crop": 2,
-  "signal": 1,
-  "volume": 3,
-}
+# The dimensions d of what reads a flag; those of photographs come with presets, and are not refused.
+READ_BY = {"signal": 1, "volume": 3}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,10 +59,9 @@ class SeveralRecipes(CommonRecipe):
     value = getattr(self, name)
     (default,) = (field.default for field in dataclasses.fields(self) if field.name == name)
     if value != default:
-      given, usual = (",".join(x) if isinstance(x, tuple) else x for x in (value, default))
       raise InputError(
-        f"--{name}={given} is for {reader}, which is not among --{kind}; leave it out, or add "
-        f"{reader} (the default is --{name}={usual})"
+        f"--{name}={value} is for {reader}, which is not among --{kind}; leave it out, or add "
+        f"{reader} (the default is --{name}={default})"
       )
 
 

@@ -99,10 +99,6 @@ def test_a_run_is_reported_and_reported_again(tmp_path, tiny_folder, monkeypatch
   [
     ("2:2", {"signal": "folder:a"}, "--signal=folder:a is for d = 1, which is not among --grids"),
     ("1:2", {"volume": "folder:a"}, "--volume=folder:a is for d = 3, which is not among --grids"),
-    ("1:2", {"data": "folder:a"}, r"--data=folder:a is for d = 2, .* --data=sample_photos\)"),
-    ("3:2", {"test_data": ("a", "b")}, "--test_data=a,b is for d = 2"),
-    ("1:2", {"validation_data": "a"}, "--validation_data=a is for d = 2"),
-    ("1:2", {"crop": 64}, "--crop=64 is for d = 2"),
     ("2:2", {"crop": 63}, "--crop=63 must be 0, for all, or at least 64"),
     (
       "2:2",

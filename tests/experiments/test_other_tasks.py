@@ -1,3 +1,4 @@
+import dataclasses
 import json
 import re
 import shutil
@@ -430,18 +431,9 @@ def test_the_volume_is_left_out_without_its_extra_or_refused_alone(monkeypatch):
     other_tasks.present_tasks(Config(tasks=("volume",)))
 
 
-@pytest.mark.parametrize(
-  ("flags", "says"),
-  [
-    ({"data": "folder:a"}, "--data=folder:a is for d = 2, which is not among --tasks"),
-    ({"test_data": ("a", "b")}, r"--test_data=a,b .* \(the default is --test_data=held_out\)"),
-    ({"validation_data": "a"}, "--validation_data=a is for d = 2"),
-    ({"crop": 64}, "--crop=64 is for d = 2"),
-  ],
-)
-def test_flags_of_photographs_are_refused_where_no_task_reads_any(flags, says):
-  with pytest.raises(InputError, match=says):
-    Config(tasks=("signal", "volume"), **flags)
+def test_a_preset_may_give_photographs_that_no_task_reads():
+  confirmatory = other_tasks.PRESETS["confirmatory"]
+  assert dataclasses.replace(confirmatory, tasks=("volume",)).data == "tfds:T91"
 
 
 def test_labels_of_ones_own_have_as_many_classes_as_they_number():
