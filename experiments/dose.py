@@ -39,9 +39,10 @@ import functools
 from typing import Any
 
 from sr_jax.comparison import dose
-from sr_jax.comparison.dose import HR, LR, grid_name
+from sr_jax.comparison.dose import HR, grid_name
 from sr_jax.comparison.executions import by_rule
 from sr_jax.comparison.several import SeveralRecipes, check_sources
+from sr_jax.comparison.task_arms import LR
 from sr_jax.comparison.task_recipe import TaskRecipe
 from sr_jax.config import Execution, InputError, setting
 from sr_jax.data.volumes import what_is_missing

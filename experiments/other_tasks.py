@@ -54,7 +54,8 @@ import numpy as np
 from sr_jax.comparison import explicit_effects, explicit_forms, task_recipe
 from sr_jax.comparison.run import Run
 from sr_jax.comparison.several import SeveralRecipes, check_sources
-from sr_jax.comparison.task_recipe import ARMS, FORMS, HALF, LR, TaskRecipe
+from sr_jax.comparison.task_arms import ARMS, FORMS, LR
+from sr_jax.comparison.task_recipe import TaskRecipe
 from sr_jax.config import Execution, InputError, setting
 from sr_jax.data.labels import count_classes, find_labels
 from sr_jax.data.pairs import Pair
@@ -121,10 +122,10 @@ class Config(SeveralRecipes):
   def __post_init__(self) -> None:
     """Checks every field, and the networks of every task."""
     super().__post_init__()
-    if LR not in self.arms or not {*FORMS, HALF} & {*self.arms}:
+    if LR not in self.arms or not {*FORMS} & {*self.arms}:
       raise InputError(
         f"--arms={','.join(self.arms)}: explicit forms are compared with {LR}; give {LR} and some "
-        f"of {', '.join((*FORMS, HALF))}"
+        f"of {', '.join(FORMS)}"
       )
     if SEGMENTATION not in self.tasks:
       self.refuse("labels", "tasks", SEGMENTATION)

@@ -59,9 +59,10 @@ from sr_jax.comparison.meta import Regression, regress
 from sr_jax.comparison.score import LEARNED_MARGIN
 from sr_jax.comparison.shares import SHARE_SESOI, share_of_gain
 from sr_jax.comparison.statistics import MIN_IMAGES, effect
+from sr_jax.comparison.task_arms import LR
 from sr_jax.comparison.titles import titled
 
-LR, HR = "lr", "hr_learned"
+HR = "hr_learned"
 MIN_GRIDS = 4  # with three, t of one degree of freedom decides nothing
 MEASURE = "psnr"
 

@@ -20,14 +20,12 @@ from sr_jax.comparison.statistics import (
   effect,
   standard_errors,
 )
+from sr_jax.comparison.task_arms import FORMS, LR, PLAIN
 
 Results = dict[str, Any]
 Finding = Literal["helps", "not needed", "undecided"]
 TaskDecision = Literal["helps", "not needed", "undecided", "too few images"]
 
-REFERENCE = "lr"
-PLAIN = "lr_plain"  # LR maps alone without the identity around the network
-FORMS = ("transposed", "nearest", "linear", "half")
 BEST = "best"  # of FORMS in each task
 DB = "dB"
 WORDS: dict[Decision, str] = {
@@ -47,11 +45,11 @@ def of_task(record: Results) -> dict[str, Any]:
   measure, unit = about["measure"], about["unit"]
   without = np.array(record["no_network"]["test"][measure], float)
   members = {name: arm["members"] for name, arm in record["arms"].items()}
-  reference = _table(_alive(members[REFERENCE]), measure, len(without))
+  reference = _table(_alive(members[LR]), measure, len(without))
   arms = {
-    name: _of_arm(of_arm, members[REFERENCE], without, measure, unit)
+    name: _of_arm(of_arm, members[LR], without, measure, unit)
     for name, of_arm in members.items()
-    if name != REFERENCE
+    if name != LR
   }
   best = best_on_validation(members, measure)
   decision, reason = _needed(arms[best]["share"] if best else None)

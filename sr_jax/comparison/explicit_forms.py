@@ -58,7 +58,6 @@ from typing import Any
 from sr_jax.comparison.explicit_effects import (
   BEST,
   DB,
-  REFERENCE,
   Finding,
   Results,
   of_task,
@@ -67,6 +66,7 @@ from sr_jax.comparison.explicit_effects import (
 from sr_jax.comparison.explicit_sentences import percent, sentences
 from sr_jax.comparison.shares import SHARE_SESOI
 from sr_jax.comparison.statistics import SESOI
+from sr_jax.comparison.task_arms import LR
 from sr_jax.comparison.titles import titled
 
 
@@ -97,6 +97,6 @@ def headline(results: Results) -> dict[str, str]:
   best = verdict["pooled"][BEST]["share"]
   return {
     "explicit upsampling": verdict["decision"],
-    f"best explicit form - {titled(REFERENCE)} (share of gain)": percent(best),
+    f"best explicit form - {titled(LR)} (share of gain)": percent(best),
     "tasks": str(best["count"]),
   }

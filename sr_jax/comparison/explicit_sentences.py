@@ -3,9 +3,10 @@
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from sr_jax.comparison.explicit_effects import BEST, DB, FEW_IMAGES, REFERENCE, Finding, Results
+from sr_jax.comparison.explicit_effects import BEST, DB, FEW_IMAGES, Finding, Results
 from sr_jax.comparison.shares import SHARE_SESOI
 from sr_jax.comparison.statistics import MIN_IMAGES
+from sr_jax.comparison.task_arms import LR
 from sr_jax.comparison.titles import task_title, titled
 from sr_jax.data.volumes import MNI152
 
@@ -31,7 +32,7 @@ def sentences(results: Results) -> list[str]:
   return [
     _answer(verdict),
     f"The best explicit form of a task is chosen on validation images; it helps if the 95 % "
-    f"interval of what it brings, as a share of what {titled(REFERENCE)} gains over no network, "
+    f"interval of what it brings, as a share of what {titled(LR)} gains over no network, "
     f"lies above {LIMIT}, and is not needed if that lies below. Nothing adjusts for the number of "
     f"tasks and forms.",
     *(_over_tasks(form, pooled) for form, pooled in verdict["pooled"].items()),
@@ -147,7 +148,7 @@ def _by_task(verdict: dict[str, Any]) -> list[str]:
 
 def _on_periodicity(verdict: dict[str, Any]) -> list[str]:
   """Whether errors repeat with the phases more than those of LR maps alone, over tasks."""
-  reference = titled(REFERENCE)
+  reference = titled(LR)
   words = {
     "more": f"shown to repeat more with the phases than those of {reference}",
     "less": f"shown to repeat less with the phases than those of {reference}",
@@ -214,7 +215,7 @@ def _cautions(results: Results) -> list[str]:
     "The best learning rate is at the edge of the grid, so that a wider --learning_rate may change "
     "the result": at_edge,
     f"Too few images for a decision, {FEW_IMAGES}": few,
-    f"What {titled(REFERENCE)} gains over no network is not shown to be above zero": unsure,
+    f"What {titled(LR)} gains over no network is not shown to be above zero": unsure,
   }
   return [f"{lead}: {'; '.join(names)}." for lead, names in listed.items() if names]
 

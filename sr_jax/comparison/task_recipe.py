@@ -10,6 +10,7 @@ import numpy as np
 
 from sr_jax.comparison.executions import by_rule
 from sr_jax.comparison.recipe import Recipe
+from sr_jax.comparison.task_arms import ARMS, HALF, LR, PLAIN, RESIZES, SKIP
 from sr_jax.config import Execution, InputError, setting
 from sr_jax.data import luminance_cache
 from sr_jax.data.finding import find
@@ -28,14 +29,6 @@ from sr_jax.tasks.segmentation import Segmentation
 from sr_jax.tasks.super_resolution import SuperResolution
 from sr_jax.tasks.task import Task
 
-LR = "lr"
-FORMS = {  # of explicit upsampling, by the resize before a convolution
-  "transposed": "",
-  "nearest": "nearest",
-  "linear": "linear",
-}
-HALF, SKIP, PLAIN = "half", "skip", "lr_plain"
-ARMS = (LR, *FORMS, HALF, SKIP, PLAIN)
 SIGNAL_SIDE = 8192  # samples of a test signal that are scored
 SLAB = 12  # voxels
 UPSCALING = SuperResolution()
@@ -200,7 +193,7 @@ def network_of(name: str, recipe: TaskRecipe) -> Network:
   lr, hr, half = Maps(n), Maps(hr=maps), Maps(n - phases * (maps // 2), maps // 2)
   states = {HALF: (half,) * (recipe.depth + 1)}.get(name, (lr,) * (recipe.depth + 1))
   target = Maps(lr=phases * task.outputs.hr)
-  if name in FORMS:
+  if name in RESIZES:
     states, target = (lr, *(hr,) * recipe.depth), task.outputs
   encoder = (lr, task.bottleneck) if task.bottleneck else ()
   fields = {**task.fields, **({"identity_skip": False} if name == PLAIN else {})}
@@ -212,7 +205,7 @@ def network_of(name: str, recipe: TaskRecipe) -> Network:
     target=target,
     dims=task.dims,
     inputs=task.inputs,
-    resize=FORMS.get(name, ""),
+    resize=RESIZES.get(name, ""),
     **fields,
   )
   if task.bottleneck:  # a code is not rectified

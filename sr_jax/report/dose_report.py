@@ -1,7 +1,8 @@
 """The report of a comparison over grids: the advantage of LR maps against log R."""
 
-from sr_jax.comparison.dose import HR, LR
+from sr_jax.comparison.dose import HR
 from sr_jax.comparison.dose_sentences import grid_title, percent
+from sr_jax.comparison.task_arms import LR
 from sr_jax.comparison.titles import titled
 from sr_jax.report import dose_figures, model, pages
 from sr_jax.report.figures import save

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import numpy as np
 
-from sr_jax.comparison.explicit_effects import BEST, REFERENCE
+from sr_jax.comparison.explicit_effects import BEST
+from sr_jax.comparison.task_arms import LR
 from sr_jax.comparison.titles import task_title, titled
 from sr_jax.report import pages, task_tables
 from sr_jax.report.model import Answer, Bullets, Figure, Json, Note, Section, Table
@@ -109,7 +110,7 @@ def _answer(results: Json) -> Answer:
     interval = f"over tasks, {100 * share['low']:+.1f} to {100 * share['high']:+.1f} %"
   about = (
     "In large: what the best explicit form of each task brings, in percent of what "
-    f"{titled(REFERENCE)} gains over no network, averaged over tasks, with its 95 % interval."
+    f"{titled(LR)} gains over no network, averaged over tasks, with its 95 % interval."
   )
   return Answer(verdict["decision"], effect, interval, [*verdict["sentences"][:1], about])
 
@@ -136,7 +137,7 @@ def _task(name: str, results: Json, timing: Json, folder: Path) -> Section:
     f"Images: {counts}.",
     Figure(
       folder / f"{name}.png",
-      f"{title} of one test image: the input, no network, {titled(REFERENCE)}, an explicit form, "
+      f"{title} of one test image: the input, no network, {titled(LR)}, an explicit form, "
       "and the truth, with their scores.",
       f"{LOOKS.get(name, '')} {shown}".strip(),
     ),

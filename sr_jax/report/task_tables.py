@@ -4,8 +4,9 @@ from typing import Any
 
 import numpy as np
 
-from sr_jax.comparison.explicit_effects import REFERENCE, Results
+from sr_jax.comparison.explicit_effects import Results
 from sr_jax.comparison.explicit_sentences import form_title, in_unit, percent
+from sr_jax.comparison.task_arms import LR
 from sr_jax.comparison.titles import task_title, titled
 from sr_jax.report.tables import Rows, alive, cost_text
 from sr_jax.report.times import fastest
@@ -13,8 +14,8 @@ from sr_jax.report.times import fastest
 
 def rows_of_tasks(results: Results) -> Rows:
   """Of every task: what LR maps gain over no network, the best explicit form, the decision."""
-  rows = [["task", "no network", f"{titled(REFERENCE)} gains", "best explicit form"]]
-  rows[0] += [f"less {titled(REFERENCE)}, share of the gain", "explicit upsampling"]
+  rows = [["task", "no network", f"{titled(LR)} gains", "best explicit form"]]
+  rows[0] += [f"less {titled(LR)}, share of the gain", "explicit upsampling"]
   for name, task in results["verdict"]["tasks"].items():
     best, record = task["best"], results["tasks"][name]
     share = percent(task["arms"][best]["share"]) if best else "-"
@@ -101,7 +102,7 @@ def rows_of_periodicity(results: Results) -> Rows:
     rows.append([task_title(name), without, *cells])
   pooled = results["verdict"]["pooled"]
   means = [in_unit(pooled[a]["periodicity"], "", 2) if a in pooled else "-" for a in arms]
-  rows.append([f"less {titled(REFERENCE)}, over tasks", "-", *means])
+  rows.append([f"less {titled(LR)}, over tasks", "-", *means])
   return rows
 
 

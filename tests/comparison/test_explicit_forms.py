@@ -88,11 +88,18 @@ def test_lr_well_ahead_is_not_needed_however_unsure_by_how_much():
 
 
 def test_the_best_form_is_chosen_on_validation_images():
-  record = task_of("flow", half=0.1, linear=0.0, skip=0.5)
+  record = task_of("flow", half=0.02, linear=0.0)
   for member in record["arms"]["linear"]["members"]:
     member["validation_psnr"] += 10
   task = verdict_of(record)["tasks"]["flow"]
   assert (task["best"], task["decision"]) == ("linear", "not needed")
+
+
+def test_the_skip_is_an_explicit_form():
+  tasks = [task_of(name, half=-0.1, skip=0.2) for name in NAMES]
+  verdict = verdict_of(*tasks)
+  assert {task["best"] for task in verdict["tasks"].values()} == {"skip"}
+  assert verdict["decision"] == "helps"
 
 
 def test_a_diverged_member_leaves_its_pair():

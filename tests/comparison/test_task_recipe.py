@@ -7,18 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from sr_jax.comparison.task_recipe import (
-  ARMS,
-  FORMS,
-  HALF,
-  LR,
-  PLAIN,
-  SIGNAL_SIDE,
-  SKIP,
-  TaskRecipe,
-  arms,
-  middle,
-)
+from sr_jax.comparison.task_arms import ARMS, HALF, LR, PLAIN, RESIZES, SKIP
+from sr_jax.comparison.task_recipe import SIGNAL_SIDE, TaskRecipe, arms, middle
 from sr_jax.config import Execution, InputError
 from sr_jax.data.images import read_luminance
 from sr_jax.networks import Maps
@@ -31,7 +21,7 @@ from sr_jax.tasks.flow import Flow
 from sr_jax.tasks.segmentation import Segmentation
 from sr_jax.tasks.super_resolution import SuperResolution
 
-ALL = (LR, *FORMS, HALF)
+ALL = (LR, *RESIZES, HALF)
 TASKS = {  # and the networks that they have besides those of all
   SuperResolution(2): (SKIP,),
   SuperResolution(2, dims=1, middle=0.0): (SKIP,),
@@ -117,7 +107,7 @@ def test_arms_upsample_where_they_say(task):
   target = Maps(n // hr * count)  # as phases
   early = [Maps(n), Maps(hr=hr), Maps(hr=hr), Maps(hr=count)]
   for name, layers in by_name.items():
-    states = early if name in FORMS else [Maps(n)] * 3 + [target]
+    states = early if name in RESIZES else [Maps(n)] * 3 + [target]
     states = [Maps(n // 2, hr // 2)] * 3 + [target] if name == HALF else states
     assert [layer.outputs for layer in layers[encoder:]] == states, name
     resizes = {layer.resize for layer in layers} - {""}
