@@ -10,8 +10,8 @@ from typing import Any
 from docs.comparison_blocks import Kept, about, bullets, in_short
 from docs.kept_results import PICTURED
 from sr_jax.comparison import findings, skip
-from sr_jax.comparison.explicit_effects import BEST
-from sr_jax.comparison.explicit_sentences import percent
+from sr_jax.comparison.explicit_pool import BEST
+from sr_jax.comparison.phrases import percent
 from sr_jax.comparison.titles import task_title
 from sr_jax.report import dose_figures, dose_report, tables, task_figures, task_report, task_tables
 from sr_jax.report.markdown import table as markdown_table
@@ -70,10 +70,11 @@ def figures_of_readme(kept: dict[str, Kept]) -> list[str]:
 
 def _of_tasks(results: Results) -> str:
   """The answer with the tasks of every decision, and the best form over tasks."""
-  share = results["verdict"]["pooled"][BEST]["share"]
+  best = results["verdict"]["pooled"][BEST]
+  share = best["share"]
   return (
     f"{results['verdict']['sentences'][0]} Over {share['count']} tasks, the best explicit form of "
-    f"each brings {percent(share)} of what LR gains over no network: {share['decision']}."
+    f"each brings {percent(share)} of what LR gains over no network: {best['decision']}."
   )
 
 

@@ -39,7 +39,8 @@ import functools
 from typing import Any
 
 from sr_jax.comparison import dose
-from sr_jax.comparison.dose import HR, grid_name
+from sr_jax.comparison.dose import grid_name
+from sr_jax.comparison.dose_sentences import HR
 from sr_jax.comparison.executions import by_rule
 from sr_jax.comparison.several import SeveralRecipes, check_sources
 from sr_jax.comparison.task_arms import LR

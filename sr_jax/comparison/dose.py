@@ -11,7 +11,8 @@ By the 95 % intervals of the slope b, and of tau:
 - the advantage *does not grow* if over the grids of the run, from the least R to the largest, it
   is shown to grow by less than `SHARE_SESOI`, or not at all;
 - else it *grows on one line* if the slope is shown to be above zero and tau to be below
-  `SHARE_SESOI`: R then says to within 5 % of the gain what LR is ahead, whatever d is;
+  `SHARE_SESOI`: R then says to within 5 % of the gain what LR is ahead, whatever d is of
+  those in the fit; that is said only of two or more that the F test below does not tell apart;
 - else it *grows* if the slope is shown to be above zero;
 - else it is *undecided*, as it is with fewer than `MIN_GRIDS` grids, or a single R; and where on a
   grid of the fit no seed of a network has learned more than interpolation (by `LEARNED_MARGIN` on
@@ -45,24 +46,24 @@ import dataclasses
 import math
 
 import numpy as np
-from jaxtyping import Float
 
 from sr_jax.comparison.dose_sentences import (
+  HR,
   Decision,
   Json,
   count_fitted,
   grid_title,
-  percent,
   sentences,
 )
+from sr_jax.comparison.explicit_effects import table_of
 from sr_jax.comparison.meta import Regression, regress
+from sr_jax.comparison.phrases import percent
 from sr_jax.comparison.score import LEARNED_MARGIN
 from sr_jax.comparison.shares import SHARE_SESOI, share_of_gain
-from sr_jax.comparison.statistics import MIN_IMAGES, effect
+from sr_jax.comparison.statistics import MIN_IMAGES, interval
 from sr_jax.comparison.task_arms import LR
 from sr_jax.comparison.titles import titled
 
-HR = "hr_learned"
 MIN_GRIDS = 4  # with three, t of one degree of freedom decides nothing
 MEASURE = "psnr"
 
@@ -100,7 +101,7 @@ def _of_grid(record: Json) -> Json:
   pairs = list(zip(*(record["arms"][name]["members"] for name in (LR, HR)), strict=True))
   usable = [pair for pair in pairs if all(member["status"] != "diverged" for member in pair)]
   without = np.array(record["no_network"]["test"][MEASURE], float)
-  lr, hr = (_scores([pair[i] for pair in usable], len(without)) for i in (0, 1))
+  lr, hr = (table_of([pair[i] for pair in usable], MEASURE, len(without)) for i in (0, 1))
   share = share_of_gain(hr, lr, without)  # of hr_learned - lr
   advantage = {"mean": share.mean, "low": share.high, "high": share.low}
   negated = {key: None if value is None else 0.0 - value for key, value in advantage.items()}
@@ -122,24 +123,14 @@ def _of_grid(record: Json) -> Json:
       name: int(np.sum((scores - without).mean(axis=1) >= LEARNED_MARGIN))
       for name, scores in ((LR, lr), (HR, hr))
     },
-    "gain": _interval_of(lr - without),
-    "effect": _interval_of(lr - hr),
+    "gain": interval(lr - without),
+    "effect": interval(lr - hr),
     "advantage": {**negated, "error": share.error},
     "reason": reason,
     "weight": None,
     "line": None,
     "deviation": None,
   }
-
-
-def _scores(members: list[Json], images: int) -> Float[np.ndarray, "s i"]:
-  rows = [member["test"][MEASURE] for member in members]
-  return np.array(rows, float).reshape(len(members), images)
-
-
-def _interval_of(differences: Float[np.ndarray, "s i"]) -> Json:
-  summary = effect(differences)
-  return {"mean": summary.mean, "low": summary.low, "high": summary.high}
 
 
 def _fit(grids: list[Json], regressors: list[list[float]]) -> Regression:

@@ -2,13 +2,16 @@
 
 from typing import Any, Literal
 
+from sr_jax.comparison.phrases import percent
 from sr_jax.comparison.shares import SHARE_SESOI
 from sr_jax.comparison.titles import titled
 
+HR = "hr_learned"
 Json = dict[str, Any]
 Decision = Literal["one line", "grows", "does not grow", "undecided"]
 
 PERCENT = 100 * SHARE_SESOI
+MAX_P = 0.05  # of the F test
 
 
 def grid_title(grid: Json) -> str:
@@ -23,19 +26,8 @@ def sentences(results: Json) -> list[str]:
     _answer(verdict),
     *(_on_line(verdict) if verdict["line"] else []),
     *_cautions(results),
-    _not_shown(verdict),
+    _not_shown(results),
   ]
-
-
-def percent(summary: Json, digits: int = 1) -> str:
-  """A share and its interval, as text: "+3.1 % (+1.2 to +5.0 %)"; "-" where there is none."""
-  if summary["mean"] is None:
-    return "-"
-  mean, *ends = (
-    None if summary[key] is None else f"{100 * summary[key]:+.{digits}f}"
-    for key in ("mean", "low", "high")
-  )
-  return f"{mean} %" + (f" ({ends[0]} to {ends[1]} %)" if ends[0] else "")
 
 
 def _answer(verdict: Json) -> str:
@@ -44,7 +36,7 @@ def _answer(verdict: Json) -> str:
     return f"Whether the advantage of LR grows with log R is undecided: {verdict['reason']}."
   leads: dict[Decision, str] = {
     "one line": f"The advantage of LR grows with log R on one line, to within {PERCENT:g} % of the "
-    "gain whatever d is",
+    f"gain{_for_dimensions(verdict)}",
     "grows": "The advantage of LR grows with log R, and is not shown to do so on one line",
     "does not grow": "The advantage of LR does not grow with log R",
     "undecided": "Whether the advantage of LR grows with log R is undecided",
@@ -56,24 +48,40 @@ def _answer(verdict: Json) -> str:
   )
 
 
+def _fitted(verdict: Json) -> list[Json]:
+  return [grid for grid in verdict["grids"].values() if not grid["reason"]]
+
+
+def _for_dimensions(verdict: Json) -> str:
+  """Of which dimensions one line is said."""
+  dims = sorted({grid["dims"] for grid in _fitted(verdict)})
+  names = f"d = {', '.join(map(str, dims))}"
+  if len(dims) < 2:
+    return f" for {names}, which is not compared with another"
+  if verdict["dimensions"] is None:
+    return f" for {names}; whether these are apart is not tested"
+  if verdict["dimensions"]["p"] < MAX_P:
+    return f", though {names} are apart at equal R"
+  return f" whatever d is of {', '.join(map(str, dims))}"
+
+
 def count_fitted(verdict: Json) -> int:
   """The number of grids in the fit."""
-  return sum(not grid["reason"] for grid in verdict["grids"].values())
+  return len(_fitted(verdict))
 
 
 def _on_line(verdict: Json) -> list[str]:
   """What the fit says of the grids' deviations, of dimensions and of R = 1."""
   line = verdict["line"]
   low, high = (f"{100 * line[key]:.1f}" for key in ("tau_low", "tau_high"))
-  fitted = [grid for grid in verdict["grids"].values() if not grid["reason"]]
-  furthest = max(fitted, key=lambda grid: abs(grid["deviation"]))
+  furthest = max(_fitted(verdict), key=lambda grid: abs(grid["deviation"]))
   phrases = [
     f"Beyond their errors grids deviate from the line by {100 * line['tau']:.1f} % of the gain "
     f"({low} to {high} %; p = {line['p_homogeneous']:.2g} that they do not); the furthest is "
     f"{grid_title(furthest)}, {100 * furthest['deviation']:+.1f} %.",
   ]
   if dimensions := verdict["dimensions"]:
-    apart = "are apart" if dimensions["p"] < 0.05 else "are not shown to be apart"
+    apart = "are apart" if dimensions["p"] < MAX_P else "are not shown to be apart"
     numerator, denominator = dimensions["degrees_of_freedom"]
     phrases.append(
       f"At equal R, dimensions {apart} (F test of {numerator} and {denominator} degrees of "
@@ -121,7 +129,8 @@ def _cautions(results: Json) -> list[str]:
   return [*cautions, *(f"{text}: {'; '.join(names)}." for text, names in words.items() if names)]
 
 
-def _not_shown(verdict: Json) -> str:
+def _not_shown(results: Json) -> str:
+  verdict = results["verdict"]
   dims = {grid["dims"] for grid in verdict["grids"].values()}
   apart = (
     " Dimensions differ in what is upscaled as well, so that a difference between them need not be "
@@ -131,5 +140,24 @@ def _not_shown(verdict: Json) -> str:
   )
   return (
     "The number of parameters is not varied alone: with r, kernels in HR pixels and what can be "
-    f"gained over interpolation change, too.{apart}"
+    f"gained over interpolation change, too. {_on_training(results)}{apart}"
+  )
+
+
+def _on_training(results: Json) -> str:
+  """That networks may differ in how well they train, and what the run tells of that."""
+  hr = titled(HR)
+  facts = []
+  if fitted := _fitted(results["verdict"]):
+    least = max(fitted, key=lambda grid: grid["advantage"]["mean"])
+    share = 100 * (1 - least["advantage"]["mean"])
+    facts.append(f"it gains least at {grid_title(least)}, {share:.1f} % of what LR gains")
+  at_edge = sum(bool(record["arms"][HR]["rate_at_edge"]) for record in results["grids"].values())
+  facts += [f"its learning rate is at an end of those tried on {at_edge} of the grids"] * bool(
+    at_edge
+  )
+  return (
+    f"{hr} of large R may leave interpolation later in training than LR, so that how well networks "
+    f"train explains an advantage as well as what they represent{': ' * bool(facts)}"
+    f"{'; '.join(facts)}."
   )

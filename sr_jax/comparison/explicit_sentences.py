@@ -1,24 +1,28 @@
 """What a comparison of explicit upsampling says in sentences, chosen by `explicit_forms.py`."""
 
-from collections.abc import Callable, Iterable
 from typing import Any
 
-from sr_jax.comparison.explicit_effects import BEST, DB, FEW_IMAGES, Finding, Results
+from sr_jax.comparison.explicit_effects import DB, MAX_P, PSNR, Finding, Results
+from sr_jax.comparison.explicit_limits import cautions, not_shown
+from sr_jax.comparison.explicit_pool import BEST
+from sr_jax.comparison.phrases import in_unit, percent, percent_ends
 from sr_jax.comparison.shares import SHARE_SESOI
-from sr_jax.comparison.statistics import MIN_IMAGES
+from sr_jax.comparison.statistics import SESOI
 from sr_jax.comparison.task_arms import LR
 from sr_jax.comparison.titles import task_title, titled
-from sr_jax.data.volumes import MNI152
 
 LIMIT = f"{100 * SHARE_SESOI:g} %"
+LIMIT_DB = f"{SESOI:g} {DB}"
 MEANING = {
-  "helps": f"helps, by more than {LIMIT}",
-  "hurts": f"hurts, by more than {LIMIT}",
-  "equivalent": f"equivalent, within {LIMIT}",
+  "helps": "helps, by more than {}",
+  "hurts": "hurts, by more than {}",
+  "equivalent": "equivalent, within {}",
   "undecided": "undecided",
 }
 LISTED = {
   "helps": "",  # which ends the start of the sentence
+  "helps, unadjusted": "shown to help by its own interval, but not adjusted for the number of "
+  "tasks, in ",
   "not needed": "it is not needed in ",
   "undecided": "undecided in ",
   "too few images": "too few test images in ",
@@ -31,16 +35,28 @@ def sentences(results: Results) -> list[str]:
   verdict = results["verdict"]
   return [
     _answer(verdict),
-    f"The best explicit form of a task is chosen on validation images; it helps if the 95 % "
-    f"interval of what it brings, as a share of what {titled(LR)} gains over no network, "
-    f"lies above {LIMIT}, and is not needed if that lies below. Nothing adjusts for the number of "
-    f"tasks and forms.",
+    *_rules(verdict),
     *(_over_tasks(form, pooled) for form, pooled in verdict["pooled"].items()),
+    *_of_images(verdict),
     *_by_task(verdict),
     *_on_periodicity(verdict),
     *_left_out(verdict),
-    *_cautions(results),
-    _not_shown(results),
+    *cautions(results),
+    not_shown(results),
+  ]
+
+
+def _rules(verdict: dict[str, Any]) -> list[str]:
+  """By which rules it is decided."""
+  return [
+    f"The best explicit form of a task is chosen on validation images. By 95 % intervals, a form "
+    f"helps or hurts if that is shown by more than {LIMIT} of what {titled(LR)} gains over no "
+    f"network or, where PSNR is the score, by more than {LIMIT_DB}; it is equivalent, and explicit "
+    f"upsampling not needed, only if both say so. Where PSNR is not the score, the share decides "
+    f"alone.",
+    f"That a task helps is adjusted for the {len(verdict['tasks'])} tasks of the run by Holm's "
+    f"method (one-sided, at {MAX_P:g}; p-values of two scales are doubled). What is said of single "
+    f"forms is not adjusted for their number.",
   ]
 
 
@@ -67,37 +83,18 @@ def _answer(verdict: dict[str, Any]) -> str:
 
 
 def _best_of(task: dict[str, Any]) -> str:
-  """The best form of a task and its share, in brackets."""
-  if not task["best"] or task["arms"][task["best"]]["share"]["mean"] is None:
+  """The best form of a task with its share and, of PSNR, its effect, in brackets."""
+  if not task["best"]:
     return f" ({task['reason']})"
-  share = task["arms"][task["best"]]["share"]
-  parts = f"{titled(task['best'])} {100 * share['mean']:+.1f} %", _percent_ends(share)
-  return f" ({', '.join(filter(None, parts))})"
-
-
-def percent(summary: dict[str, Any]) -> str:
-  """A share and its interval, as text: "+3.1 % (+1.2 to +5.0 %)"; "-" where there is none."""
-  if summary["mean"] is None:
-    return "-"
-  ends = _percent_ends(summary)
-  return f"{100 * summary['mean']:+.1f} %" + (f" ({ends})" if ends else "")
-
-
-def _percent_ends(summary: dict[str, Any]) -> str:
-  """The ends of the interval of a share; empty where it has none."""
-  if summary["low"] is None:
-    return ""
-  return f"{100 * summary['low']:+.1f} to {100 * summary['high']:+.1f} %"
-
-
-def in_unit(summary: dict[str, Any], unit: str, digits: int = 3) -> str:
-  """An effect and its interval in a unit, as text; "-" where there is none."""
-  if summary["mean"] is None:
-    return "-"
-  ends = ""
-  if summary["low"] is not None:
-    ends = f" ({summary['low']:+.{digits}f} to {summary['high']:+.{digits}f})"
-  return f"{summary['mean']:+.{digits}f} {unit}".rstrip() + ends
+  arm = task["arms"][task["best"]]
+  share, in_db = arm["share"], arm["effect"]
+  parts = []
+  if share["mean"] is not None:
+    parts += [f"{100 * share['mean']:+.1f} %", percent_ends(share)]
+  if task["measure"] == PSNR and in_db["mean"] is not None:
+    parts.append(in_unit(in_db, DB))
+  texts = [f"{titled(task['best'])} {', '.join(filter(None, parts))}"] if parts else []
+  return f" ({'; '.join([*texts, *filter(None, [task['reason']])])})"
 
 
 def form_title(form: str) -> str:
@@ -118,15 +115,30 @@ def _over_tasks(form: str, pooled: dict[str, Any]) -> str:
     )
   spread = f"tau {100 * share['tau']:.1f} %"
   if share["prediction_low"] is not None:
-    ends = f"{100 * share['prediction_low']:+.1f} to {100 * share['prediction_high']:+.1f} %"
-    spread += f", a new task {ends}"
+    ends = percent_ends(share, "prediction_")
+    spread += f", a new task {ends} if tasks were drawn like these"
   decibels = ""
   if in_db["count"] > 1:
-    decibels = f" In dB, over {in_db['count']} tasks, it brings {in_unit(in_db, DB)}."
+    meaning = MEANING[in_db["decision"]].format(LIMIT_DB)
+    decibels = (
+      f" In dB, over {in_db['count']} tasks scored by PSNR, it brings {in_unit(in_db, DB)}: "
+      f"{meaning}."
+    )
   return (
     f"Over {share['count']} tasks, {name} brings {percent(share)} of the gain; {spread}: "
-    f"{MEANING[share['decision']]}.{decibels}"
+    f"{MEANING[share['decision']].format(LIMIT)}.{decibels}"
   )
+
+
+def _of_images(verdict: dict[str, Any]) -> list[str]:
+  """What the best form brings over tasks on images alone, if others join the mean."""
+  share, of_all = verdict["images"], verdict["pooled"][BEST]["share"]
+  if share["count"] < 2 or share["count"] == of_all["count"]:
+    return []
+  return [
+    f"With tasks of d = 1 and 3 left out, over {share['count']} tasks, {THE_BEST} brings "
+    f"{percent(share)} of the gain."
+  ]
 
 
 def _by_task(verdict: dict[str, Any]) -> list[str]:
@@ -136,7 +148,7 @@ def _by_task(verdict: dict[str, Any]) -> list[str]:
     phrases = []
     for decision in ("helps", "hurts"):
       names = [
-        f"{task_title(name)} {percent(task['arms'][form]['share'])}"
+        f"{task_title(name)} {_effect_of(task['arms'][form], task)}"
         for name, task in verdict["tasks"].items()
         if form in task["arms"] and task["arms"][form]["decision"] == decision
       ]
@@ -144,6 +156,13 @@ def _by_task(verdict: dict[str, Any]) -> list[str]:
     if phrases:
       written.append(f"{titled(form)} {'; it '.join(phrases)}.")
   return written
+
+
+def _effect_of(arm: dict[str, Any], task: dict[str, Any]) -> str:
+  """An arm's share of the gain and, of PSNR, its effect in dB."""
+  if task["measure"] != PSNR:
+    return percent(arm["share"])
+  return f"{percent(arm['share'])}, {in_unit(arm['effect'], DB)}"
 
 
 def _on_periodicity(verdict: dict[str, Any]) -> list[str]:
@@ -179,63 +198,3 @@ def _left_out(verdict: dict[str, Any]) -> list[str]:
     f"{task_title(name)} of {', '.join(names)}: {reason}" for (name, reason), names in forms.items()
   ]
   return [f"Left out of the mean share over tasks: {'; '.join(phrases)}."]
-
-
-def _cautions(results: Results) -> list[str]:
-  """What weakens the verdict: members that failed, rates at the edge, few images, unsure gains."""
-
-  def members(is_meant: Callable[[str], bool]) -> list[str]:
-    return [
-      f"{task_title(task)}, {titled(name)}: seeds {seeds}"
-      for task, record in results["tasks"].items()
-      for name, arm in record["arms"].items()
-      if (seeds := [m["seed"] for m in arm["members"] if is_meant(m["status"])])
-    ]
-
-  at_edge = [
-    f"{task_title(task)}, {titled(name)}: {arm['learning_rate']:g}"
-    for task, record in results["tasks"].items()
-    for name, arm in record["arms"].items()
-    if arm["rate_at_edge"]
-  ]
-  tasks = results["verdict"]["tasks"]
-  few = [task_title(name) for name, task in tasks.items() if task["images"] < MIN_IMAGES]
-  unsure = [
-    f"{task_title(name)} {in_unit(task['gain'], task['unit'])}"
-    for name, task in tasks.items()
-    if task["gain"]["low"] is None or task["gain"]["low"] <= 0
-  ]
-  listed = {
-    "Diverged, and left out with the same seeds of the other network": members(
-      lambda status: status == "diverged"
-    ),
-    "Did not beat no network, and stay in the comparison": members(
-      lambda status: status not in ("ok", "diverged")
-    ),
-    "The best learning rate is at the edge of the grid, so that a wider --learning_rate may change "
-    "the result": at_edge,
-    f"Too few images for a decision, {FEW_IMAGES}": few,
-    f"What {titled(LR)} gains over no network is not shown to be above zero": unsure,
-  }
-  return [f"{lead}: {'; '.join(names)}." for lead, names in listed.items() if names]
-
-
-def _not_shown(results: Results) -> str:
-  """What the run cannot say."""
-  tasks = results["tasks"].values()
-  steps = _range(record["config"]["steps"] for record in tasks)
-  images = _range(len(record["images"]["test"]) for record in tasks)
-  head = ""
-  if "volume" in results["tasks"] and results["config"].get("volume") == MNI152:
-    head = "; heads other than one, whose slabs the volume's images are"
-  return (
-    f"Not shown: training beyond {steps} steps; other data than these, with {images} test images a "
-    f"task{head}; other widths, depths and scales; and the intervals take the learning rates, from "
-    f"a short search, as given."
-  )
-
-
-def _range(values: Iterable[int]) -> str:
-  ordered = sorted(values)
-  low, high = ordered[0], ordered[-1]
-  return f"{low:,}" if low == high else f"{low:,} to {high:,}"

@@ -8,7 +8,7 @@ import dataclasses
 import numpy as np
 from jaxtyping import Float
 
-from sr_jax.comparison.statistics import Decision, effect, standard_errors
+from sr_jax.comparison.statistics import Decision, effect, largest_error
 
 # The smallest share of interest. At SR x2 the reference gains 1 to 2 dB over bicubic interpolation,
 # of which this is 0.05 to 0.1 dB: about the SESOI of differences in dB.
@@ -26,6 +26,8 @@ class Share:
     low, high: the two-way random-effects interval; None for less than two seeds or images.
     error: the standard error to weigh the share by among tasks; None where there is no interval,
       and where nothing varies, which leaves none to weigh by.
+    p_supported: one-sided p-value of "the share is at most SHARE_SESOI"; None where nothing is
+      decided.
     decision: what the interval says of the claim "the share is above SHARE_SESOI".
     reason: why there is no share; empty where there is.
   """
@@ -36,6 +38,7 @@ class Share:
   low: float | None = None
   high: float | None = None
   error: float | None = None
+  p_supported: float | None = None
   decision: Decision = "undecided"
   reason: str = ""
 
@@ -80,15 +83,13 @@ def share_of_gain(
   share = differences.mean() / gain.mean
   cells = (differences - share * (gains - gain.mean)) / gain.mean
   summary = effect(cells, SHARE_SESOI)
-  error = None
-  if summary.low is not None:
-    error = float(standard_errors(cells)[0].max()) or None
   return Share(
     mean=summary.mean,
     seeds=seeds,
     images=images,
     low=summary.low,
     high=summary.high,
-    error=error,
+    error=largest_error(cells),
+    p_supported=summary.p_supported,
     decision=summary.decision,
   )

@@ -120,6 +120,12 @@ def effect(differences: Float[np.ndarray, "s i"], sesoi: float = SESOI) -> Effec
   )
 
 
+def interval(differences: Float[np.ndarray, "s i"]) -> dict[str, float | None]:
+  """The mean of a table with its 95 % interval, "mean", "low" and "high"; None as in `Effect`."""
+  summary = effect(differences)
+  return {"mean": summary.mean, "low": summary.low, "high": summary.high}
+
+
 def holm(p_values: Sequence[float], family_size: int) -> list[float]:
   """Holm's (1979) adjusted p-values: below 0.05 together, the chance of one false claim is 5 %.
 
@@ -165,6 +171,13 @@ def standard_errors(
   errors = np.sqrt(np.stack([both, ms_seeds, ms_images], axis=-1) / cells)
   alone = [np.full_like(both, count - 1) for count in (seeds, images)]
   return errors, np.stack([freedom, *alone], axis=-1)
+
+
+def largest_error(differences: Float[np.ndarray, "s i"]) -> float | None:
+  """The largest of `standard_errors`; None where there is no interval, or nothing varies."""
+  if min(differences.shape) < 2:
+    return None
+  return float(standard_errors(differences)[0].max()) or None
 
 
 def ci_half_width(

@@ -1,7 +1,7 @@
 """The report of a comparison over grids: the advantage of LR maps against log R."""
 
-from sr_jax.comparison.dose import HR
-from sr_jax.comparison.dose_sentences import grid_title, percent
+from sr_jax.comparison.dose_sentences import HR, grid_title
+from sr_jax.comparison.phrases import in_unit, percent
 from sr_jax.comparison.task_arms import LR
 from sr_jax.comparison.titles import titled
 from sr_jax.report import dose_figures, model, pages
@@ -28,7 +28,12 @@ def rows(results: Json) -> Rows:
   table = [[*header, "advantage", "line", "weight", "images"]]
   for grid in results["verdict"]["grids"].values():
     ratio = grid["parameters"][LR] / grid["parameters"][HR]
-    cells = [str(grid["phases"]), f"{ratio:.1f}", _in_db(grid["gain"], 2), _in_db(grid["effect"])]
+    cells = [
+      str(grid["phases"]),
+      f"{ratio:.1f}",
+      in_unit(grid["gain"], "", 2),
+      in_unit(grid["effect"], ""),
+    ]
     is_fitted = grid["line"] is not None
     line = f"{100 * grid['line']:+.1f} %" if is_fitted else "-"
     weight = f"{100 * grid['weight']:.0f} %" if is_fitted else "-"
@@ -36,16 +41,6 @@ def rows(results: Json) -> Rows:
       [grid_title(grid), *cells, percent(grid["advantage"]), line, weight, str(grid["images"])]
     )
   return table
-
-
-def _in_db(summary: Json, digits: int = 3) -> str:
-  if summary["mean"] is None:
-    return "-"
-  mean, *ends = (
-    None if summary[key] is None else f"{summary[key]:+.{digits}f}"
-    for key in ("mean", "low", "high")
-  )
-  return f"{mean}" + (f" ({ends[0]} to {ends[1]})" if ends[0] else "")
 
 
 def _member_rows(record: Json) -> Rows:

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from sr_jax.comparison.explicit_effects import BEST
+from sr_jax.comparison.explicit_pool import BEST
 from sr_jax.comparison.shares import SHARE_SESOI
 from sr_jax.comparison.titles import task_title, titled
 from sr_jax.report.figures import COLOURS, MARKERS, STYLE, new_figure

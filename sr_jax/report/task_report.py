@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from sr_jax.comparison.explicit_effects import BEST
+from sr_jax.comparison.explicit_pool import BEST
 from sr_jax.comparison.task_arms import LR
 from sr_jax.comparison.titles import task_title, titled
 from sr_jax.report import pages, task_tables

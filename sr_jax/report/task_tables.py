@@ -5,16 +5,24 @@ from typing import Any
 import numpy as np
 
 from sr_jax.comparison.explicit_effects import Results
-from sr_jax.comparison.explicit_sentences import form_title, in_unit, percent
+from sr_jax.comparison.explicit_sentences import LIMIT, form_title
+from sr_jax.comparison.phrases import in_unit, percent, percent_ends
+from sr_jax.comparison.shares import SHARE_SESOI
 from sr_jax.comparison.task_arms import LR
 from sr_jax.comparison.titles import task_title, titled
 from sr_jax.report.tables import Rows, alive, cost_text
 from sr_jax.report.times import fastest
 
+FURTHER = {  # measures beside those that decide, by what they are called
+  "epe": "end-point error (HR pixels, less is better)",
+  "accuracy": "accuracy",
+}
+
 
 def rows_of_tasks(results: Results) -> Rows:
   """Of every task: what LR maps gain over no network, the best explicit form, the decision."""
   rows = [["task", "no network", f"{titled(LR)} gains", "best explicit form"]]
+  rows[0].insert(3, f"{LIMIT} of that")
   rows[0] += [f"less {titled(LR)}, share of the gain", "explicit upsampling"]
   for name, task in results["verdict"]["tasks"].items():
     best, record = task["best"], results["tasks"][name]
@@ -24,12 +32,21 @@ def rows_of_tasks(results: Results) -> Rows:
         task_title(name),
         record["task"]["no_network"],
         in_unit(task["gain"], task["unit"]),
+        _smallest(task),
         titled(best) if best else "-",
         share,
         task["decision"],
       ]
     )
   return rows
+
+
+def _smallest(task: dict[str, Any]) -> str:
+  """The smallest share of interest in the task's unit; "-" where there is no gain."""
+  gain = task["gain"]["mean"]
+  if gain is None or gain <= 0:
+    return "-"
+  return f"{SHARE_SESOI * gain:.3f} {task['unit']}".rstrip()
 
 
 def rows_of_effects(results: Results) -> Rows:
@@ -56,39 +73,44 @@ def rows_of_effects(results: Results) -> Rows:
 
 def rows_of_pooled(results: Results) -> Rows:
   """The mean effect of every form over tasks."""
-  rows = [["form", "tasks", "mean share of the gain", "tau", "a new task", "decision"]]
-  rows[0] += ["tasks in dB", "mean effect (dB)", "decision in dB"]
+  rows = [["form", "tasks", "mean share of the gain", "tau"]]
+  rows[0] += ["a new task, if drawn like these", "by the share", "tasks scored by PSNR"]
+  rows[0] += ["mean effect (dB)", "by the effect", "decision"]
   for form, pooled in results["verdict"]["pooled"].items():
     share, in_db = pooled["share"], pooled["effect"]
-    new = "-"
-    if share["prediction_low"] is not None:
-      new = f"{100 * share['prediction_low']:+.1f} to {100 * share['prediction_high']:+.1f} %"
     rows.append(
       [
         form_title(form),
         str(share["count"]),
         percent(share),
         "-" if share["tau"] is None else f"{100 * share['tau']:.1f} %",
-        new,
+        percent_ends(share, "prediction_") or "-",
         share["decision"],
         str(in_db["count"]),
         in_unit(in_db, ""),
         in_db["decision"],
+        pooled["decision"],
       ]
     )
   return rows
 
 
 def rows_of_scores(results: Results) -> Rows:
-  """Mean scores over seeds and test images of no network and of every arm, a row a task."""
+  """Mean scores over seeds and test images of no network and of every arm.
+
+  A row for each task, and for each of its `FURTHER` measures that the results hold.
+  """
   arms = _arms(results)
   rows = [["task", "score", "no network", *map(titled, arms)]]
   for name, record in results["tasks"].items():
     measure, unit = record["task"]["measure"], record["task"]["unit"]
-    digits = 2 if unit == "dB" else 4
-    cells = [_mean([record["no_network"]["test"][measure]], digits)]
-    cells += [_mean_of_arm(record, arm, measure, digits) for arm in arms]
-    rows.append([task_title(name), f"{measure} ({unit})" if unit else measure, *cells])
+    scored = {measure: f"{measure} ({unit})" if unit else measure} | FURTHER
+    for key, title in scored.items():
+      if key in record["no_network"]["test"]:
+        digits = 2 if "dB" in title else 4
+        cells = [_mean([record["no_network"]["test"][key]], digits)]
+        cells += [_mean_of_arm(record, arm, key, digits) for arm in arms]
+        rows.append([task_title(name), title, *cells])
   return rows
 
 
@@ -109,13 +131,14 @@ def rows_of_periodicity(results: Results) -> Rows:
 def rows_of_costs(results: Results, timing: dict[str, Any]) -> Rows:
   """What every arm of every task costs a HR pixel, and the time of its training step."""
   rows = [["task", "arm", "network", "MACs / HR px", "executed MACs / HR px", "parameters"]]
-  rows[0] += ["activations / HR px", "step (ms)"]
+  rows[0] += ["activations / HR px", "receptive field (HR px)", "shift (HR px)", "step (ms)"]
   for name, record in results["tasks"].items():
     seconds = fastest(timing["tasks"][name]) if name in timing["tasks"] else {}
     for arm, about in record["arms"].items():
       cost = about["budget"]
       macs = [f"{cost[key]:,g}" for key in ("macs", "executed_macs")]
-      sizes = f"{cost['parameters']:,}", cost_text("activations", cost["activations"])
+      keys = ("activations", "receptive_field", "shift")
+      sizes = f"{cost['parameters']:,}", *(cost_text(key, cost[key]) for key in keys)
       step = f"{1e3 * seconds[arm]:.2f}" if arm in seconds else "-"
       rows.append([task_title(name), titled(arm), about["note"], *macs, *sizes, step])
   return rows

@@ -39,6 +39,7 @@ class Flow(Task):
   inputs: ClassVar[Maps] = Maps(hr=2)
   outputs: ClassVar[Maps] = Maps(hr=2)
   measure: ClassVar[str] = "epe_db"
+  unit: ClassVar[str] = "dB of end-point error"
   trains_on_psnr: ClassVar[bool] = False
   no_network: ClassVar[str] = "zero flow"
   has_symmetries: ClassVar[bool] = False

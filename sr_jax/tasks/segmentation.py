@@ -53,7 +53,9 @@ class Segmentation(Task):
   measure: ClassVar[str] = "iou"
   unit: ClassVar[str] = ""
   trains_on_psnr: ClassVar[bool] = False
-  no_network: ClassVar[str] = "the photograph's most frequent class everywhere"
+  no_network: ClassVar[str] = (
+    "an oracle: the class that is most frequent in this photograph, everywhere"
+  )
   fields: ClassVar[Mapping[str, Any]] = {"mid_output": 0.0}
 
   @property

@@ -11,7 +11,9 @@ def task_of(
   name,
   *,
   unit="dB",
-  gain=2.0,
+  measure=None,
+  gain=1.0,
+  dims=2,
   pooled=True,
   noise=0.002,
   seeds=SEEDS,
@@ -25,7 +27,9 @@ def task_of(
   Args:
     name: of the task, which seeds what is random.
     unit: of its scores.
-    gain: mean of LR over no network, in the unit.
+    measure: that decides; None is psnr in dB, and iou in other units.
+    gain: mean of LR over no network, in the unit; of 1 dB, 5 % are as much as SESOI.
+    dims: of its space.
     pooled: whether it may join the mean over tasks.
     noise: of the share, over seeds and over images.
     seeds: trained.
@@ -35,7 +39,7 @@ def task_of(
     shares: by form.
   """
   rng = np.random.default_rng(zlib.crc32(name.encode()))
-  measure = "psnr" if unit == "dB" else "iou"
+  measure = measure or ("psnr" if unit == "dB" else "iou")
   without = 20 + 2 * rng.standard_normal(images)
   reference = without + gain * (1 + 0.1 * rng.standard_normal((seeds, images)))
   mean_gain = (reference - without).mean()
@@ -48,6 +52,8 @@ def task_of(
   return {
     "task": {
       "name": name,
+      "scale": 2,
+      "dims": dims,
       "measure": measure,
       "unit": unit,
       "no_network": "the input",
@@ -56,7 +62,7 @@ def task_of(
     "images": {"test": [f"image {i}" for i in range(images)]},
     "no_network": {"test": {measure: without.tolist(), "periodicity": [None] + [0.5] * 9}},
     "arms": arms,
-    "config": {"steps": 300},
+    "config": {"steps": 300, "patch": 16},
   }
 
 
@@ -78,6 +84,7 @@ def arm_of(measure, scores, repeats, diverged):
       }
     )
   budget = {"macs": 512.0, "executed_macs": 640.0, "parameters": 1234, "activations": 8.0}
+  budget |= {"receptive_field": 18, "shift": 0.0}
   return {
     "note": "n = 8",
     "budget": budget,

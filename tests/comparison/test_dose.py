@@ -2,7 +2,6 @@ import numpy as np
 import pytest
 
 from sr_jax.comparison.dose import decide, grid_name, headline
-from sr_jax.comparison.dose_sentences import percent
 
 GRIDS = ((1, 2), (1, 4), (1, 8), (2, 2), (2, 3), (2, 4), (3, 2))
 
@@ -55,6 +54,10 @@ def test_a_line_is_recovered_with_its_sign():
   assert line["tau_low"] <= line["tau"] <= line["tau_high"] < 0.05
   assert verdict["dimensions"]["degrees_of_freedom"] == [2, 3]
   assert verdict["dimensions"]["p"] > 0.05
+  assert (
+    "on one line, to within 5 % of the gain whatever d is of 1, 2, 3: by "
+    in (verdict["sentences"][0])
+  )
   grid = verdict["grids"]["d2_r4"]
   assert grid["advantage"]["mean"] == pytest.approx(0.22, abs=0.01)
   assert grid["advantage"]["low"] < 0.22 < grid["advantage"]["high"]
@@ -157,7 +160,29 @@ def test_one_dimension_has_no_test_of_dimensions():
   verdict = decide(results_of(lambda _, log_r: 0.1 * log_r, grids=grids))
   assert verdict["dimensions"] is None
   assert verdict["decision"] == "one line"
+  assert "of the gain for d = 2, which is not compared with another: by" in verdict["sentences"][0]
   assert "Dimensions differ" not in verdict["sentences"][-1]
+
+
+def test_a_line_of_dimensions_that_are_apart_or_not_tested_is_not_said_of_every_d():
+  offsets = {1: -0.006, 2: 0.006, 3: 0.006}
+  results = results_of(lambda d, log_r: 0.05 * log_r + offsets[d], noise=0.0005)
+  verdict = decide(results)
+  assert verdict["decision"] == "one line"
+  assert verdict["dimensions"]["p"] < 0.05
+  assert "of the gain, though d = 1, 2, 3 are apart at equal R: by" in verdict["sentences"][0]
+  grids = ((1, 2), (1, 4), (2, 4), (3, 2))
+  verdict = decide(results_of(lambda _, log_r: 0.05 * log_r, grids=grids, noise=0.001))
+  assert (verdict["decision"], verdict["dimensions"]) == ("one line", None)
+  assert "for d = 1, 2, 3; whether these are apart is not tested: by" in verdict["sentences"][0]
+
+
+def test_that_networks_may_train_differently_is_a_limit():
+  results = results_of(lambda _, log_r: 0.05 * log_r, noise=1e-4)
+  results["grids"]["d1_r2"]["arms"]["hr_learned"]["rate_at_edge"] = "highest"
+  limits = decide(results)["sentences"][-1]
+  assert "it gains least at d = 2, r = 4, 80.0 % of what LR gains;" in limits
+  assert "its learning rate is at an end of those tried on 1 of the grids." in limits
 
 
 def test_the_headline_has_the_slope():
@@ -167,4 +192,3 @@ def test_the_headline_has_the_slope():
   assert columns["advantage of LR against log R"] == "one line"
   assert columns["a doubling of R (share of gain)"].startswith("+5.0 % (")
   assert columns["grids"] == "7"
-  assert percent({"mean": 0.1, "low": None, "high": None}) == "+10.0 %"

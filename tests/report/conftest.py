@@ -27,7 +27,10 @@ def make_task(name):
   rng = np.random.default_rng(len(name))
   images = [f"image_{i}" for i in range(6)]
   is_segmentation = name == "segmentation"
-  measure, unit = ("iou", "") if is_segmentation else ("psnr", "dB")
+  measure, unit = {
+    "segmentation": ("iou", ""),
+    "flow": ("epe_db", "dB of end-point error"),
+  }.get(name, ("psnr", "dB"))
   base, gain = (0.1, 0.5) if is_segmentation else (26.0, 2.0)
   levels = rng.normal(base, 0.04 * base, len(images))
   periodic = {"transposed": 1.5, "nearest": -0.5}
@@ -87,7 +90,7 @@ def make_task(name):
     "learning_rates": [4e-3],
     "notes": [f"A note on {name} with <i>."],
     "choices": {},
-    "config": {"scale": scale, "steps": 1000},
+    "config": {"scale": scale, "steps": 1000, "patch": 40 // scale},
   }
 
 

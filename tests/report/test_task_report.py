@@ -95,7 +95,7 @@ def test_a_run_without_any_share_says_so(task_results, write):
 def test_rates_of_the_search_that_diverged_are_counted(task_results, write):
   results = only(task_results, "flow")
   for arm in results["tasks"]["flow"]["arms"].values():
-    arm["search"] += [{"seed": 0, "learning_rate": 8e-3, "validation_psnr": None}]
+    arm["search"] += [{"seed": 0, "learning_rate": 8e-3, "validation_epe_db": None}]
   text, _ = write(results)
   assert "| Linear | 0.004 | 28.000 | 1 of 1 diverged |" in text
 

@@ -46,6 +46,17 @@ def test_effects_are_in_shares_and_in_the_units_of_tasks(results):
   assert signal[4] == "undecided: the reference gains nothing over no network"
 
 
+def test_further_measures_have_rows_where_results_hold_them():
+  run = results_of(task_of("flow", measure="epe_db", unit="dB of end-point error", half=0.0))
+  record = run["tasks"]["flow"]
+  members = [member for arm in record["arms"].values() for member in arm["members"]]
+  for scored in (record["no_network"], *members):
+    scored["test"]["epe"] = [0.25] * 10
+  _, deciding, further = task_tables.rows_of_scores(run)
+  assert deciding[1] == "epe_db (dB of end-point error)"
+  assert further[1:] == ["end-point error (HR pixels, less is better)", *["0.2500"] * 3]
+
+
 def test_means_are_over_members_that_did_not_diverge(results):
   header, resolution, flow, _ = task_tables.rows_of_scores(results)
   assert header == ["task", "score", "no network", "LR", "Half", "Skip"]
@@ -70,7 +81,7 @@ def test_costs_have_the_time_of_a_step_where_it_was_measured(results):
   assert times["flow", "LR"] == "10.00"
   assert times["flow", "Half"] == "30.00"
   assert times["signal", "LR"] == "-"
-  assert rows[1][3:7] == ["512", "640", "1,234", "8"]
+  assert rows[1][3:9] == ["512", "640", "1,234", "8", "18", "0"]
 
 
 def test_every_form_is_a_row_over_tasks(results):
@@ -84,4 +95,6 @@ def test_every_task_has_its_decision(results):
   _, resolution, flow, signal = task_tables.rows_of_tasks(results)
   assert (resolution[-1], flow[-1]) == ("helps", "not needed")
   assert signal[-1] == "undecided"
-  assert signal[3:5] == ["Half", "-"]
+  assert signal[3:6] == ["-", "Half", "-"]
+  assert resolution[3].endswith(" dB")
+  assert float(resolution[3].split()[0]) == pytest.approx(0.05, abs=0.005)  # of a gain of 1 dB
