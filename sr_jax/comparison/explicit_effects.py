@@ -131,13 +131,20 @@ def _of_arm(
   else:  # SESOI is in dB of PSNR
     in_unit |= dict.fromkeys(("decision", "p_supported", "p_reversed", "p_equivalent"))
   share = share_of_gain(*scores, without)
-  decisions.append("too few photographs" if images < MIN_IMAGES else share.decision)
+  over_lr, gain = effect(scores[0] - scores[1], 0.0), _summary(scores[0] - without)
+  learns_alone = share.mean is None and gain["decision"] == "more"
+  if learns_alone and over_lr.decision == "supported":
+    decisions.append("supported")  # more than nothing, and than LR, which is not shown to gain
+  else:
+    decisions.append("too few photographs" if images < MIN_IMAGES else share.decision)
   first, second = tables("periodicity")
   periodicity = first - second
   return {
     "effect": in_unit,
     "error": largest_error(scores[0] - scores[1]),
     "share": dataclasses.asdict(share),
+    "gain": gain,
+    "p_over_lr": over_lr.p_supported if learns_alone else None,
     "decision": together([WORDS[decision] for decision in decisions]),
     "left_out": [pair[0]["seed"] for pair in pairs if _diverged(pair)],
     "periodicity": _summary(periodicity[:, np.isfinite(periodicity).all(axis=0)]),
@@ -198,6 +205,7 @@ def _needed(arms: dict[str, dict[str, Any]], best: str | None) -> tuple[TaskDeci
 
 def _p_helps(arm: dict[str, Any]) -> float | None:
   """One-sided p-value of "an arm does not help"; of two, by share and in dB, Bonferroni's."""
-  p_values = [p for key in ("share", "effect") if (p := arm[key]["p_supported"]) is not None]
+  of_share = arm["share"]["p_supported"] if arm["p_over_lr"] is None else arm["p_over_lr"]
+  p_values = [p for p in (of_share, arm["effect"]["p_supported"]) if p is not None]
   looks = 1 if arm["effect"]["decision"] is None else 2
   return min(1.0, looks * min(p_values)) if p_values else None

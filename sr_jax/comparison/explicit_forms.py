@@ -9,7 +9,8 @@ lr_plain is not. By 95 % intervals over seeds and images:
   its effect in dB to be above `SESOI`; it *hurts* where either is shown to be below the negative of
   that; it is *equivalent* where the share and, of PSNR, the effect are both shown to be between;
   else it is *undecided*, and with fewer than `MIN_IMAGES` test images there are *too few images*.
-  In other units than dB of PSNR the share decides alone;
+  In other units than dB of PSNR the share decides alone. Where lr is not shown to gain over no
+  network there is no share: a form that is shown to gain, and to be better than lr, helps;
 - the best of `FORMS` in a task is that of the highest mean score on validation images. Explicit
   upsampling *helps* in the task if its best form does. It is *not needed* if the share of its best
   form is shown to be below `SHARE_SESOI` and, of PSNR, the effect to be below `SESOI`, however far
@@ -47,6 +48,8 @@ The verdict, JSON data, by the names of tasks and arms (None is null):
          and p-values (None) where the measure is not PSNR,
        "error": the standard error of its mean (the largest of standard_errors) | None,
        "share": the fields of shares.Share,
+       "gain": SUMMARY of the arm less no network,
+       "p_over_lr": one-sided, that the arm is no better than lr, where it gains and lr does not,
        "decision": "helps" | "hurts" | "equivalent" | "undecided" | "too few images",
        "left_out": [seeds that diverged in the arm or in lr],
        "periodicity": SUMMARY of arm less lr in dB, of images that have one in every seed kept}}}},

@@ -12,7 +12,7 @@ from sr_jax.data.volumes import MNI152, find_volumes
 from sr_jax.training.choices import MEASURE
 
 MIN_CROP = 64  # HR pixels: 8 LR pixels at the largest scale, of which errors have a periodicity
-# The dimensions d of what reads a flag; those of photographs come with presets, and are not refused.
+# The dimensions d of what reads a flag; those of photographs come with presets, and may be unread.
 READ_BY = {"signal": 1, "volume": 3}
 
 

@@ -257,10 +257,27 @@ def test_limits_are_computed():
   assert "signals are scan lines of the photographs of super-resolution" in limits
   results["config"]["data"] = "tfds:T91"
   assert "scan lines" not in explicit_forms.decide(results)["sentences"][-1]
-  autoencoding = verdict_of(task_of("autoencoding", half=0.0))["sentences"][-1]
-  assert "in autoencoding it is a transform code" in autoencoding
-  assert "linear interpolation" not in autoencoding
-  assert "Tasks share" not in autoencoding
+  segmentation = verdict_of(task_of("segmentation", half=0.0))["sentences"][-1]
+  assert "in segmentation it is told which class" in segmentation
+  assert "linear interpolation" not in segmentation
+  assert "Tasks share" not in segmentation
+
+
+def test_a_form_that_gains_where_lr_gains_nothing_helps():
+  flow = task_of("flow", measure="epe_db", half=0.0, linear=0.0)
+  without = np.array(flow["no_network"]["test"]["epe_db"])
+  for name, gain in (("lr", 0.0), ("half", 5.0), ("linear", 0.0)):
+    for seed, member in enumerate(flow["arms"][name]["members"]):
+      rng = np.random.default_rng([seed, len(name)])
+      noise = 0.01 * rng.standard_normal(len(without))
+      member["test"]["epe_db"] = (without + gain + noise).tolist()
+      member["validation_epe_db"] = gain
+  record = verdict_of(flow, task_of("denoising", half=0.0))["tasks"]["flow"]
+  assert record["arms"]["half"]["share"]["mean"] is None
+  assert record["arms"]["half"]["decision"] == "helps"
+  assert record["arms"]["linear"]["decision"] == "undecided"
+  assert (record["decision"], record["best"]) == ("helps", "half")
+  assert record["adjusted_p_helps"] < 0.025
 
 
 def test_units_do_not_change_shares():
