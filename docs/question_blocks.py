@@ -37,7 +37,7 @@ def blocks(kept: dict[str, Kept]) -> dict[str, str]:
   """The text of every block of the questions, by the name of its marks."""
   when, share = (kept.get(f"{name}_confirmatory") for name in (WHEN, SHARE))
   return {
-    "answers": "\n\n".join([bullets(_answers(kept)), *task_blocks.figures_of_readme(kept)]),
+    "answers": bullets(_answers(kept)),
     WHEN: "\n\n".join([_answer(when, WHEN, _when), *_other_runs(kept)]),
     SHARE: "\n\n".join([_answer(share, SHARE, _share), *_curve(kept.get(f"{SHARE}_curve"))]),
     LEARN: _learned(kept),

@@ -63,11 +63,6 @@ def answers(kept: dict[str, Kept]) -> list[str]:
   return [f"**{QUESTIONS[name]}** {line}" for name, line in lines.items()]
 
 
-def figures_of_readme(kept: dict[str, Kept]) -> list[str]:
-  """What explicit upsampling brings in every task, as a figure, once it is measured."""
-  return [f"![{FOREST}](docs/figures/{PICTURED}_forest.png)"] * (PICTURED in kept)
-
-
 def _of_tasks(results: Results) -> str:
   """The answer with the tasks of every decision, and the best form over tasks."""
   best = results["verdict"]["pooled"][BEST]

@@ -83,18 +83,12 @@ def _answer(verdict: dict[str, Any]) -> str:
 
 
 def _best_of(task: dict[str, Any]) -> str:
-  """The best form of a task with its share and, of PSNR, its effect, in brackets."""
-  if not task["best"]:
-    return f" ({task['reason']})"
-  arm = task["arms"][task["best"]]
-  share, in_db = arm["share"], arm["effect"]
-  parts = []
-  if share["mean"] is not None:
-    parts += [f"{100 * share['mean']:+.1f} %", percent_ends(share)]
-  if task["measure"] == PSNR and in_db["mean"] is not None:
-    parts.append(in_unit(in_db, DB))
-  texts = [f"{titled(task['best'])} {', '.join(filter(None, parts))}"] if parts else []
-  return f" ({'; '.join([*texts, *filter(None, [task['reason']])])})"
+  """In brackets, the best form of a task, its effect where that helps, and what is not decided."""
+  parts = [titled(task["best"])] if task["best"] else []
+  if task["best"] and task["decision"].startswith("helps"):
+    parts = [f"{parts[0]} {_effect_of(task['arms'][task['best']], task)}"]
+  parts += [task["reason"]] * bool(task["reason"])
+  return f" ({'; '.join(parts)})" * bool(parts)
 
 
 def form_title(form: str) -> str:
@@ -159,10 +153,12 @@ def _by_task(verdict: dict[str, Any]) -> list[str]:
 
 
 def _effect_of(arm: dict[str, Any], task: dict[str, Any]) -> str:
-  """An arm's share of the gain and, of PSNR, its effect in dB."""
-  if task["measure"] != PSNR:
-    return percent(arm["share"])
-  return f"{percent(arm['share'])}, {in_unit(arm['effect'], DB)}"
+  """An arm's share of the gain, and its effect where PSNR is the score or there is no share."""
+  has_share = arm["share"]["mean"] is not None
+  parts = [percent(arm["share"])] * has_share
+  if task["measure"] == PSNR or not has_share:
+    parts.append(in_unit(arm["effect"], task["unit"]))
+  return ", ".join(parts)
 
 
 def _on_periodicity(verdict: dict[str, Any]) -> list[str]:

@@ -345,7 +345,7 @@ def test_only_intervals_that_all_say_so_make_it_unnecessary():
   assert verdict_of(*none)["decision"] == "not needed"
   assert first_sentence(*none).startswith(
     "Explicit upsampling is necessary in none of the 5 tasks tested: it is not needed in denoising "
-    "(Half -"
+    "(Half), "
   )
   for other in (
     task_of("signal", half=0.05),

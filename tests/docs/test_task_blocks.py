@@ -184,7 +184,6 @@ def test_the_answer_on_the_dose_follows_the_line(slope, words):
 def test_nothing_is_said_before_it_is_measured():
   assert set(task_blocks.blocks({}).values()) == {task_blocks.OPEN}
   assert all(answer.endswith(task_blocks.OPEN) for answer in task_blocks.answers({}))
-  assert task_blocks.figures_of_readme({}) == []
 
 
 def test_a_run_of_tasks_is_kept_with_its_pictures_and_what_decides(tmp_path, monkeypatch):
