@@ -91,7 +91,7 @@ def test_a_run_explains_itself(finished, data):
   assert about["config"]["features"] == 4
   assert {"revision", "jax", "flax", "device"} <= about["provenance"].keys()
   report = (run_dir / "report.md").read_text()
-  assert f"```\npython launch.py --experiment=smoke --scale=2 --data=folder:{data}" in report
+  assert f"```\npython launch.py --experiment=smoke --data=folder:{data} " in report
   page = (run_dir / "report.html").read_text()
   assert page.startswith("<!DOCTYPE html>")
   assert page.count('alt="Photograph ') == 2  # the most and the least helped of three

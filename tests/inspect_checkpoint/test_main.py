@@ -78,7 +78,7 @@ def test_the_overview_loads_no_arrays(run_dir, capsys, monkeypatch, contents):
   about, results = (
     json.loads((run_dir / f"{name}.json").read_text()) for name in ("config", "results")
   )
-  assert "--experiment=smoke --scale=2 " in out
+  assert "--experiment=smoke --data=folder:" in out
   assert f"revision {about['provenance']['revision']}" in out
   assert re.search(rf"^lr +.*\b{STEPS}$", out, re.MULTILINE)
   assert f"{about['arms']['hr']['budget']['parameters']}" in out

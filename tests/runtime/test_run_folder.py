@@ -72,7 +72,7 @@ def test_a_run_is_inspected_wherever_its_folder_is(way, tmp_path, capsys, monkey
   run_dir = begin(tmp_path / "runs")
   path = str(WAYS[way](run_dir))
   assert inspect_checkpoint(["inspect_checkpoint", path]) == 0
-  assert "--experiment=smoke --scale=2" in capsys.readouterr().out
+  assert "--experiment=smoke --data=sample_photos" in capsys.readouterr().out
   assert inspect_checkpoint(["inspect_checkpoint", "--diff", path, str(other)]) == 0
   out = capsys.readouterr().out
   assert f"A: {Path(path)}\n" in out
