@@ -54,7 +54,7 @@ import numpy as np
 from sr_jax.comparison import explicit_effects, explicit_forms, task_recipe
 from sr_jax.comparison.run import Run
 from sr_jax.comparison.several import SeveralRecipes, check_sources
-from sr_jax.comparison.task_arms import ARMS, FORMS, LR
+from sr_jax.comparison.task_arms import ARMS, FORMS, HALF, LR, RESIZES
 from sr_jax.comparison.task_recipe import TaskRecipe
 from sr_jax.config import Execution, InputError, setting
 from sr_jax.data.labels import count_classes, find_labels
@@ -132,7 +132,13 @@ class Config(SeveralRecipes):
     dims = {TASKS[name].task.dims for name in self.tasks}
     self.refuse_unread("tasks", dims, {1: SIGNAL, 3: VOLUME})
     for name in self.tasks:
-      task_recipe.arms(recipe_of(name, self))
+      recipe = recipe_of(name, self)
+      if not {*FORMS} & {*recipe.arm_names()}:  # skips are of some tasks only
+        raise InputError(
+          f"--arms={','.join(self.arms)}: {name} has no such explicit form; add one of "
+          f"{', '.join((*RESIZES, HALF))}, or leave {name} out of --tasks"
+        )
+      task_recipe.arms(recipe)
 
   def arm_names(self) -> tuple[str, ...]:
     """The networks of all tasks."""

@@ -82,12 +82,12 @@ def test_results_hold_what_the_report_reads(finished):
   flow, signal = results["tasks"].values()
   assert flow["task"] == {
     "name": "flow",
-    "scale": 4,
+    "scale": 2,
     "dims": 2,
     "inputs": {"lr": 0, "hr": 2},
     "outputs": {"lr": 0, "hr": 2},
     "measure": "epe_db",
-    "unit": "dB",
+    "unit": "dB of end-point error",
     "no_network": "zero flow",
     "pooled": True,
   }
@@ -330,8 +330,8 @@ BAD = {
   "no reference": (None, ["--arms=nearest,linear"], "are compared with lr; give lr and some of"),
   "no explicit form": (
     None,
-    ["--arms=lr,lr_plain,skip"],
-    "give lr and some of transposed, nearest",
+    ["--tasks=super_resolution,flow", "--arms=lr,lr_plain,skip"],
+    "lr_plain,skip: flow has no such explicit form; add one of transposed, nearest, linear, half",
   ),
   "labels for nothing": (None, ["--labels=there"], "is for segmentation, which is not among"),
   "a signal for nothing": (
