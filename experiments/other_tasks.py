@@ -109,7 +109,7 @@ SEGMENTATION, SIGNAL, VOLUME = "segmentation", "signal", "volume"
 class Config(SeveralRecipes):
   """The recipe, the tasks and the networks."""
 
-  steps: int = 500
+  steps: int = 400
   batch: int = 8
   search_steps: int = 100
   tasks: tuple[str, ...] = setting(tuple(TASKS), "to learn", choices=tuple(TASKS))

@@ -20,6 +20,8 @@ READ_BY = {"signal": 1, "volume": 3}
 class SeveralRecipes(CommonRecipe):
   """How arms are trained in all of several tasks or grids, and on what."""
 
+  # To compile and time each network in two forms takes longer than that saves.
+  convolution: str = "xla"
   crop: int = setting(160, "side of the middle of test photographs to score; 0: all", at_least=0)
   signal: str = setting(SAMPLES, f"for d = 1: scan lines of {SAMPLES}, or folder:WAVS")
   volume: str = setting(MNI152, f"for d = 3: {MNI152}, nilearn's template, or folder:VOLUMES")

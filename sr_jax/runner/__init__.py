@@ -79,7 +79,7 @@ def compare(
       results |= measure(run, results, trained)
   results["verdict"] = verdict.decide(results, comparison)
   with run.clock.phase("time steps"):
-    steps = time_steps(trained, run)
+    steps = time_steps(in_both_executions(trained), run)
     timing = {"device": describe_devices(), **steps, "phase_seconds": run.clock.seconds}
   with run.clock.phase("draw photographs"):
     upscaled = _upscale_example(results, trained, run)
@@ -251,14 +251,14 @@ def show_on_tensorboard(run: Run, results: dict[str, Any] | None = None) -> None
 
 
 def time_steps(trained: dict[str, Population], run: Run) -> dict[str, dict[str, float]]:
-  """Measured seconds of a step, and the MACs it executes, HR networks in both executions."""
-  timed, recipe = in_both_executions(trained), run.recipe
+  """Measured seconds of a step, and the MACs it executes."""
+  recipe = run.recipe
   how = recipe.batch, recipe.patch, recipe.task
   return {
-    "step_seconds": step_seconds(timed, run.store, *how),
+    "step_seconds": step_seconds(trained, run.store, *how),
     "executed_macs": {
       name: float(budget.budget(population.network).executed_macs)
-      for name, population in timed.items()
+      for name, population in trained.items()
     },
   }
 
