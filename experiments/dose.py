@@ -28,6 +28,9 @@ Fixed before the run:
 - A member that diverged leaves its seed out; one that ends below interpolation stays in, and is
   named.
 
+After trials on the sample photographs, before the confirmatory run: nothing is decided of networks
+that only interpolate, and steps and rates became those with which hr_learned learns more.
+
 On the sample photographs; then, of the field's sets in the folder SETS:
 
   python launch.py --experiment=dose

@@ -20,22 +20,25 @@ d = 3 are super-resolution: of scan lines of the photographs, or of --signal=fol
 head in slabs (`pip install -e ".[volumes]"`; without it the task is left out), or of
 --volume=folder:VOLUMES.
 
-Fixed before the run:
+The rules, in full in `sr_jax/comparison/explicit_forms.py`:
 
 - The effect of a form in a task is its score less that of lr, as a share of what lr gains over no
-  network: a unit that all tasks share. Less than 5 % of that gain is taken as nothing that matters.
+  network: a unit that all tasks share. Less than 5 % of that gain, and of PSNR less than 0.05 dB,
+  is taken as nothing that matters.
 - By task, each form helps, hurts, is equivalent or undecided, as the interval over seeds and images
   says; and explicit upsampling helps, is not needed or is undecided by the form that is best on
-  validation images: `sr_jax/comparison/explicit_forms.py` has the rules.
+  validation images. That a task helps is adjusted for the number of tasks.
 - Over tasks, a random effect for each form, with the interval of Hartung and Knapp. deblocking_x2
   and flow_x4 are the same tasks as deblocking and flow on other grids, and are not pooled.
 - The energy of the errors at the phase frequencies, beside the score, since PSNR does not show
   checkerboards.
 - A member that diverged leaves its seed out; one that ends below no network stays in, and is named.
 
-Changed after a first run: flow_x4 was to be pooled, but lr learned nothing in it, so that there was
-no share to pool; flow was added, on the grids on which lr learns on the sample photographs. What no
-network gives in autoencoding was the block DCT with as many values, which no network reached.
+Changed after scores of a first run had been seen: skip was counted among the forms, the 0.05 dB and
+the adjustment were added, and a form can help where lr gains nothing; flow_x4 was to be pooled, but
+lr learned nothing in it, so that flow was added, on the grids on which lr learns on the sample
+photographs; and what no network gives in autoencoding was the block DCT with as many values, which
+no network reached.
 
 On the sample photographs; then, of the field's sets in the folder SETS:
 
