@@ -115,7 +115,9 @@ class Config(SeveralRecipes):
   steps: int = 400
   batch: int = 8
   search_steps: int = 100
-  tasks: tuple[str, ...] = setting(tuple(TASKS), "to learn", choices=tuple(TASKS))
+  tasks: tuple[str, ...] = setting(
+    tuple(name for name in TASKS if name not in NOT_POOLED), "to learn", choices=tuple(TASKS)
+  )
   arms: tuple[str, ...] = setting(ARMS, "networks, of which lr is the reference", choices=ARMS)
   depth: int = setting(2, "hidden layers", at_least=1)
   labels: str = setting(
@@ -271,6 +273,7 @@ def describe(name: str, task: Task) -> dict[str, Any]:
 
 PRESETS = {
   "confirmatory": Config(
+    tasks=tuple(TASKS),
     data="tfds:T91",
     distinct=True,
     validation_data="BSD200",
