@@ -112,13 +112,17 @@ SEGMENTATION, SIGNAL, VOLUME = "segmentation", "signal", "volume"
 class Config(SeveralRecipes):
   """The recipe, the tasks and the networks."""
 
-  steps: int = 400
-  batch: int = 8
-  search_steps: int = 100
+  steps: int = 800
+  batch: int = 4
+  search_steps: int = 60
   tasks: tuple[str, ...] = setting(
     tuple(name for name in TASKS if name not in NOT_POOLED), "to learn", choices=tuple(TASKS)
   )
-  arms: tuple[str, ...] = setting(ARMS, "networks, of which lr is the reference", choices=ARMS)
+  arms: tuple[str, ...] = setting(
+    tuple(name for name in (LR, *FORMS) if name != "nearest"),
+    "networks, of which lr is the reference",
+    choices=ARMS,
+  )
   depth: int = setting(2, "hidden layers", at_least=1)
   labels: str = setting(
     "", "folder of labels for segmentation: PNG, or BSDS500's .mat; empty: computed ones"
@@ -274,6 +278,8 @@ def describe(name: str, task: Task) -> dict[str, Any]:
 PRESETS = {
   "confirmatory": Config(
     tasks=tuple(TASKS),
+    arms=ARMS,
+    batch=8,
     data="tfds:T91",
     distinct=True,
     validation_data="BSD200",
