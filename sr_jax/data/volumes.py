@@ -187,7 +187,7 @@ def _read(path: Path) -> tuple[Num[np.ndarray, "..."], list[str]]:
 
 
 def _read_npy(path: Path) -> tuple[Num[np.ndarray, "..."], list[str]]:
-  voxels = np.load(path, allow_pickle=False)
+  voxels = np.load(path)
   if not isinstance(voxels, np.ndarray) or voxels.dtype.kind not in "biuf":
     raise InputError(f"{path} does not hold one array of real numbers; save it by np.save")
   return voxels, []

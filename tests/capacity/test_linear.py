@@ -44,7 +44,7 @@ def test_known_filters_are_found_again(grid, size, scale, monkeypatch):
   model = LinearModel(grid, size, scale)
   # Photographs are 8 bits, which the known result is not: it is handed over as it is.
   monkeypatch.setattr(model, "_phases", lambda _: known._phases(hr - 0.5))
-  model.fit([Pair("any", np.zeros(hr.shape, np.uint8), lr, "")])
+  model.fit([Pair("any", lr, np.zeros(hr.shape, np.uint8), "")])
   np.testing.assert_allclose(model.weights, known.weights, atol=1e-6)
 
 

@@ -1,3 +1,4 @@
+import dataclasses
 import json
 
 import pytest
@@ -9,7 +10,7 @@ from sr_jax.comparison import skip
 from sr_jax.config import InputError
 from sr_jax.training.choices import Choices
 
-ALL = PRESETS["confirmatory"]
+ALL = dataclasses.replace(PRESETS["confirmatory"], networks=skip.NETWORKS)
 NAMES = ["lr", "lr_plain", "hr_k4", "hr_k4_plain", "hr_k4_learned", "hr_k4_learned_plain"]
 
 

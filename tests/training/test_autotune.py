@@ -21,9 +21,9 @@ def test_every_batched_form_is_timed_at_the_precision_of_the_run(monkeypatch):
   fresh = Population(NETWORK, state, members, mesh, Computation(precision="bfloat16"))
   make, made = autotune.gradient_call, []
 
-  def note(timed, members, batch, patch):
+  def note(timed, members, batch, patch, objective):
     made.append((members, batch, patch, *timed.computation))
-    return make(timed, members, batch, patch)
+    return make(timed, members, batch, patch, objective)
 
   monkeypatch.setattr(autotune, "gradient_call", note)
   monkeypatch.setattr(autotune, "SECONDS", 0.01)

@@ -142,8 +142,8 @@ def test_training_lowers_in_every_precision(form, precision, mesh):
 def test_scoring_lowers(name, mesh):
   network, (height, width) = SCORED[name], (23, 31)
   params = begun(network, mesh)[0].params
-  image = on(mesh, P(), np.zeros((height, width), np.float32))
+  image = on(mesh, P(), np.zeros((height, width, 1), np.float32))
   program = scoring.make_upscale(network, mesh)
-  size = (MEMBERS, network.scale * height, network.scale * width)
+  size = (MEMBERS, network.scale * height, network.scale * width, 1)
   output = jax.ShapeDtypeStruct(size, np.float32)
   assert len(lower(program, mesh, (params, image), output)) == len(PLATFORMS)
