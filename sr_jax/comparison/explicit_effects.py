@@ -75,9 +75,6 @@ def _of_task(record: Results) -> dict[str, Any]:
     "pooled": about["pooled"],
     "images": len(without),
     "gain": _summary(reference - without),
-    "beats_no_network": {
-      name: all(member["status"] == "ok" for member in of_arm) for name, of_arm in members.items()
-    },
     "best": best,
     "p_helps": _p_helps(arms[best]) if best else None,
     "decision": decision,

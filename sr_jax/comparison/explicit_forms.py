@@ -38,7 +38,6 @@ The verdict, JSON data, by the names of tasks and arms (None is null):
      "measure", "unit": str, "dims": int, "pooled": bool (whether it may join the random effect),
      "images": int (of the test),
      "gain": SUMMARY of lr less no network in the task's unit,
-     "beats_no_network": {ARM, also lr: bool, whether all its members ended "ok"},
      "best": the best of FORMS on validation images, or None,
      "p_helps", "adjusted_p_helps": of the best, None where there is none,
      "decision": "helps" | "helps, unadjusted" | "not needed" | "undecided" | "too few images",

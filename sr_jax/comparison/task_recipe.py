@@ -15,7 +15,7 @@ from sr_jax.config import Execution, InputError, setting
 from sr_jax.data import luminance_cache
 from sr_jax.data.finding import find
 from sr_jax.data.images import luminance_alone
-from sr_jax.data.labels import Labels, load_labels
+from sr_jax.data.labels import load_labels
 from sr_jax.data.luminance_cache import Item, read_colour
 from sr_jax.data.pairs import Pair
 from sr_jax.data.signals import load_signals
@@ -70,7 +70,7 @@ class TaskRecipe(Recipe):
 
     def pair(name: str, image: np.ndarray, cut: Callable[[Any], Any]) -> Pair:
       if labels is not None and isinstance(self.task, Segmentation):
-        return self.task.pair(name, cut(image), cut(labels.by_name[name]))
+        return self.task.pair(name, cut(image), cut(labels[name]))
       return self.task.pair(name, cut(image))
 
     made = {
@@ -98,7 +98,7 @@ class TaskRecipe(Recipe):
 
     return {split: {name: read(items[split][name]) for name in names[split]} for split in names}
 
-  def _labels(self, pixels: dict[str, dict[str, np.ndarray]]) -> Labels | None:
+  def _labels(self, pixels: dict[str, dict[str, np.ndarray]]) -> dict[str, np.ndarray] | None:
     """The labels of photographs, if they are given.
 
     Raises:

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Int32
@@ -16,15 +15,10 @@ MAX_CLASSES = 32
 PNG_MODES = ("1", "L", "P")  # a gray value, or an index of the palette, is a class
 
 
-class Labels(NamedTuple):
-  """The labels of all photographs of a comparison."""
-
-  by_name: dict[str, Int32[np.ndarray, "h w"]]
-  classes: int  # the largest label of all, plus 1
-
-
-def load_labels(folder: str, shapes: Mapping[str, tuple[int, ...]]) -> Labels:
-  """Reads the labels of photographs from a folder and its subfolders.
+def load_labels(
+  folder: str, shapes: Mapping[str, tuple[int, ...]]
+) -> dict[str, Int32[np.ndarray, "h w"]]:
+  """Reads the labels of photographs, by their names, from a folder and its subfolders.
 
   Those of a photograph are in NAME.png: class numbers of 8 bits, as gray values or indices of a
   palette; or in NAME.mat, the ground truth of BSDS500 (Arbelaez et al., "Contour Detection and
@@ -59,12 +53,10 @@ def load_labels(folder: str, shapes: Mapping[str, tuple[int, ...]]) -> Labels:
         f"{_size((height, width))}"
       )
     by_name[name] = labels
-  classes = 1 + max(int(labels.max()) for labels in by_name.values())
-  if len({label for labels in by_name.values() for label in (labels.min(), labels.max())}) == 1:
-    raise InputError(
-      f"--labels: {root} labels every pixel {classes - 1}; there is nothing to learn"
-    )
-  return Labels(by_name, classes)
+  ends = {int(label) for labels in by_name.values() for label in (labels.min(), labels.max())}
+  if len(ends) == 1:
+    raise InputError(f"--labels: {root} labels every pixel {ends.pop()}; there is nothing to learn")
+  return by_name
 
 
 def find_labels(folder: str) -> dict[str, list[Path]]:

@@ -109,7 +109,7 @@ def _answer(results: Json) -> Answer:
   if share["low"] is not None:
     interval = f"over tasks, {100 * share['low']:+.1f} to {100 * share['high']:+.1f} %"
   about = (
-    "In large: what the best explicit form of each task brings, in percent of what "
+    "The large number is what the best explicit form of each task brings, in percent of what "
     f"{titled(LR)} gains over no network, averaged over tasks, with its 95 % interval."
   )
   return Answer(verdict["decision"], effect, interval, [*verdict["sentences"][:1], about])

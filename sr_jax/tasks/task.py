@@ -130,7 +130,8 @@ class Task(abc.ABC):
   ) -> list[Scores]:
     """All scores of every member on every pair, by measure; None where an output is not finite."""
     by_member = measure_outputs(network, params, pairs, mesh, form, self.all_scores, None)
-    keys = self.all_scores(self.without_network(pairs[0]), pairs[0])
+    finite = [scores for member in by_member for scores in member if scores is not None]
+    keys = [*finite[0]] if finite else [*self.score_baseline(pairs[:1])]
     return [
       {key: [None if scores is None else scores[key] for scores in member] for key in keys}
       for member in by_member

@@ -112,7 +112,6 @@ def test_a_diverged_member_leaves_its_pair():
   assert arms["half"]["periodicity"]["seeds"] == 3
   assert arms["linear"]["effect"]["mean"] is None
   assert task["best"] in ("half", "nearest")
-  assert task["beats_no_network"] == {"lr": True, "half": False, "nearest": True, "linear": False}
   sentences = "\n".join(results["verdict"]["sentences"])
   diverged = (
     "Diverged, and left out with the same seeds of the other network: flow, Half: seeds [1]"
