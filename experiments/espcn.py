@@ -134,7 +134,13 @@ def measured_arms(config: Config, choices: Choices) -> tuple[Arm, ...]:
 
 def check_data(config: Config, execution: Execution) -> None:
   """Refuses photographs that are not there, without reading any."""
-  find(config.data, config.validation_data, config.test_data, execution)
+  find(
+    config.data,
+    config.validation_data,
+    config.test_data,
+    execution,
+    config.validation_images,
+  )
 
 
 def headline(run_dir: RunFolder) -> dict[str, str]:

@@ -43,6 +43,7 @@ TIMED = ("lr_timed", "hr_timed")
 # The note's pair costs exactly the same. Other HR shapes match in every hidden layer; their first
 # and last layers differ a little.
 TOLERANCE = 0.022
+DEEP_TOLERANCE = 0.024  # at other depths no whole number of maps need match more closely
 
 ARMS = {
   "lr": "the LR network",
@@ -50,6 +51,7 @@ ARMS = {
   "hr_learned": "with learned upsampling",
   "hr_kK": "HR with kernels K at these MACs, as hr_k3",
   "hr_kK_learned": "likewise, upsampling learned",
+  "hr_dD_kK": "HR of depth D with kernels K, as hr_d7_k3: as many maps as fit these MACs",
   "lr_tied": "LR with one kernel for all phases: an HR network of smaller kernels",
   "hr_untied": "HR, learned upsampling, with a kernel for each phase",
   "lr_deeper": "one hidden layer more",
@@ -207,13 +209,17 @@ def _known_arms(config: Config) -> dict[str, Arm]:
 
 
 def _arm_of_kernel(name: str, config: Config) -> Arm:
-  """The arm "hr_kK" or "hr_kK_learned": as many maps with kernels K x K as cost what LR costs."""
+  """The arm "hr_kK", as many maps with kernels K x K as cost what LR costs, or "hr_dD_kK"."""
   if config.residual and name.endswith("_deeper"):
     raise InputError(f"--arms={name} is one hidden layer deeper, which --residual cannot be")
-  parts = re.fullmatch(r"hr_k([1-9]\d*)(_learned)?", name)
+  parts = re.fullmatch(r"hr_(?:d([1-9]\d*)_)?k([1-9]\d*)(_learned)?", name)
   if parts is None:
     raise InputError(f"--arms={name} is not known; choose from {', '.join(ARMS)}")
-  size = int(parts[1])
+  depth, size, learned = parts.groups()
+  fields = {"upsampling": "transposed_conv"} if learned else {}
+  if depth:
+    return _arm_of_depth(name, int(depth), int(size), config, fields)
+  size = int(size)
   maps, rest = divmod(config.kernel_size * config.features, config.scale * size)
   if rest or not maps:
     raise InputError(
@@ -221,8 +227,16 @@ def _arm_of_kernel(name: str, config: Config) -> Arm:
       f"network costs: kernel_size x features / scale = "
       f"{config.kernel_size * config.features / config.scale:g} must be a multiple of K"
     )
-  fields = {"upsampling": "transposed_conv"} if parts[2] else {}
   return _arm(name, _hr(config, maps, size, **fields), _lr(config), TOLERANCE)
+
+
+def _arm_of_depth(name: str, depth: int, size: int, config: Config, fields: dict[str, str]) -> Arm:
+  """The arm "hr_dD_kK": as many maps as cost, in whole networks, about what LR costs."""
+  target = budget(_lr(config)).macs
+  widths = range(1, config.kernel_size * config.features + 1)
+  networks = [_hr(config, maps, size, **{**fields, "depth": depth}) for maps in widths]
+  closest = min(networks, key=lambda network: abs(budget(network).macs - target))
+  return _arm(name, closest, _lr(config), DEEP_TOLERANCE)
 
 
 def _lr(config: Config, **fields: Any) -> Network:
@@ -291,7 +305,13 @@ def comparison(config: Config) -> Comparison:
 
 def check_data(config: Config, execution: Execution) -> None:
   """Refuses photographs that are not there, without reading any."""
-  find(config.data, config.validation_data, config.test_data, execution)
+  find(
+    config.data,
+    config.validation_data,
+    config.test_data,
+    execution,
+    config.validation_images,
+  )
 
 
 def headline(run_dir: RunFolder) -> dict[str, str]:
@@ -327,7 +347,19 @@ CONFIRMATORY = Config(
   search_seeds=2,
   extend_grid=True,
 )
+CONVERGENCE = dataclasses.replace(
+  CONFIRMATORY,
+  arms=("lr", "hr", "hr_k4", "hr_k4_learned", "hr_d7_k3_learned", "hr_d16_k3_learned"),
+  hr_execution="hr_space",
+  test_data=("BSD100+Set14+unused",),
+  learning_rate=(1e-3, 2e-3, 4e-3, 8e-3),
+  search_steps=3000,
+  extend_grid=False,
+)
 PRESETS = {
+  # What does training time do to the verdict? sr_jax/comparison/convergence.py says how several
+  # lengths, each a run of this preset, decide together.
+  "convergence": CONVERGENCE,
   "confirmatory": CONFIRMATORY,
   # What flags are added to: does the verdict hold without the skip, at other lengths, scales, ...?
   "sensitivity": dataclasses.replace(

@@ -250,7 +250,13 @@ def _of_controls(lr: str, names: list[str], config: Config) -> list[Combination]
 
 def check_data(config: ScheduleRecipe, execution: Execution) -> None:
   """Refuses photographs that are not there, without reading any."""
-  find(config.data, config.validation_data, config.test_data, execution)
+  find(
+    config.data,
+    config.validation_data,
+    config.test_data,
+    execution,
+    config.validation_images,
+  )
 
 
 def headline(run_dir: RunFolder) -> dict[str, str]:

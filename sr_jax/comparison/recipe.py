@@ -26,7 +26,9 @@ class CommonRecipe:
     "held_out", "held_out (of --data, a tenth if it is undivided), or others to choose rates by"
   )
   test_data: tuple[str, ...] = setting(
-    ("held_out",), "held_out likewise, or sets, as Set5,Set14 (each tfds:NAME); the first decides"
+    ("held_out",),
+    "held_out likewise, or sets, as Set5,Set14 (each tfds:NAME); the first decides; A+B is a set "
+    "of both, and unused what --validation_images leaves of the validation photographs",
   )
   distinct: bool = setting(False, "train on one of each photograph that --data holds twice")
   data_fraction: float = setting(1.0, "of the training photographs to use, by their names", above=0)
@@ -119,6 +121,13 @@ class Recipe(CommonRecipe):
       InputError: as `sources.load`.
     """
     photos = sources.load(
-      self.data, self.scale, self.patch, self.validation_data, self.test_data, execution, make
+      self.data,
+      self.scale,
+      self.patch,
+      self.validation_data,
+      self.test_data,
+      execution,
+      make,
+      self.validation_images,
     )
     return sources.select(photos, self.distinct, self.data_fraction, self.validation_images)

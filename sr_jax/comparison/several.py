@@ -74,7 +74,13 @@ def check_sources(config: SeveralRecipes, dims: Collection[int], execution: Exec
     InputError: a source of one of the dimensions `dims` is unknown, or holds too few files.
   """
   if 2 in dims:
-    find(config.data, config.validation_data, config.test_data, execution)
+    find(
+      config.data,
+      config.validation_data,
+      config.test_data,
+      execution,
+      config.validation_images,
+    )
   if 1 in dims:
     find_signals(config.signal)
   if 3 in dims:

@@ -7,11 +7,10 @@ explicit upsampling is necessary, at one length of training and over several.
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
-import numpy as np
-
-from sr_jax.comparison import statistics
+from sr_jax.comparison import convergence
 from sr_jax.comparison.combinations import Best, Combination, difference
-from sr_jax.comparison.statistics import SESOI, Effect
+from sr_jax.comparison.convergence import in_short
+from sr_jax.comparison.statistics import SESOI
 from sr_jax.comparison.titles import titled
 
 Results = dict[str, Any]
@@ -130,7 +129,7 @@ def sentences(results: Results) -> list[str]:
     return []
   steps, test = results["config"]["steps"], results["verdict"]["test"]
   arms = " - ".join(map(titled, results["verdict"]["contrast"]))
-  return [f"{WORDS[finding(results)].format(steps=steps)}: {arms} {_in_short(test)}."]
+  return [f"{WORDS[finding(results)].format(steps=steps)}: {arms} {in_short(test)}."]
 
 
 def _is_of_skip(results: Results) -> bool:
@@ -143,7 +142,7 @@ def finding_over_lengths(runs: Mapping[int, Results]) -> LengthFinding:
   Raises:
     ValueError: there are fewer than two lengths.
   """
-  first, last = (finding(run) for run in _ends(runs))
+  first, last = (finding(runs[steps]) for steps in convergence.ends(runs))
   if first == last:
     return first
   if (first, last) == ("necessary", "not necessary"):
@@ -161,54 +160,9 @@ def over_lengths(runs: Mapping[int, Results]) -> str:
   """
   lead = OVER_LENGTHS[finding_over_lengths(runs)].format(first=min(runs), last=max(runs))
   effects = [
-    f"{_in_short(runs[steps]['verdict']['test'])} after {steps:,}: {finding(runs[steps])}"
+    f"{in_short(runs[steps]['verdict']['test'])} after {steps:,}: {finding(runs[steps])}"
     for steps in sorted(runs)
   ]
   arms = " - ".join(map(titled, runs[min(runs)]["verdict"]["contrast"]))
-  change = _in_short(vars(change_over_lengths(runs)))
+  change = in_short(vars(convergence.change(runs, *runs[min(runs)]["verdict"]["contrast"])))
   return f"{lead}. {arms} {'; '.join(effects)}. From the first to the last it changes by {change}."
-
-
-def change_over_lengths(runs: Mapping[int, Results]) -> Effect:
-  """The verdict's effect after the most steps less after the fewest, paired by seed and photograph.
-
-  Seeds that one of the runs does not have, or on which a member diverged, are left out.
-
-  Raises:
-    ValueError: there are fewer than two lengths, or the runs are tested on other photographs.
-  """
-  ends = _ends(runs)
-  photos = [run["images"]["test"] for run in ends]
-  if photos[0] != photos[1]:
-    raise ValueError("runs of several lengths need the same test photographs")
-  first, last = (_differences(run) for run in ends)
-  seeds = sorted(first.keys() & last.keys())
-  table = np.array([np.subtract(last[seed], first[seed]) for seed in seeds], float)
-  return statistics.effect(table.reshape(len(seeds), len(photos[0])))
-
-
-def _differences(results: Results) -> dict[int, np.ndarray]:
-  """The verdict's differences in dB on every test photograph, by seed."""
-  members = (results["arms"][name]["members"] for name in results["verdict"]["contrast"])
-  return {
-    first["seed"]: np.subtract(first["test"]["psnr"], second["test"]["psnr"])
-    for first, second in zip(*members, strict=True)
-    if "diverged" not in (first["status"], second["status"])
-  }
-
-
-def _ends(runs: Mapping[int, Results]) -> tuple[Results, Results]:
-  """The runs of the fewest and of the most steps."""
-  if len(runs) < 2:
-    raise ValueError(f"what is said over lengths needs two of them, not {len(runs)}")
-  return runs[min(runs)], runs[max(runs)]
-
-
-def _in_short(effect: Mapping[str, Any]) -> str:
-  """An effect with its interval: "-0.276 dB (95 % interval -0.321 to -0.230 dB)"."""
-  if effect["mean"] is None:
-    return "without a seed that finished in both"
-  if effect["low"] is None:
-    return f"{effect['mean']:+.3f} dB (no interval)"
-  interval = f"95 % interval {effect['low']:+.3f} to {effect['high']:+.3f} dB"
-  return f"{effect['mean']:+.3f} dB ({interval})"

@@ -89,7 +89,9 @@ class TaskRecipe(Recipe):
     names = {split: [pair.name for pair in pairs] for split, pairs in _sets(photos).items()}
     if not (self.task.in_colour or self.labels):
       return {split: {p.name: p.target for p in pairs} for split, pairs in _sets(photos).items()}
-    images = find(self.data, self.validation_data, self.test_data, execution).sets
+    images = find(
+      self.data, self.validation_data, self.test_data, execution, self.validation_images
+    ).sets
     items = {split: {item.name: item for item in images[split]} for split in images}
     cache = Path(execution.data_dir).expanduser()
 

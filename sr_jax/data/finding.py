@@ -16,10 +16,11 @@ from typing import NamedTuple
 from sr_jax.config import Execution, InputError
 from sr_jax.data.images import SUFFIXES, images_in, read_pixels
 from sr_jax.data.luminance_cache import Item, file_stamp, short_names
-from sr_jax.data.splits import SPLITS, files_by_split, hold_out
+from sr_jax.data.splits import SPLITS, files_by_split, hold_out, pick
 
 SAMPLE_PHOTOS = Path(__file__).parent / "sample_photos"
 HELD_OUT = "held_out"
+UNUSED = "unused"  # photographs of the validation set that validation does not use, as a test set
 # The two folders of DIV2K's archives; any other set is the one folder of its name.
 DIV2K = {"train": "DIV2K_train_HR", "validation": "DIV2K_valid_HR"}
 
@@ -33,18 +34,36 @@ class ImageSets(NamedTuple):
   origin: dict[str, str]  # for each of `sets`, the name of the source that it is or is a part of
 
 
-def find(data: str, validation: str, tests: Sequence[str], execution: Execution) -> ImageSets:
+def parts_of(test: str) -> list[str]:
+  """The sets that a test set is made of: of the bare names A+B those of A and of B."""
+  return [test] if ":" in test else test.split("+")
+
+
+def test_name(source: str) -> str:
+  """What a test set of one source is called."""
+  return "test" if source == HELD_OUT else _name(source)
+
+
+def find(
+  data: str,
+  validation: str,
+  tests: Sequence[str],
+  execution: Execution,
+  validation_images: int = 0,
+) -> ImageSets:
   """Lists the images of every set without reading them; prepares a TFDS set if necessary.
 
   The training images are those of the source `data`. Validation and test sets are "held_out", for
   those of `data`, or other sources; a bare NAME is tfds:NAME. Of a source without splits, a tenth
   of the images (2 to 100, chosen by name alone) is held out for validation and a tenth for test,
-  where "held_out" asks for it.
+  where "held_out" asks for it. Sets that a test set joins, as A+B, are listed each by itself. The
+  test set "unused" is what `validation_images`, chosen by name alone, leave of the validation set.
 
   Raises:
     InputError: unknown source; a folder is missing or holds no image; a set is not prepared, has
-      too few images to hold any out, or is given twice.
+      too few images to hold any out, or is given twice; nothing of the validation set is unused.
   """
+  tests = [part for test in tests for part in parts_of(test)]
   splits = _splits(data, execution)
   required = ["train"] + ["validation"] * (validation == HELD_OUT) + ["test"] * (HELD_OUT in tests)
   if splits.keys() == {"train"}:
@@ -55,15 +74,35 @@ def find(data: str, validation: str, tests: Sequence[str], execution: Execution)
   sets = {"train": splits["train"]}
   origin = {"train": _name(data)}
   for source, role in ((validation, "validation"), *((test, "test") for test in tests)):
-    name = _name(source) if role == "test" and source != HELD_OUT else role
+    if role == "test" and source == UNUSED:
+      continue  # divided from the validation set, below
+    name = test_name(source) if role == "test" else role
     if name in sets:
       raise InputError(f"--test_data: a test set cannot be called {name} beside another; rename it")
     sets[name] = splits[role] if source == HELD_OUT else _whole_set(source, execution)
     origin[name] = _name(data if source == HELD_OUT else source)
+    if role == "validation" and UNUSED in tests:  # first of the test sets, since it gives way
+      sets[role], sets[UNUSED] = _divide(sets[role], validation_images)
+      origin[UNUSED] = origin[role]
   for first, second in itertools.combinations(sets, 2):
     if {item.key for item in sets[first]} & {item.key for item in sets[second]}:
       raise same_photographs(first, second)
   return ImageSets(sets, origin)
+
+
+def _divide(validation: list[Item], count: int) -> tuple[list[Item], list[Item]]:
+  """The photographs to validate on, `count` by their names, and the others."""
+  if not 0 < count < len(validation):
+    raise InputError(
+      f"--test_data={UNUSED} is what --validation_images leaves of the {len(validation)} "
+      f"validation photographs, and --validation_images={count} leaves none; give 1 to "
+      f"{len(validation) - 1}"
+    )
+  kept = {item.name for item in pick(validation, lambda item: item.name, count)}
+  return (
+    [item for item in validation if item.name in kept],
+    [item for item in validation if item.name not in kept],
+  )
 
 
 def same_photographs(first: str, second: str) -> InputError:

@@ -14,11 +14,21 @@ import numpy as np
 
 from sr_jax.config import Execution, InputError
 from sr_jax.data import luminance_cache
-from sr_jax.data.finding import HELD_OUT, SPLITS, ImageSets, find, same_photographs
+from sr_jax.data.finding import (
+  HELD_OUT,
+  SPLITS,
+  UNUSED,
+  ImageSets,
+  find,
+  parts_of,
+  same_photographs,
+  test_name,
+)
 from sr_jax.data.images import make_pair
 from sr_jax.data.luminance_cache import Item, map_in_threads
 from sr_jax.data.pairs import Pair
 from sr_jax.data.recognition import describe_copies, find_copies, recognise
+from sr_jax.data.splits import pick
 from sr_jax.runtime import processes
 from sr_jax.runtime.console import log
 from sr_jax.runtime.devices import machine_memory
@@ -65,11 +75,13 @@ def load(
   tests: Sequence[str] = (HELD_OUT,),
   execution: Execution | None = None,
   make: Callable[[str, np.ndarray, int], Pair] = make_pair,
+  validation_images: int = 0,
 ) -> Photos:
   """Reads all photographs, of sources as `finding.find` describes them, and makes their LR images.
 
-  Every training image must hold a patch of `patch` x `patch` LR pixels. `make` makes a pair, whose
-  input is float32 and whose target bytes, of a name, luminance and scale.
+  The sets of a test set A+B are joined after overlaps between all sets are dropped. Every training
+  image must hold a patch of `patch` x `patch` LR pixels. `make` makes a pair, whose input is
+  float32 and whose target bytes, of a name, luminance and scale.
 
   Raises:
     InputError: as `find` and `read_luminance`; an image is too small; two sets are the same
@@ -77,14 +89,36 @@ def load(
   """
   execution = execution or Execution()
   cache = Path(execution.data_dir).expanduser()
-  images = _find_on_every_process(functools.partial(find, data, validation, tests, execution))
+  images = _find_on_every_process(
+    functools.partial(find, data, validation, tests, execution, validation_images)
+  )
   _decode(images, scale, cache)
   read = functools.partial(_read_photo, scale=scale, patch=patch, cache=cache, make=make)
   jobs = [(name, item) for name, items in images.sets.items() for item in items]
   photos = _read_on_all_processes(read, jobs)
   sets = {name: list(itertools.islice(photos, len(items))) for name, items in images.sets.items()}
   notes = _recognise(images, sets) + _drop_overlaps(sets)
-  return Photos(sets.pop("train"), sets.pop("validation"), sets, notes)
+  train, validating = sets.pop("train"), sets.pop("validation")
+  return Photos(train, validating, _join(sets, tests), notes)
+
+
+def _join(sets: dict[str, list[Pair]], tests: Sequence[str]) -> dict[str, list[Pair]]:
+  """The test sets, those of A+B as one of this name.
+
+  Raises:
+    InputError: two photographs of a set would have the same name.
+  """
+  joined = {}
+  for test in tests:
+    parts = [test_name(part) for part in parts_of(test)]
+    photos = joined["+".join(parts)] = [photo for part in parts for photo in sets[part]]
+    names = [photo.name for photo in photos]
+    if repeated := sorted({name for name in names if names.count(name) > 1}):
+      raise InputError(
+        f"--test_data={test}: {repeated[0]} is in several of these sets, and names of a set must "
+        "differ; rename the file, or give the sets apart"
+      )
+  return joined
 
 
 def select(photos: Photos, distinct: bool, fraction: float, validation_images: int) -> Photos:
@@ -112,9 +146,7 @@ def select(photos: Photos, distinct: bool, fraction: float, validation_images: i
 
 
 def _pick(photos: list[Pair], count: int) -> list[Pair]:
-  shuffled = sorted(photos, key=lambda photo: hashlib.sha256(photo.name.encode()).digest())
-  chosen = {id(photo) for photo in shuffled[:count]}
-  return [photo for photo in photos if id(photo) in chosen]
+  return pick(photos, lambda photo: photo.name, count)
 
 
 def _find_on_every_process(find_images: Callable[[], ImageSets]) -> ImageSets:
@@ -233,6 +265,7 @@ def _drop_overlaps(sets: dict[str, list[Pair]]) -> list[str]:
   roles = {
     "train": ("training", "validation or a test set", "train on"),
     "validation": ("validation", "a test set", "choose rates by"),
+    UNUSED: ("the unused validation photographs", "another test set", "test on"),
   }
   for a, b in itertools.combinations(sets, 2):
     both_are_tests = a not in roles
@@ -240,7 +273,8 @@ def _drop_overlaps(sets: dict[str, list[Pair]]) -> list[str]:
       raise same_photographs(a, b)
   copies = find_copies(sets)
   notes = [f"WARNING: {sentence}" for sentence in describe_copies(copies)]
-  for role, (called, later, use) in roles.items():
+  for role in filter(sets.__contains__, roles):
+    called, later, use = roles[role]
     shared = [pairs for (a, b), pairs in copies.items() if a == role != b]
     dropped = {name for name, _ in itertools.chain.from_iterable(shared)}
     sets[role] = [photo for photo in sets[role] if photo.name not in dropped]

@@ -24,6 +24,13 @@ class ArraySets(NamedTuple):
   notes: list[str]  # sentences on what was done to them
 
 
+def pick(members: Sequence[Member], name: Callable[[Member], str], count: int) -> list[Member]:
+  """This many of the members, chosen by their names alone, in their order."""
+  shuffled = sorted(members, key=lambda member: hashlib.sha256(name(member).encode()).digest())
+  chosen = {id(member) for member in shuffled[:count]}
+  return [member for member in members if id(member) in chosen]
+
+
 def files_in(folder: Path, suffixes: Sequence[str], kind: str) -> list[Path]:
   """The files of a folder with one of these suffixes, in lower case; sorted by name.
 

@@ -3,7 +3,7 @@ import re
 import numpy as np
 import pytest
 
-from sr_jax.comparison import findings, skip, verdict
+from sr_jax.comparison import convergence, findings, skip, verdict
 from sr_jax.comparison.combinations import Best
 from sr_jax.comparison.contrasts import Comparison, Contrast
 
@@ -112,7 +112,7 @@ def test_what_two_lengths_say(losses, finding, words):
   assert words in sentence
   assert sentence == skip.over_lengths(runs)
   change = losses[0] - losses[1]
-  assert skip.change_over_lengths(runs).mean == pytest.approx(change, abs=1e-9)
+  assert convergence.change(runs, "lr_plain", "lr").mean == pytest.approx(change, abs=1e-9)
   assert re.search(r" after 3,000: .* after 12,000: .*it changes by [+-]0\.\d+ dB", sentence)
 
 
@@ -120,7 +120,7 @@ def test_lengths_are_paired_by_seeds_that_finished_in_both():
   short, long = run([0.3], failed={"lr": {0: "diverged"}}), run([0.1], 12000)
   for name in ("lr", "lr_plain"):  # two seeds suffice for the longer one
     del long["arms"][name]["members"][2]
-  change = skip.change_over_lengths({3000: short, 12000: long})
+  change = convergence.change({3000: short, 12000: long}, "lr_plain", "lr")
   assert (change.seeds, change.images) == (1, 6)
   assert change.mean == pytest.approx(0.2)
 

@@ -253,3 +253,34 @@ def test_a_photograph_that_is_there_twice_is_kept_once(execution):
   selected = sources.select(twice, True, 1.0, 0)
   assert {photo.name for photo in selected.train} == {photo.name for photo in photos.train}
   assert selected.notes == ["Trained on 11 distinct photographs: 1 were there twice."]
+
+
+def test_sets_are_joined_with_what_validation_leaves_unused(tmp_path, execution):
+  manual = tmp_path / "manual"
+  for name, count in {"A": 3, "B": 2, "V": 6}.items():
+    for i in range(count):
+      noise(manual / name / f"{name}{i}.png")
+  (manual / "V" / "V5.png").write_bytes((manual / "B" / "B1.png").read_bytes())
+  for i in range(2):
+    noise(tmp_path / "photos" / f"t{i}.png")
+  tests = ["A+B+unused", "A+unused"]
+  args = f"folder:{tmp_path / 'photos'}", 2, 8, "V"
+  with pytest.raises(InputError, match="test set cannot be called"):
+    sources.load(*args, tests, execution, validation_images=2)
+  photos = sources.load(*args, tests[:1], execution, validation_images=2)
+  joined = photos.tests["A+B+unused"]
+  names = {photo.name for photo in photos.validation} | {photo.name for photo in joined}
+  assert names >= {"A0", "A1", "A2", "B0", "B1", "V0", "V1", "V2", "V3", "V4"}
+  assert "V5" not in names  # it is B's
+  assert len(names) == len(joined) + len(photos.validation) == 10
+  with pytest.raises(InputError, match="--validation_images=6 leaves none"):
+    sources.load(*args, tests[:1], execution, validation_images=6)
+
+
+def test_names_of_joined_sets_must_differ(tmp_path, execution):
+  for name in "AB":
+    noise(tmp_path / "manual" / name / "same.png")
+    noise(tmp_path / "manual" / name / f"{name}.png")
+    noise(tmp_path / "photos" / f"{name}.png")
+  with pytest.raises(InputError, match="same is in several"):
+    sources.load("sample_photos", 2, 8, tests=["A+B"], execution=execution)
