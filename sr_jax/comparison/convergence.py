@@ -27,6 +27,7 @@ from sr_jax.comparison.titles import titled
 
 MIN_SEEDS = 4  # of a length that decides
 NOTE_PAIR = "lr", "hr"
+SPLITS = {"test": "test", "training": "train"}  # scores of members, and lists of photographs
 
 Runs = Mapping[int, Results]  # the run of one contrast by its steps
 Finding = Decision | Literal["a matter of training time"]
@@ -65,9 +66,9 @@ def best_opponent(results: Sequence[Results], first: str = "lr") -> str:
   return max(means, key=means.__getitem__)
 
 
-def effects(runs: Runs, first: str, second: str) -> dict[int, dict[str, Any]]:
-  """The effect on test photographs, first less second, after each number of steps."""
-  return {steps: contrast(run, first, second)["test"] for steps, run in runs.items()}
+def effects(runs: Runs, first: str, second: str, split: str = "test") -> dict[int, dict[str, Any]]:
+  """The effect, first less second, after each number of steps."""
+  return {steps: contrast(run, first, second)[split] for steps, run in runs.items()}
 
 
 def deciding(runs: Runs) -> dict[int, Results]:
@@ -89,30 +90,33 @@ def finding(runs: Runs, first: str, second: str) -> Finding:
   return "a matter of training time" if is_opposite else "undecided"
 
 
-def change(runs: Runs, first: str, second: str) -> Effect:
+def change(runs: Runs, first: str, second: str, split: str = "test") -> Effect:
   """The difference after the most steps less that after the fewest, paired by seed and photograph.
 
-  Seeds that one of the runs does not have, or on which a member diverged, are left out.
+  The `split` is "test", or "training" for patches of training photographs. Seeds that one of the runs does not have, or on which a member diverged, are left out.
 
   Raises:
     ValueError: there are fewer than two lengths, or the runs are tested on other photographs.
   """
   shortest, longest = (runs[steps] for steps in ends(runs))
-  if shortest["images"]["test"] != longest["images"]["test"]:
-    raise ValueError("runs of several lengths need the same test photographs")
-  before, after = (differences(run, first, second) for run in (shortest, longest))
+  if shortest["images"][SPLITS[split]] != longest["images"][SPLITS[split]]:
+    raise ValueError(f"runs of several lengths need the same {split} photographs")
+  before, after = (differences(run, first, second, split) for run in (shortest, longest))
   seeds = sorted(before.keys() & after.keys())
   table = np.array([np.subtract(after[seed], before[seed]) for seed in seeds], float)
-  return statistics.effect(table.reshape(len(seeds), len(shortest["images"]["test"])))
+  photos = len(shortest["images"][SPLITS[split]])
+  return statistics.effect(table.reshape(len(seeds), photos))
 
 
-def differences(results: Results, first: str, second: str) -> dict[int, np.ndarray]:
-  """The differences in dB on every test photograph, first less second, by seed."""
+def differences(
+  results: Results, first: str, second: str, split: str = "test"
+) -> dict[int, np.ndarray]:
+  """The differences in dB on every photograph, first less second, by seed."""
   members = (results["arms"][name]["members"] for name in (first, second))
   return {
-    one["seed"]: np.subtract(one["test"]["psnr"], other["test"]["psnr"])
-    for one, other in zip(*members, strict=True)
-    if "diverged" not in (one["status"], other["status"])
+    minuend["seed"]: np.subtract(minuend[split]["psnr"], subtrahend[split]["psnr"])
+    for minuend, subtrahend in zip(*members, strict=True)
+    if "diverged" not in (minuend["status"], subtrahend["status"])
   }
 
 

@@ -1,0 +1,76 @@
+"""Which explanation of a lead the evidence allows: representation, training, or both.
+
+Fixed before the runs that it reads. Of two networks of equal cost the first may be ahead since it
+can represent more, or since it is trained better. What is read:
+
+- Containment: whether it is excluded that the second network computes all that the first does (the
+  rank of the first's Jacobian is above the second's number of parameters).
+- Nested warm starts: whether networks use the weights that untying gives them, from the very same
+  function. They do if, on training patches, the untied network is supported against its tied self
+  by Adam and by L-BFGS, for one of the pairs at least.
+- The positive control: LR far contains LR. With recipes of their own the interval of LR far - LR
+  on test photographs must lie above -0.05 dB, else training hides more than is asked about, and
+  nothing is said of representation.
+- What remains: the lead on training patches after the most steps that decide, and with recipes of
+  their own.
+
+Then:
+
+- "better trained", if the lead on training patches is equivalent or reversed in one of these two,
+  since longer or better training takes it away.
+- "more representation power", if containment is excluded, weights are used, the control holds, and
+  the lead on training patches is supported in both.
+- "both", if so, and that lead shrinks from the fewest to the most steps that decide, by an interval
+  below zero.
+- Otherwise "neither is shown", and what is missing is named.
+"""
+
+import dataclasses
+from typing import Literal
+
+from sr_jax.comparison.statistics import Decision
+
+Explanation = Literal["more representation power", "better trained", "both", "neither is shown"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Evidence:
+  """What is known of the lead of a first network over a second of equal cost.
+
+  Attributes:
+    containment_excluded: whether a certificate excludes that the second contains the first.
+    weights_used: whether untied networks of nested pairs are supported, by Adam and by L-BFGS.
+    control_holds: whether the positive control of the own recipes holds.
+    longest: the decision on training patches after the most steps that decide.
+    own_recipes: the decision on training patches with recipes of their own.
+    shrinks: whether the lead on training patches shrinks with longer training.
+  """
+
+  containment_excluded: bool
+  weights_used: bool
+  control_holds: bool
+  longest: Decision
+  own_recipes: Decision
+  shrinks: bool
+
+
+def explanation(evidence: Evidence) -> Explanation:
+  """The explanation of the lead that the evidence allows."""
+  remaining = {evidence.longest, evidence.own_recipes}
+  if remaining & {"equivalent", "reversed"}:
+    return "better trained"
+  if missing(evidence):
+    return "neither is shown"
+  return "both" if evidence.shrinks else "more representation power"
+
+
+def missing(evidence: Evidence) -> list[str]:
+  """What representation lacks, in words."""
+  lacks = {
+    "a certificate that excludes containment": not evidence.containment_excluded,
+    "nested networks that use the weights which untying gives them": not evidence.weights_used,
+    "the positive control (LR far - LR above -0.05 dB)": not evidence.control_holds,
+    "a lead on training patches after the longest training": evidence.longest != "supported",
+    "a lead on training patches with own recipes": evidence.own_recipes != "supported",
+  }
+  return [what for what, is_missing in lacks.items() if is_missing]
