@@ -93,7 +93,8 @@ def finding(runs: Runs, first: str, second: str) -> Finding:
 def change(runs: Runs, first: str, second: str, split: str = "test") -> Effect:
   """The difference after the most steps less that after the fewest, paired by seed and photograph.
 
-  The `split` is "test", or "training" for patches of training photographs. Seeds that one of the runs does not have, or on which a member diverged, are left out.
+  The `split` is "test", or "training" for patches of training photographs. Seeds that one of the
+  runs does not have, or on which a member diverged, are left out.
 
   Raises:
     ValueError: there are fewer than two lengths, or the runs are tested on other photographs.
