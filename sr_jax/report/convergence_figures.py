@@ -1,0 +1,80 @@
+"""What training time does to differences between networks."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import matplotlib as mpl
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from sr_jax.comparison import convergence
+from sr_jax.comparison.statistics import SESOI
+from sr_jax.comparison.titles import titled
+from sr_jax.report.figures import COLOURS, MARKERS, STYLE, WIDTH
+
+ASIDE = 1.035  # factor between the places of neighbouring contrasts
+ABOUT = (
+  "Differences in PSNR, LR less each HR network, against the length of training, each length a run "
+  "of its own with rates searched again. Bars: 95 % intervals over seeds and photographs. Hollow: "
+  "lengths of few seeds, which describe and do not decide. The legend's first two contrasts decide."
+)
+PANELS = {"test": "photographs that nothing was chosen on", "training": "training patches"}
+
+
+@mpl.rc_context(STYLE)
+def curve(runs: Sequence[dict[str, Any]]) -> Figure | None:
+  """LR less every HR network after every length, on test photographs and on training patches.
+
+  The note's pair and the best opponent are drawn first and in full. None where no two lengths
+  decide.
+  """
+  pairs = contrasts(runs)
+  if not pairs:
+    return None
+  figure = Figure(figsize=(WIDTH, 7.4), layout="constrained")
+  panels = figure.subplots(2, 1, sharex=True)
+  for axes, (split, title) in zip(panels, PANELS.items(), strict=True):
+    axes.axhspan(-SESOI, SESOI, color="0.9", label=f"less than {SESOI} dB", zorder=0)
+    axes.axhline(0, color="0.4", linewidth=0.8)
+    for place, pair in enumerate(pairs):
+      _draw(axes, runs, pair, split, place - (len(pairs) - 1) / 2)
+    axes.set(title=title.capitalize(), ylabel="PSNR difference (dB)", xscale="log")
+  lengths = sorted({run["config"]["steps"] for run in runs})
+  panels[1].set_xticks(lengths, [f"{steps:,}" for steps in lengths])
+  panels[1].minorticks_off()
+  panels[1].set_xlabel("training steps (log scale)")
+  figure.legend(
+    *panels[0].get_legend_handles_labels(), frameon=False, loc="outside upper center", ncols=2
+  )
+  return figure
+
+
+def contrasts(runs: Sequence[dict[str, Any]]) -> list[tuple[str, str]]:
+  """The note's pair and the best opponent, then LR and every HR network that has two lengths."""
+  if not any(run["config"]["seeds"] >= convergence.MIN_SEEDS for run in runs):
+    return []
+  names = {name for run in runs for name in run["arms"] if name.startswith("hr")}
+  first = [convergence.NOTE_PAIR[1], convergence.best_opponent(runs)]
+  ordered = list(dict.fromkeys([*first, *sorted(names)]))
+  pairs = [("lr", name) for name in ordered if name in names]
+  return [pair for pair in pairs if len(convergence.runs_of(runs, *pair)) > 1]
+
+
+def _draw(
+  axes: Axes, runs: Sequence[dict[str, Any]], pair: tuple[str, str], split: str, place: float
+) -> None:
+  """One contrast over lengths, `place` lines away from the middle."""
+  of_pair = convergence.runs_of(runs, *pair)
+  index = contrasts(runs).index(pair)
+  decides = index < 2
+  colour, marker = COLOURS[index % len(COLOURS)], MARKERS[index % len(MARKERS)]
+  effects = convergence.effects(of_pair, *pair, split)
+  x = [steps * ASIDE**place for steps in effects]
+  label = f"{titled(pair[0])} - {titled(pair[1])}"
+  strength: Any = {"color": colour, "alpha": 1 if decides else 0.45}
+  axes.plot(x, [effect["mean"] for effect in effects.values()], "-", label=label, **strength)
+  for at, (steps, effect) in zip(x, effects.items(), strict=True):
+    if effect["low"] is not None:
+      axes.plot([at, at], [effect["low"], effect["high"]], linewidth=1.4, **strength)
+    few = of_pair[steps]["config"]["seeds"] < convergence.MIN_SEEDS
+    axes.plot(at, effect["mean"], marker, markerfacecolor="white" if few else colour, **strength)
