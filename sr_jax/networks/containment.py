@@ -6,8 +6,12 @@ more. This says what can be computed, not what training finds; and where it says
 may still contain another in a way that is not seen from shapes.
 """
 
+import itertools
+from collections.abc import Mapping
+
 from sr_jax.networks.maps import Layer
 from sr_jax.networks.network import Network
+from sr_jax.networks.own import OwnNetwork
 
 FIELDS = ("scale", "dims", "bicubic_first", "bicubic_skip", "contrast", "identity_skip")
 
@@ -23,6 +27,12 @@ def contains(outer: Network, inner: Network) -> bool:
     return False
   pairs = zip(outer.layers, inner.layers, strict=True)
   return all(_layer_contains(*pair, inner.scale, inner.dims) for pair in pairs)
+
+
+def containing_pairs(networks: Mapping[str, Network | OwnNetwork]) -> list[tuple[str, str]]:
+  """The names of each network and of another that it contains; users' own are left out."""
+  known = {name: network for name, network in networks.items() if isinstance(network, Network)}
+  return [(a, b) for a, b in itertools.permutations(known, 2) if contains(known[a], known[b])]
 
 
 def _layer_contains(outer: Layer, inner: Layer, scale: int, dims: int) -> bool:

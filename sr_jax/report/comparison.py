@@ -6,12 +6,22 @@ from pathlib import Path
 
 import numpy as np
 
-from sr_jax.comparison import findings, learning, verdict
+from sr_jax.comparison import containment, findings, learning, verdict
 from sr_jax.comparison.statistics import SESOI
 from sr_jax.comparison.titles import titled
 from sr_jax.data.pairs import Pair
-from sr_jax.report import pages, tables, times
-from sr_jax.report.model import Answer, Bullets, Figure, Gallery, Json, Note, Section, Table
+from sr_jax.report import control, pages, tables
+from sr_jax.report.model import (
+  Answer,
+  Block,
+  Bullets,
+  Figure,
+  Gallery,
+  Json,
+  Note,
+  Section,
+  Table,
+)
 from sr_jax.runtime.run_folder import RunFolder
 
 
@@ -87,34 +97,19 @@ def write(
   notes = [f"{titled(k)}: {results['arms'][k]['note']}" for k in results["verdict"]["contrast"]]
   report = Section(
     question(results),
-    Note(f"{'; '.join(notes)}."),
-    _answer(results),
-    _basis(results, folder),
-    _learning_of_gates(results, folder),
-    combining_figures.section(results, folder),
-    _combinations(results, folder),
-    _contrasts(results, folder),
-    _by_photograph(results, folder),
-    _equal_cost(results, timing, folder),
-    Section("Budget", Table(tables.budget_rows(results["arms"], timing))),
-    _learning(results, folder),
+    Section("Claim", Note(f"{'; '.join(notes)}."), _answer(results)),
+    _theorem(results, timing),
     Section(
-      "One photograph",
-      Figure(
-        folder / "example.png",
-        "A detail of one photograph: the LR input, bicubic interpolation, networks, the truth, and "
-        "the absolute errors.",
-        "The photograph is the one whose difference is closest to the mean, the detail is where "
-        "the networks together gain most over bicubic, and each network is its first seed not "
-        "diverged.",
-      ),
+      "Test",
+      *_basis(results, folder),
+      _learning_of_gates(results, folder),
+      combining_figures.section(results, folder),
+      _combinations(results, folder),
+      _contrasts(results, folder),
+      _by_photograph(results, folder),
+      _one_photograph(folder),
     ),
-    Section(
-      "Every network, every rate",
-      Section("How the final training of every seed ended", Table(tables.status_rows(results))),
-      Section(tables.SEARCH, Table(tables.search_rows(results))),
-      Bullets(verdict.cautions(results)),
-    ),
+    control.section(results, timing, folder),
     _limits(results),
     pages.reproduce(results, timing, about),
   )
@@ -141,13 +136,23 @@ def _answer(results: Json) -> Answer:
   )
 
 
-def _basis(results: Json, folder: Path) -> Section:
+def _theorem(results: Json, timing: Json) -> Section:
+  """What holds of these networks whatever they are trained on: what they cost and contain."""
+  return Section(
+    "Theorem",
+    "What holds of these networks, whatever they are trained on. Costs follow from shapes; a "
+    "network contains another where a lift of the other's weights computes the same function.",
+    Bullets(containment.sentences(results)),
+    Table(tables.budget_rows(results["arms"], timing)),
+  )
+
+
+def _basis(results: Json, folder: Path) -> list[Block]:
   config, images = results["config"], results["images"]
   first, *further = results["tests"]
   tests = [f"{len(images['test'])} {'held out' if first == 'test' else f'of {first}'}"]
   tests += [f"{len(results['further_tests'][name]['images'])} of {name}" for name in further]
-  return Section(
-    "What that rests on",
+  return [
     f"{len(results['arms'])} networks, {config['seeds']} seeds each, {config['steps']:,} steps at "
     f"a rate chosen from {len(results['learning_rates'])} on {len(images['validation'])} "
     f"validation photographs; trained on {len(images['train'])} photographs, tested on "
@@ -161,7 +166,7 @@ def _basis(results: Json, folder: Path) -> Section:
     ),
     Bullets(verdict.answers(results)[1:]),
     Table(tables.rows_by_set(results)),
-  )
+  ]
 
 
 def _learning_of_gates(results: Json, folder: Path) -> Section:
@@ -252,39 +257,16 @@ def _by_photograph(results: Json, folder: Path) -> Section:
   )
 
 
-def _equal_cost(results: Json, timing: Json, folder: Path) -> Section:
-  pair = results["verdict"]["contrast"]
-  alt = "Mean test PSNR in dB of every network against its {}; the budget table has the costs."
-  macs = alt.format("multiply-accumulates per HR pixel")
-  panels = Gallery(
-    "pair",
-    Figure(folder / "equal_flops.png", macs, "Equal FLOPs"),
-    Figure(folder / "equal_time.png", alt.format("measured step time"), "Equal time"),
-  )
-  is_timed = any(name.endswith("_timed") for name in results["arms"])
-  hollow = "; hollow marks are networks whose width makes their time equal" if is_timed else ""
-  marks = f"The dashed line is at the cost of {titled(pair[0])}{hollow}. Small points are seeds."
+def _one_photograph(folder: Path) -> Section:
   return Section(
-    "Equal FLOPs beside equal time",
-    panels,
-    Note(marks if panels else ""),
-    Bullets([times.time_sentence(timing, pair), *times.at_equal_time(results, timing)]),
-  )
-
-
-def _learning(results: Json, folder: Path) -> Section:
-  return Section(
-    "Learning curves, and sensitivity to the learning rate",
+    "One photograph",
     Figure(
-      folder / "learning_curves.png",
-      "PSNR in dB on training batches and on validation photographs against the training step, "
-      f"of {', '.join(map(titled, tables.main_arms(results)))}",
-    ),
-    Figure(
-      folder / "rates.png",
-      "Validation PSNR in dB against the learning rate, one panel a network; a table below has "
-      "the numbers.",
-      "Dots: seeds. Line: their mean. Star: the chosen rate.",
+      folder / "example.png",
+      "A detail of one photograph: the LR input, bicubic interpolation, networks, the truth, and "
+      "the absolute errors.",
+      "The photograph is the one whose difference is closest to the mean, the detail is where "
+      "the networks together gain most over bicubic, and each network is its first seed not "
+      "diverged.",
     ),
   )
 
@@ -300,7 +282,8 @@ def _limits(results: Json) -> Section:
     "too narrow."
   )
   return Section(
-    "Not shown",
+    "Limits",
+    Bullets(verdict.cautions(results)),
     verdict.not_shown(results),
     about_bootstrap if bootstrap else "",
     Section("Notes on the data", Bullets(results["notes"])),

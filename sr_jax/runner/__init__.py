@@ -11,6 +11,7 @@ import jax
 import numpy as np
 
 from sr_jax.comparison import verdict
+from sr_jax.comparison.containment import CONTAINS
 from sr_jax.comparison.contrasts import Comparison
 from sr_jax.comparison.recipe import Recipe
 from sr_jax.comparison.run import Run
@@ -23,6 +24,7 @@ from sr_jax.data.pairs import Pair, values_of
 from sr_jax.evaluation import scoring
 from sr_jax.networks import OwnNetwork, budget
 from sr_jax.networks.budget import Arm
+from sr_jax.networks.containment import containing_pairs
 from sr_jax.operators.conv import FORMS
 from sr_jax.report import comparison as report
 from sr_jax.report import tables, tensorboard, times
@@ -223,6 +225,7 @@ def train_and_score(run: Run) -> tuple[dict[str, Any], dict[str, Population]]:
     "config": to_dict(recipe),
     "images": images,
     "learning_rates": list(rates),
+    CONTAINS: containing_pairs({arm.name: arm.network for arm in run.arms}),
     task.baseline: baseline,
     "arms": arms,
     "tests": list(photos.tests),
