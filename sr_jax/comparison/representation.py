@@ -8,9 +8,9 @@ can represent more, or since it is trained better. What is read:
 - Nested warm starts: whether networks use the weights that untying gives them, from the very same
   function. They do if, on training patches, the untied network is supported against its tied self
   by Adam and by L-BFGS, for one of the pairs at least.
-- The positive control: LR far contains LR. With recipes of their own the interval of LR far - LR
-  on test photographs must lie above -0.05 dB, else training hides more than is asked about, and
-  nothing is said of representation.
+- The positive control: LR far contains LR. With recipes of their own the intervals of LR far - LR
+  on test photographs and on training patches must lie above -0.05 dB, else training hides more than
+  is asked about, and nothing is said of representation.
 - What remains: the lead on training patches after the most steps that decide, and with recipes of
   their own.
 

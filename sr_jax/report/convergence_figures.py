@@ -49,15 +49,15 @@ def curve(runs: Sequence[dict[str, Any]]) -> Figure | None:
   return figure
 
 
-def contrasts(runs: Sequence[dict[str, Any]]) -> list[tuple[str, str]]:
-  """The note's pair and the best opponent, then LR and every HR network that has two lengths."""
+def contrasts(runs: Sequence[dict[str, Any]], least: int = 2) -> list[tuple[str, str]]:
+  """The note's pair and the best opponent, then LR and every HR network of `least` lengths."""
   if not any(run["config"]["seeds"] >= convergence.MIN_SEEDS for run in runs):
     return []
   names = {name for run in runs for name in run["arms"] if name.startswith("hr")}
   first = [convergence.NOTE_PAIR[1], convergence.best_opponent(runs)]
   ordered = list(dict.fromkeys([*first, *sorted(names)]))
   pairs = [("lr", name) for name in ordered if name in names]
-  return [pair for pair in pairs if len(convergence.runs_of(runs, *pair)) > 1]
+  return [pair for pair in pairs if len(convergence.runs_of(runs, *pair)) >= least]
 
 
 def _draw(
