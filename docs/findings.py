@@ -7,9 +7,12 @@ from typing import Any
 
 import numpy as np
 
+from docs import convergence_blocks, representation_blocks
 from docs.comparison_blocks import Kept, about, bullets, in_short, interval
 from docs.kept_results import changed
+from sr_jax.comparison import convergence
 from sr_jax.comparison.contrasts import contrast
+from sr_jax.comparison.convergence import NOTE_PAIR
 from sr_jax.comparison.statistics import SESOI, ci_half_width_over_seeds, paired_effect
 from sr_jax.comparison.titles import titled
 from sr_jax.config import as_flags
@@ -25,8 +28,46 @@ SHOWN: dict[str | tuple[str, str], str] = {
 
 
 def blocks(kept: dict[str, Kept]) -> dict[str, str]:
-  """The blocks "verdict" and "findings"."""
-  return {"verdict": _verdict(kept["confirmatory"]), "findings": _findings(kept)}
+  """The blocks "verdict_lines", "verdict" and "findings"."""
+  return {
+    "verdict_lines": _lines(kept),
+    "verdict": _verdict(kept["confirmatory"]),
+    "findings": _findings(kept),
+  }
+
+
+def _lines(kept: dict[str, Kept]) -> str:
+  """The verdict in three lines: the note's pair, the best HR network, and what explains it."""
+  data = kept["confirmatory"]
+  results = data["results"]
+  pair, best = (_contrast(results, key) for key in (NOTE_PAIR, "best"))
+  note = results["arms"][best["contrast"][1]]["note"]
+  steps = f"{results['config']['steps']:,} steps"
+  sample = f"{results['config']['seeds']} seeds, {len(results['images']['test'])} photographs"
+  lengths = [each["results"] for each in convergence_blocks.runs(kept)]
+  opponent = convergence.best_opponent(lengths) if lengths else best["contrast"][1]
+  return bullets(
+    [
+      f"**At equal MACs, {tables.between(pair['contrast'])} is {in_short(pair['test'])}** "
+      f"(dB, 95 % interval; {steps}, {sample}){_longer(lengths, NOTE_PAIR)}.",
+      f"**Against the best HR network** ({note}), {tables.between(best['contrast'])} is "
+      f"{in_short(best['test'])}{_longer(lengths, ('lr', opponent))}.",
+      representation_blocks.explanation(kept),
+    ]
+  )
+
+
+def _longer(lengths: list[dict[str, Any]], pair: tuple[str, str]) -> str:
+  """The effect after the longest training that decides, if runs have it."""
+  deciding = convergence.deciding(convergence.runs_of(lengths, *pair))
+  if not deciding:
+    return ""
+  steps = max(deciding)
+  effect = convergence.effects(deciding, *pair)[steps]
+  return (
+    f"; after {steps:,} steps, on {effect['images']} photographs, {tables.between(list(pair))} is "
+    f"{in_short(effect)}"
+  )
 
 
 def _verdict(data: Kept) -> str:

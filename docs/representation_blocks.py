@@ -1,12 +1,19 @@
 """Which explanation of LR's lead the kept runs allow, in docs/RESULTS.md and, in short, in README."""
 
+from typing import Any
+
 from docs import convergence_blocks
-from docs.comparison_blocks import Kept
-from sr_jax.comparison import convergence, nested_verdict, representation
+from docs.comparison_blocks import Kept, about, bullets
+from docs.convergence_blocks import OPEN
+from experiments import matched_flops
+from sr_jax.comparison import containment, convergence, nested_verdict, representation, verdict
 from sr_jax.comparison.contrasts import contrast
 from sr_jax.comparison.convergence import NOTE_PAIR
 from sr_jax.comparison.representation import Evidence
 from sr_jax.comparison.tuning_verdict import TUNING
+from sr_jax.networks.containment import containing_pairs
+from sr_jax.report import tables
+from sr_jax.report.markdown import table as markdown_table
 
 CERTIFICATE, NESTED, RECIPES, TANH = "certificate", "nested_confirmatory", "recipes", "tanh"
 SENTENCES: dict[str, str] = {
@@ -20,6 +27,43 @@ SENTENCES: dict[str, str] = {
   "neither is shown": "**The evidence does not say whether LR represents more than HR or is better "
   "trained.** What is missing: {missing}.",
 }
+
+
+def blocks(kept: dict[str, Kept]) -> dict[str, str]:
+  """The text of the blocks on theorem, control and limits, by the name of their marks."""
+  tuned = {name: _tuned(kept[name]) if name in kept else OPEN for name in (RECIPES, TANH)}
+  return {
+    "explanation": explanation(kept),
+    "theorem": _theorem(kept["confirmatory"]["results"]),
+    CERTIFICATE: _certificate(kept[CERTIFICATE]) if CERTIFICATE in kept else OPEN,
+    "nested": _nested(kept[NESTED]) if NESTED in kept else OPEN,
+    **tuned,
+    "limits": bullets(_limits(kept)),
+  }
+
+
+def _theorem(results: dict[str, Any]) -> str:
+  """Which networks of the confirmatory run contain others."""
+  config = matched_flops.PRESETS["confirmatory"]
+  networks = {arm.name: arm.network for arm in matched_flops.arms(config)}
+  pairs = containing_pairs(networks)
+  return bullets(containment.sentences({**results, containment.CONTAINS: pairs}))
+
+
+def _tuned(data: Kept) -> str:
+  """What networks with recipes of their own say, all contrasts, and the command."""
+  results = data["results"]
+  parts = [bullets(results["verdict"]["sentences"])]
+  parts += [markdown_table(tables.contrast_rows(results)), f"```sh\n{data['command']}\n```"]
+  return "\n\n".join([*parts, about(data)])
+
+
+def _limits(kept: dict[str, Kept]) -> list[str]:
+  """What the runs on the length of training and the confirmatory run cannot say."""
+  lengths = [data["results"] for data in convergence_blocks.runs(kept)]
+  longest = max((run["config"]["steps"] for run in lengths), default=0)
+  trained = f"No network was trained for more than {longest:,} steps."
+  return [verdict.not_shown(kept["confirmatory"]["results"]), *([trained] if longest else [])]
 
 
 def evidence(kept: dict[str, Kept]) -> tuple[Evidence | None, list[str]]:

@@ -15,14 +15,17 @@ from typing import Any
 from benchmarks import chaos, conv_transpose, coverage, growth, scaling, startup, train, upsampling
 from docs import (
   comparison_blocks,
+  convergence_blocks,
   findings,
   kept_results,
+  objections,
   question_blocks,
+  representation_blocks,
   residual_blocks,
   run_blocks,
   task_blocks,
 )
-from sr_jax.report import combining_figures, dose_figures, task_figures
+from sr_jax.report import combining_figures, convergence_figures, dose_figures, task_figures
 from sr_jax.report.effect_figures import differences_by_image, forest
 from sr_jax.report.figures import arms, rates, save
 from sr_jax.report.gate_figures import gates
@@ -57,7 +60,8 @@ def blocks() -> dict[str, str]:
   kept = kept_results.everything()
   texts = findings.blocks(kept) | comparison_blocks.blocks(kept)
   texts |= question_blocks.blocks(kept) | residual_blocks.blocks(kept) | task_blocks.blocks(kept)
-  texts |= run_blocks.blocks(kept)
+  texts |= run_blocks.blocks(kept) | convergence_blocks.blocks(kept)
+  texts |= representation_blocks.blocks(kept) | objections.blocks(kept)
   for benchmark in BENCHMARKS:
     if data := kept.get(benchmark.__name__.rpartition(".")[2]):
       texts |= benchmark.blocks(data)
@@ -88,6 +92,9 @@ def draw() -> None:
     for draw_figure in DRAWN[name]:
       if figure := draw_figure(kept[name]["results"]):
         save(figure, kept_results.FIGURES / f"{name}_{draw_figure.__name__}.png")
+  lengths = [data["results"] for data in convergence_blocks.runs(kept)]
+  if figure := convergence_figures.curve(lengths):
+    save(figure, kept_results.FIGURES / "convergence_curve.png")
 
 
 def main(arguments: Arguments) -> None:
