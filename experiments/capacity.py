@@ -28,11 +28,11 @@ import numpy as np
 from sr_jax.capacity import fitting, jacobian, noise
 from sr_jax.capacity import report as capacity_report
 from sr_jax.capacity.fitting import Photographs
-from sr_jax.capacity.linear import LinearModel, mean_psnr
 from sr_jax.config import Execution, check, setting, to_dict
 from sr_jax.data import patches, sources
 from sr_jax.data.finding import find
 from sr_jax.data.sources import Photos
+from sr_jax.evaluation.linear import LinearModel, mean_psnr
 from sr_jax.networks import Network
 from sr_jax.networks.budget import budget
 from sr_jax.networks.pair import hr_network, lift_network, lr_network

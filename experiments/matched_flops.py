@@ -15,6 +15,17 @@ at these MACs, LR with its phases tied, HR with its phases untied, and matches i
 receptive field and in time:
 
   python launch.py --experiment=matched_flops --preset=confirmatory --manual_dir=SETS
+
+Asked with recipes that every arm chooses for itself, the search being a part of the intervals
+(`sr_jax.comparison.tuning`). LR far contains LR and is the positive control: by a rule fixed before
+the run, it speaks of representation only if the interval of LR far - LR lies above -0.05 dB:
+
+  python launch.py --experiment=matched_flops --preset=recipes --manual_dir=SETS
+
+Asked of tanh networks, which the usual recipe leaves on the plateau of a linear filter. By a rule
+fixed before the run, its verdict counts only if every member of every arm leaves that:
+
+  python launch.py --experiment=matched_flops --preset=tanh --manual_dir=SETS
 """
 
 import dataclasses
@@ -23,11 +34,12 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from sr_jax.comparison import verdict
+from sr_jax.comparison import escape, verdict
 from sr_jax.comparison.contrasts import Comparison, Contrast
 from sr_jax.comparison.executions import by_rule, by_time, hr_execution_setting
 from sr_jax.comparison.family import check_blocks
-from sr_jax.comparison.own_arms import OwnArmsRecipe, is_own
+from sr_jax.comparison.own_arms import is_own
+from sr_jax.comparison.tuning import TunedRecipe
 from sr_jax.config import Execution, InputError, setting
 from sr_jax.data.finding import find
 from sr_jax.networks import AnyNetwork, Network, hr_network, lr_network
@@ -85,7 +97,7 @@ MECHANISMS = (
 
 
 @dataclasses.dataclass(frozen=True)
-class Config(OwnArmsRecipe):
+class Config(TunedRecipe):
   """The recipe and the networks."""
 
   arms: tuple[str, ...] = setting(
@@ -324,7 +336,8 @@ def run(
 ) -> dict[str, float]:
   """Compares the networks; returns the seconds of each phase."""
   plan = functools.partial(measured_arms, config)
-  return compare(experiment, plan, comparison(config), config, execution, run_dir)
+  measure = escape.measure if config.recipes else None
+  return compare(experiment, plan, comparison(config), config, execution, run_dir, measure)
 
 
 def main(config: Config, execution: Execution, run_dir: RunFolder) -> dict[str, float]:
@@ -356,6 +369,19 @@ CONVERGENCE = dataclasses.replace(
   search_steps=3000,
   extend_grid=False,
 )
+# Fixed before the runs: the recipes that arms choose from, and the rules in the docstring.
+OWN_RECIPES = dataclasses.replace(
+  CONFIRMATORY,
+  test_data=("BSD100+Set14+unused",),
+  steps=12_000,
+  seeds=6,
+  recipes=16,
+  learning_rate=(1e-3, 1.6e-2),
+  search_steps=3000,
+  search_seeds=1,
+  extend_grid=False,
+  warmup=(0.02, 0.1, 0.3),
+)
 PRESETS = {
   # What does training time do to the verdict? sr_jax/comparison/convergence.py says how several
   # lengths, each a run of this preset, decide together.
@@ -364,5 +390,23 @@ PRESETS = {
   # What flags are added to: does the verdict hold without the skip, at other lengths, scales, ...?
   "sensitivity": dataclasses.replace(
     CONFIRMATORY, arms=("lr", "hr", "hr_k4"), seeds=4, search_seeds=1
+  ),
+  "recipes": dataclasses.replace(
+    OWN_RECIPES,
+    arms=("lr", "hr", "hr_k4", "lr_tied", "lr_far"),
+    first_rate=(0.5, 1.0, 2.0),
+    last_rate=(0.1, 0.3, 1.0),
+    gain=(0.5, 1.0, 2.0),
+    clip=(0.01, 0.05, 0.25),
+    patches=(17, 33),
+  ),
+  "tanh": dataclasses.replace(
+    OWN_RECIPES,
+    arms=("lr", "hr", "hr_k4"),
+    activation="tanh",
+    search_steps=6000,
+    gain=(1.0, 25 / 9),
+    last_gain=(1.0, 10.0, 100.0),
+    contrast=(1.0, 4.0, 8.0),
   ),
 }

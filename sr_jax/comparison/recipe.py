@@ -16,6 +16,8 @@ from sr_jax.tasks.task import Task
 from sr_jax.training import autotune
 from sr_jax.training.choices import MEASURE, parse
 
+VALIDATIONS = 5
+
 
 @dataclasses.dataclass(frozen=True)
 class CommonRecipe:
@@ -71,6 +73,11 @@ class CommonRecipe:
     object.__setattr__(self, "learning_rate", tuple(sorted(self.learning_rate)))
     self.given_choices()
 
+  @property
+  def validations(self) -> int:
+    """How often the final training is validated, for the learning curve."""
+    return VALIDATIONS
+
   def arm_names(self) -> tuple[str, ...]:
     """The networks of a run, as far as its config names them."""
     return ()
@@ -100,6 +107,11 @@ class Recipe(CommonRecipe):
   patch: int = setting(17, "side of a training patch in LR pixels", at_least=4)
 
   @property
+  def largest_patch(self) -> int:
+    """Side in LR pixels of the largest training patch, which every training image must hold."""
+    return self.patch
+
+  @property
   def task(self) -> Photographs | Task:
     """What networks are trained to do, and how that is scored."""
     return Photographs(self.scale)
@@ -123,7 +135,7 @@ class Recipe(CommonRecipe):
     photos = sources.load(
       self.data,
       self.scale,
-      self.patch,
+      self.largest_patch,
       self.validation_data,
       self.test_data,
       execution,

@@ -8,9 +8,9 @@ import numpy as np
 
 from sr_jax.comparison.run import Run
 from sr_jax.comparison.train import train_population, validate
+from sr_jax.comparison.tuning import members_at
 from sr_jax.networks.budget import Arm
 from sr_jax.runtime.console import log
-from sr_jax.training import population
 
 MAX_ADDED = 2  # rates, to the grid
 
@@ -49,8 +49,8 @@ def search_rates(run: Run) -> tuple[dict[str, Search], tuple[float, ...]]:
 
 def _search(arm: Arm, stage: str, rates: Sequence[float], run: Run) -> Search:
   """The validation score of an arm at every seed and rate."""
-  members = population.make_members(range(run.recipe.search_seeds), rates)
-  pairs = list(itertools.product(range(run.recipe.search_seeds), rates))  # in the same order
+  pairs = list(itertools.product(range(run.recipe.search_seeds), rates))
+  members = members_at(run.recipe, *zip(*pairs, strict=True))
   trained = train_population(arm, stage, run.recipe.search_steps, members, run)
   scores = validate(trained, len(pairs), run)
   key = f"validation_{run.recipe.task.measure}"

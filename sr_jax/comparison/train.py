@@ -4,10 +4,15 @@ import errno
 import os
 from typing import Any
 
+import numpy as np
 from jax.sharding import Mesh
 
+from sr_jax.comparison.recipe import Recipe
 from sr_jax.comparison.run import Run
+from sr_jax.comparison.tuning import members_at
 from sr_jax.config import to_dict
+from sr_jax.data import patches
+from sr_jax.data.patches import Store
 from sr_jax.networks import describe
 from sr_jax.networks.budget import Arm
 from sr_jax.operators.conv import DEFAULT, Computation
@@ -18,58 +23,55 @@ from sr_jax.training.checkpoints import Checkpoints
 from sr_jax.training.choices import fastest
 from sr_jax.training.loop import train
 from sr_jax.training.losses import Training
-from sr_jax.training.population import Members, Population, State
+from sr_jax.training.population import AnyMembers, Population, State
 from sr_jax.training.restore import FINAL
 from sr_jax.training.saver import Saver
 from sr_jax.training.sharding import (
+  local_view,
   make_mesh,
   on_mesh,
   shard_members,
+  upload,
   without_padding,
 )
-
-VALIDATIONS = 5  # over the final training, for the learning curve
 
 
 def train_seeds(arm: Arm, learning_rate: float, run: Run) -> Population:
   """Trains every seed of an arm to the end of the schedule."""
-  members = population.make_members(range(run.recipe.seeds), [learning_rate])
+  members = members_at(run.recipe, range(run.recipe.seeds), [learning_rate] * run.recipe.seeds)
   return train_population(arm, FINAL, run.recipe.steps, members, run)
 
 
-def train_population(arm: Arm, stage: str, steps: int, members: Members, run: Run) -> Population:
+def train_population(
+  arm: Arm, stage: str, steps: int, members: AnyMembers, run: Run, side: int | None = None
+) -> Population:
   """Trains members (NumPy arrays) of an arm, from their latest checkpoint if there is one.
 
-  The stage is "final" or one of the search for a rate; `steps` is the length of the schedule.
+  The stage begins with "final", or is one of the search for a rate; `steps` is the length of the
+  schedule. With the `side` of a patch in LR pixels, training patches are as large as that, and a
+  batch has about as many pixels as those of the recipe.
   """
   recipe, count, task = run.recipe, len(members.seed), run.recipe.task
-  mesh = make_mesh(count, recipe.batch, run.execution.mesh)
+  patch, batch = side or recipe.patch, batch_of(recipe, side or recipe.patch)
+  mesh = make_mesh(count, batch, run.execution.mesh)
   members = shard_members(mesh, members)
   state = population.initialise(arm.network, arm.name, members, mesh)
   fresh = Population(arm.network, state, members, mesh, Computation(precision=recipe.precision))
-  computation = _computation(arm.name, count, fresh, run)
-  validations = VALIDATIONS if stage == FINAL else 0
+  population_name = f"{arm.name}/p{side}" if side else f"{arm.name}/{count}"
+  computation = _computation(population_name, fresh, batch, patch, run)
+  validations = recipe.validations if stage.startswith(FINAL) else 0
   validate_at = frozenset(steps * i // validations for i in range(1, validations + 1))
   processes.broadcast_from_primary(lambda: _check_still_there(run))
   checkpoints = Checkpoints(run.run_dir.checkpoints(arm.name, stage), count)
-  about = {
-    "arm": arm.name,
-    "stage": stage,
-    "steps": steps,
-    "network": describe(arm.network),
-    "config": to_dict(recipe),
-    "provenance": provenance(),
-  }
+  about = checkpoint_metadata(arm, stage, steps, run)
   every = run.execution.checkpoint_every_seconds
   is_traced = run.execution.profile and stage == FINAL and processes.is_primary()
   try:
     state = train(
       Training(arm.name, stage, count, steps, validate_at, task.measure, task.trains_on_psnr),
-      population.make_train_steps(
-        arm.network, recipe.batch, recipe.patch, mesh, computation, recipe.task
-      ),
+      population.make_train_steps(arm.network, batch, patch, mesh, computation, recipe.task),
       fresh,
-      on_mesh(mesh, run.store),
+      on_mesh(mesh, _store_of(run, side)),
       lambda state: validate(fresh._replace(state=state, computation=computation), count, run),
       Saver(checkpoints, about, every, run.unsaved, f"{arm.name} {stage}"),
       run.metrics,
@@ -85,16 +87,39 @@ def train_population(arm: Arm, stage: str, steps: int, members: Members, run: Ru
   return fresh._replace(state=state, computation=computation)
 
 
-def _computation(arm: str, count: int, fresh: Population, run: Run) -> Computation:
+def batch_of(recipe: Recipe, side: int) -> int:
+  """Patches of this side in a batch of about as many pixels as those of a recipe have."""
+  return max(1, round(recipe.batch * (recipe.patch / side) ** recipe.task.layout.dims))
+
+
+def checkpoint_metadata(arm: Arm, stage: str, steps: int, run: Run) -> dict[str, Any]:
+  """What is saved with the checkpoints of a training."""
+  return {
+    "arm": arm.name,
+    "stage": stage,
+    "steps": steps,
+    "network": describe(arm.network),
+    "config": to_dict(run.recipe),
+    "provenance": provenance(),
+  }
+
+
+def _store_of(run: Run, side: int | None) -> Store:
+  """The training images of a run, of which patches of this side are drawn."""
+  if side is None:
+    return run.store
+  positions = patches.positions_of(np.asarray(local_view(run.store.shape)), side)
+  return Store(*run.store[:-2], *upload(positions))
+
+
+def _computation(name: str, fresh: Population, batch: int, patch: int, run: Run) -> Computation:
   """How a population's convolutions are computed: measured where there is a choice."""
-  forms, recipe = run.choices.forms, run.recipe
-  how = recipe.batch, recipe.patch, forms, recipe.task
+  forms = run.choices.forms
+  how = batch, patch, forms, run.recipe.task
   form = forms[0]
   if len(forms) > 1:
     form = run.choices.choose(
-      f"{arm}/{count}",
-      lambda: autotune.form_seconds({arm: fresh}, *how)[arm],
-      fastest,
+      name, lambda: autotune.form_seconds({name: fresh}, *how)[name], fastest
     )
   return fresh.computation._replace(form=form)
 

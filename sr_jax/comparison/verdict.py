@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sr_jax.comparison import combining_verdict, findings, learning
+from sr_jax.comparison import combining_verdict, findings, learning, tuning_verdict
 from sr_jax.comparison.contrasts import Comparison, Results, all_combinations, all_contrasts
 from sr_jax.comparison.statistics import SESOI, Effect
 from sr_jax.comparison.titles import titled
@@ -26,6 +26,8 @@ def decide(results: Results, comparison: Comparison) -> dict[str, Any]:
     verdict["combinations"] = all_combinations(results, comparison.combinations)
   if learning.LEARNING in results:
     verdict[learning.LEARNING] = learning.decide(results)
+  if tuning_verdict.RECIPES in results:
+    verdict[tuning_verdict.TUNING] = tuning_verdict.decide(results)
   return {**verdict, "sentences": sentences({**results, "verdict": verdict})}
 
 
@@ -37,6 +39,7 @@ def sentences(results: Results) -> list[str]:
     *other_estimates(results),
     *further,
     *(also(c, results) for c in results["verdict"]["contrasts"] if c["kind"] in ALSO),
+    *tuning_verdict.sentences(results),
     *learning.sentences(results),
     *findings.sentences(results),
     *combining_verdict.sentences(results),
@@ -120,11 +123,15 @@ def not_shown(results: Results) -> str:
   contrasts = results["verdict"]["contrasts"]
   shapes = "combinations" in results["verdict"] or any(c["kind"] == "best" for c in contrasts)
   at_macs = " at the same MACs" * _cost_alike(results)
+  as_given = (
+    ""
+    if tuning_verdict.RECIPES in results
+    else ("; and the interval takes the learning rates as given")
+  )
   others = "" if shapes else f", or {second} networks of other shapes{at_macs}"
   return (
     "Not shown: other data, depths, widths or scales, training beyond "
-    f"{results['config']['steps']} steps{others}; and the interval takes the learning rates as "
-    "given."
+    f"{results['config']['steps']} steps{others}{as_given}."
   )
 
 

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Int32, Num, PRNGKeyArray, UInt32
+from jaxtyping import Array, Bool, Int32, Int64, Num, PRNGKeyArray, UInt32
 
 from sr_jax.config import InputError
 from sr_jax.data.pairs import Layout, Pair
@@ -63,15 +63,22 @@ def make_store(pairs: Sequence[Pair], patch: int, layout: Layout | None = None) 
       "use fewer images"
     )
   shapes = np.array([layout.lr_shape(pair) for pair in pairs])
-  sizes, positions = shapes.prod(axis=1), shapes - patch + 1
+  sizes = shapes.prod(axis=1)
   return Store(
-    inputs=_concatenate([pair.input for pair in pairs]),
-    targets=_concatenate([pair.target for pair in pairs]),
-    start=(np.cumsum(sizes) - sizes).astype(np.uint32),
-    shape=shapes.astype(np.int32),
-    positions=positions.astype(np.int32),
-    last_position=np.cumsum(positions.prod(axis=1)).astype(np.int32),
+    _concatenate([pair.input for pair in pairs]),
+    _concatenate([pair.target for pair in pairs]),
+    (np.cumsum(sizes) - sizes).astype(np.uint32),
+    shapes.astype(np.int32),
+    *positions_of(shapes, patch),
   )
+
+
+def positions_of(
+  shapes: Int32[np.ndarray, "n d"] | Int64[np.ndarray, "n d"], patch: int
+) -> tuple[Int32[np.ndarray, "n d"], Int32[np.ndarray, " n"]]:
+  """`positions` and `last_position` of a `Store` whose images have these shapes in LR pixels."""
+  positions = shapes - patch + 1
+  return positions.astype(np.int32), np.cumsum(positions.prod(axis=1)).astype(np.int32)
 
 
 def _concatenate(images: Sequence[np.ndarray]) -> np.ndarray:

@@ -10,10 +10,11 @@ from typing import Any
 import jax
 import numpy as np
 
-from sr_jax.comparison import verdict
+from sr_jax.comparison import recipe_search, verdict
 from sr_jax.comparison.containment import CONTAINS
 from sr_jax.comparison.contrasts import Comparison
 from sr_jax.comparison.recipe import Recipe
+from sr_jax.comparison.recipe_search import search_recipes, train_with_recipes
 from sr_jax.comparison.run import Run
 from sr_jax.comparison.score import score_arm, score_baseline
 from sr_jax.comparison.search import choose_rate, edge_of, search_rates
@@ -183,13 +184,21 @@ def train_and_score(run: Run) -> tuple[dict[str, Any], dict[str, Population]]:
   trained: dict[str, Population] = {}
   with run.unsaved.ending():
     with clock.phase("search rates"):
-      searches, rates = search_rates(run)
-    chosen = {arm: choose_rate(s, rates, task.measure) for arm, s in searches.items()}
+      tuned = search_recipes(run)
+      searches = {name: each.search for name, each in tuned.items()}
+      chosen = {name: each.learning_rate for name, each in tuned.items()}
+      rates = recipe.learning_rate
+      if not tuned:
+        searches, rates = search_rates(run)
+        chosen = {arm: choose_rate(s, rates, task.measure) for arm, s in searches.items()}
     show_on_tensorboard(run)
     for arm in run.arms:
       preemption.raise_if_requested()
       with clock.phase(f"train {arm.name}"):
-        trained[arm.name] = train_seeds(arm, chosen[arm.name], run)
+        if tuned:
+          trained[arm.name] = train_with_recipes(arm, tuned[arm.name], run)
+        else:
+          trained[arm.name] = train_seeds(arm, chosen[arm.name], run)
       show_on_tensorboard(run)
 
   log("Scoring the test photographs")
@@ -212,10 +221,14 @@ def train_and_score(run: Run) -> tuple[dict[str, Any], dict[str, Population]]:
       arms[arm.name] = {
         **run.about["arms"][arm.name],
         "learning_rate": rate,
-        "rate_at_edge": edge_of(rate, rates) if search else None,
+        "rate_at_edge": edge_of(rate, rates) if search and not tuned else None,
         "search": search,
         "members": members,
       }
+      if tuned:
+        arms[arm.name] |= recipe_search.about(tuned[arm.name])
+        for member in members:
+          member.update(recipe_search.of_member(tuned[arm.name], member["seed"]))
       for name in further:
         further[name]["arms"][arm.name] = scores[name]
   broadcast_from_primary(run.unsaved.check)
@@ -233,7 +246,7 @@ def train_and_score(run: Run) -> tuple[dict[str, Any], dict[str, Population]]:
     "notes": photos.notes,
     "choices": run.choices.taken,
   }
-  return results, trained
+  return results | recipe_search.recipes(tuned, run), trained
 
 
 def save(run: Run, results: dict[str, Any], timing: dict[str, Any]) -> None:

@@ -79,8 +79,9 @@ def training_work(config: Any, arms: Sequence[Arm]) -> float:
 
 def _member_steps(config: Any) -> int:
   """Training steps of all members of an arm."""
-  search = config.search_seeds * len(config.learning_rate) * config.search_steps
-  return config.seeds * config.steps + (search if len(config.learning_rate) > 1 else 0)
+  rates = len(config.learning_rate) if len(config.learning_rate) > 1 else 0
+  trials = config.recipes if getattr(config, "recipes", 0) else rates
+  return config.seeds * config.steps + config.search_seeds * trials * config.search_steps
 
 
 def nearest(runs: Sequence[FinishedRun], work: float) -> FinishedRun | None:

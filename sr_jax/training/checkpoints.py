@@ -26,7 +26,7 @@ from sr_jax.runtime import processes
 from sr_jax.runtime.lock import is_still
 from sr_jax.training import checkpoint_files
 from sr_jax.training.checkpoint_files import DIGESTS, PARTS, DamagedError
-from sr_jax.training.population import Members, State
+from sr_jax.training.population import AnyMembers, State
 from sr_jax.training.sharding import shard_members, without_padding
 
 KEPT = 2
@@ -53,7 +53,7 @@ class Checkpoints:
     self._opened = self._folder.stat()
     return max(steps(self._folder), default=None)
 
-  def save(self, step: int, state: State, members: Members, metadata: dict[str, Any]) -> None:
+  def save(self, step: int, state: State, members: AnyMembers, metadata: dict[str, Any]) -> None:
     """Begins to save the state after `step` steps, unless that step is saved already.
 
     The state may be changed right after: it is copied to NumPy arrays, which Orbax loads on any
@@ -118,7 +118,7 @@ class Checkpoints:
       raise OSError(f"the checkpoint after step {step} ({reason})") from error
 
   def restore(
-    self, like: State, members: Members, on_corrupt: str = "stop"
+    self, like: State, members: AnyMembers, on_corrupt: str = "stop"
   ) -> tuple[int, State, dict[str, Any]]:
     """The newest checkpoint, laid out on the devices as the arrays of `like`, a fresh state, are.
 
@@ -256,5 +256,5 @@ def _listed(members: dict[str, Any]) -> str:
   return ", ".join(f"(seed {seed}, rate {rate:g})" for seed, rate in pairs)
 
 
-def _tree(state: State, members: Members) -> dict[str, Any]:
+def _tree(state: State, members: AnyMembers) -> dict[str, Any]:
   return serialization.to_state_dict({**state._asdict(), "members": members})

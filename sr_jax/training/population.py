@@ -22,13 +22,18 @@ from sr_jax.data.patches import Crops, HostOrDevice, Store, cut, draw
 from sr_jax.networks import AnyNetwork, Network, OwnNetwork
 from sr_jax.networks.own import PROBE
 from sr_jax.operators.conv import DEFAULT, Computation, computing
+from sr_jax.training.hyperparameters import (
+  CLIP,
+  WARMUP,
+  TunedMembers,
+  scale_initial,
+  scale_updates,
+)
 from sr_jax.training.objective import Objective, Upscaling
 from sr_jax.training.sharding import DATA, MEMBER, each_member, one_by_one, shard_members
 
 Loss = Callable[[Any, Any, Array, Any], Array]
 
-CLIP = 0.05  # cuts early spikes alone, which could otherwise kill all ReLUs of a layer for good
-WARMUP = 0.1  # of all steps
 # Functions of the share of training that is done: optax needs a static length, ours is traced.
 WARMUP_SCHEDULE = optax.linear_schedule(0.0, 1.0, WARMUP)
 DECAY_SCHEDULE = optax.cosine_decay_schedule(1.0, 1.0)
@@ -43,6 +48,9 @@ class Members(NamedTuple):
   learning_rate: Float32[HostOrDevice, "*m"]  # peak of the schedule
 
 
+AnyMembers = Members | TunedMembers
+
+
 class State(NamedTuple):
   """What training changes; every leaf has a leading member axis."""
 
@@ -55,7 +63,7 @@ class Population(NamedTuple):
 
   network: AnyNetwork
   state: State  # of every member, and of those that the mesh added
-  members: Members
+  members: AnyMembers
   mesh: Mesh
   computation: Computation = DEFAULT  # of the convolutions
 
@@ -72,15 +80,25 @@ def batch_key(seed: Int32[HostOrDevice, ""], step: Int32[HostOrDevice, ""]) -> P
 
 
 def learning_rate(
-  peak: Float32[HostOrDevice, ""], step: Int32[HostOrDevice, ""], steps: Int32[HostOrDevice, ""]
+  peak: Float32[HostOrDevice, ""],
+  step: Int32[HostOrDevice, ""],
+  steps: Int32[HostOrDevice, ""],
+  warmup: Float32[HostOrDevice, ""] | None = None,
 ) -> Float32[Array, ""]:
-  """Linear warm-up over a tenth of the steps, times cosine decay to zero over all of them."""
-  rate: Array = WARMUP_SCHEDULE((step + 1) / steps) * DECAY_SCHEDULE(step / steps) * peak
+  """Linear warm-up over a share of the steps, times cosine decay to zero over all of them.
+
+  A share of None is a tenth, `WARMUP`.
+  """
+  done = (step + 1) / steps
+  risen = WARMUP_SCHEDULE(done) if warmup is None else jnp.minimum(done / warmup, 1.0)
+  rate: Array = risen * DECAY_SCHEDULE(step / steps) * peak
   return rate
 
 
-def make_optimizer(network: AnyNetwork, rate: Array | float) -> optax.GradientTransformation:
-  """Adam on clipped gradients, with each layer's own multiple of the learning rate.
+def make_optimizer(
+  network: AnyNetwork, rate: Array | float, clip: Array | float = CLIP
+) -> optax.GradientTransformation:
+  """Adam on gradients clipped to a norm, with each layer's own multiple of the learning rate.
 
   A user's own network has one rate.
   """
@@ -92,11 +110,24 @@ def make_optimizer(network: AnyNetwork, rate: Array | float) -> optax.GradientTr
     }
     updates = optax.partition(by_layer, lambda params: {name: name for name in params})
   return optax.chain(
-    optax.clip_by_global_norm(CLIP), optax.scale_by_adam(b1=0.9, b2=0.999, eps=1e-8), updates
+    optax.clip_by_global_norm(clip), optax.scale_by_adam(b1=0.9, b2=0.999, eps=1e-8), updates
   )
 
 
-def initialise(network: AnyNetwork, arm_name: str, members: Members, mesh: Mesh) -> State:
+def _update(
+  network: AnyNetwork, member: Any, gradient: Any, state: State, step: Array, steps: Array
+) -> State:
+  """A member after a step: `learning_rate` of a schedule of `steps`, and `make_optimizer`."""
+  is_tuned = isinstance(member, TunedMembers)
+  rate = learning_rate(member.learning_rate, step, steps, member.warmup if is_tuned else None)
+  optimizer = make_optimizer(network, rate, member.clip if is_tuned else CLIP)
+  updates, opt_state = optimizer.update(gradient, state.opt_state)
+  if is_tuned:
+    updates = scale_updates(network, updates, member)
+  return State(optax.apply_updates(state.params, updates), opt_state)
+
+
+def initialise(network: AnyNetwork, arm_name: str, members: AnyMembers, mesh: Mesh) -> State:
   """Fresh state of every member; its seed is folded with the arm's name."""
   if (
     isinstance(network, Network) and network.has_two_executions
@@ -107,10 +138,12 @@ def initialise(network: AnyNetwork, arm_name: str, members: Members, mesh: Mesh)
 
 @functools.lru_cache(maxsize=16)
 def _make_initialise(network: AnyNetwork, mesh: Mesh) -> Callable:
-  def initialise_member(member: Members, name: Array) -> State:
+  def initialise_member(member: AnyMembers, name: Array) -> State:
     key = jax.random.fold_in(jax.random.key(member.seed), INITIALISATION)
     example = jnp.zeros(_example_shape(network))
     params = network.init(jax.random.fold_in(key, name), example)["params"]
+    if isinstance(member, TunedMembers):
+      params = scale_initial(network, params, member)
     return _fresh(network, params)
 
   return jax.jit(each_member(initialise_member, mesh))
@@ -158,7 +191,7 @@ def make_train_steps(
   share = batch // mesh.shape[DATA]
   learned = objective or Upscaling(network.scale)
 
-  def loss(params: Any, member: Members, step: Array, store: Store) -> Array:
+  def loss(params: Any, member: AnyMembers, step: Array, store: Store) -> Array:
     crops = draw(store, batch_key(member.seed, step), batch)
     inputs, targets = cut(store, _share_of(crops, share), patch, learned.layout)
     with computing(computation):
@@ -192,9 +225,7 @@ def train_steps_on(loss: Loss, network: AnyNetwork, mesh: Mesh) -> Callable:
     # Gradients of convolutions need all of their inputs to vary alike over the mesh.
     local = jax.lax.pcast((state.params, member), DATA, to="varying")
     value, gradient = _mean_over_data(jax.value_and_grad(loss)(*local, step, data), mesh)
-    optimizer = make_optimizer(network, learning_rate(member.learning_rate, step, steps))
-    updates, opt_state = optimizer.update(gradient, state.opt_state)
-    return State(optax.apply_updates(state.params, updates), opt_state), total + value
+    return _update(network, member, gradient, state, step, steps), total + value
 
   def train_member(
     carry: tuple[State, Any, Array | None], data: Any, start: Array, stop: Array, steps: Array

@@ -6,7 +6,7 @@ from typing import Any
 from sr_jax.runtime import preemption
 from sr_jax.runtime.files import Unsaved
 from sr_jax.training.checkpoints import Checkpoints
-from sr_jax.training.population import Members, State
+from sr_jax.training.population import AnyMembers, State
 
 
 class Saver:
@@ -29,7 +29,7 @@ class Saver:
     return time.monotonic() - self._saved_at >= self._every
 
   def save(
-    self, step: int, state: State, members: Members, line: dict[str, Any], wait: bool = False
+    self, step: int, state: State, members: AnyMembers, line: dict[str, Any], wait: bool = False
   ) -> None:
     """Saves a checkpoint in the background; with `wait`, returns when it is written.
 

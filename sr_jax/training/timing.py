@@ -15,7 +15,7 @@ from sr_jax.networks.network import EXECUTIONS
 from sr_jax.operators.conv import computing
 from sr_jax.runtime.processes import broadcast_from_primary, to_host
 from sr_jax.training.objective import Objective, Upscaling
-from sr_jax.training.population import Members, Population, State, make_train_steps, zero_losses
+from sr_jax.training.population import AnyMembers, Population, State, make_train_steps, zero_losses
 from sr_jax.training.sharding import (
   DATA,
   MEMBER,
@@ -45,7 +45,7 @@ def in_both_executions(populations: Mapping[str, Population]) -> dict[str, Popul
 
 
 def training_call(
-  train_steps: Callable, state: State, members: Members, store: Store
+  train_steps: Callable, state: State, members: AnyMembers, store: Store
 ) -> Callable[[int], None]:
   """A function that trains a copy of a population for some steps and waits for it."""
   held = [jax.tree.map(jnp.copy, state)]

@@ -1,11 +1,11 @@
 import numpy as np
 import pytest
 
-from sr_jax.capacity.linear import LinearModel, mean_psnr
 from sr_jax.config import Execution
 from sr_jax.data import sources
 from sr_jax.data.images import make_pair
 from sr_jax.data.pairs import Pair
+from sr_jax.evaluation.linear import LinearModel, mean_psnr
 from sr_jax.operators.resize import imresize
 
 RNG = np.random.default_rng(0)
