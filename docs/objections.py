@@ -149,8 +149,8 @@ def _parameters(kept: dict[str, Kept]) -> str:
   results = kept[WIDE]["results"]
   return (
     f"They may well: at about equal parameters {_pair(results, 'lr_narrow', 'hr')}, and "
-    f"{_pair(results, 'lr', 'hr_wide')}. The note's claim is at equal MACs, where LR has four times "
-    "the parameters."
+    f"{_pair(results, 'lr', 'hr_wide')}. The note's claim is at equal MACs, where LR has four "
+    "times the parameters."
   )
 
 
@@ -178,8 +178,8 @@ def _small(kept: dict[str, Kept]) -> str:
   above = test["low"] is not None and test["low"] > 0
   return (
     f"Perhaps: {SESOI} dB is a convention, about what papers report as progress. The interval is "
-    f"given with every effect, so that any other bound can be applied: LR - HR is {interval(test)}, "
-    f"which {'excludes' if above else 'does not exclude'} zero."
+    "given with every effect, so that any other bound can be applied: LR - HR is "
+    f"{interval(test)}, which {'excludes' if above else 'does not exclude'} zero."
   )
 
 

@@ -1,4 +1,4 @@
-"""Which explanation of LR's lead the kept runs allow, in docs/RESULTS.md and, in short, in README."""
+"""Which explanation of LR's lead the kept runs allow, in docs/RESULTS.md and in README."""
 
 from typing import Any
 

@@ -44,11 +44,11 @@ import functools
 from typing import Any
 
 from experiments import when_to_upscale
-from experiments.matched_flops import TOLERANCE
 from experiments.when_to_upscale import CONFIRMATORY
 from sr_jax.comparison import skip, verdict
 from sr_jax.comparison.contrasts import Comparison, Contrast
 from sr_jax.comparison.executions import by_rule, by_time, hr_execution_setting
+from sr_jax.comparison.note_arms import TOLERANCE
 from sr_jax.comparison.recipe import Recipe
 from sr_jax.comparison.skip import NETWORKS, plain
 from sr_jax.config import Execution, InputError, setting

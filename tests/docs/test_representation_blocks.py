@@ -1,0 +1,87 @@
+"""What the pages say of representation follows the runs that it is about, and says what lacks."""
+
+import pytest
+
+from docs import convergence_blocks, kept_results, objections, representation_blocks
+from sr_jax.comparison import nested_verdict
+
+
+def kept(*runs):
+  about = {
+    "provenance": {"revision": "0123456789ab"},
+    "timing": {"phase_seconds": {"train": 90.0}, "device": "1 x cpu"},
+  }
+  return {
+    kept_results.name_of(run): {"command": kept_results.command(run), "results": run, **about}
+    for run in runs
+  }
+
+
+@pytest.fixture
+def lengths(made_up_run):
+  """Runs of three lengths with these leads of LR in dB, of which the longest has few seeds."""
+
+  def make(short, long):
+    sizes = {3000: (short, 8), 12_000: (long, 6), 48_000: (long, 2)}
+    return [
+      made_up_run("matched_flops", "convergence", {"lr": lead}, steps=steps, seeds=seeds)
+      for steps, (lead, seeds) in sizes.items()
+    ]
+
+  return make
+
+
+def test_runs_of_several_lengths_are_kept_by_their_flags_and_read_together(lengths, made_up_run):
+  patches = made_up_run("matched_flops", "convergence", patch=33)
+  runs = kept(*lengths(0.0, 0.0), patches)
+  assert list(runs)[:2] == ["convergence", "convergence_steps=12000_seeds=6"]
+  assert len(convergence_blocks.runs(runs)) == 3
+  assert "| `--patch=33` |" in convergence_blocks.blocks(runs)["other_data"]
+
+
+@pytest.mark.parametrize(
+  ("short", "long", "words"),
+  [
+    (0.5, 0.5, "LR - HR is above 0.05 dB after 3,000 steps as after 12,000"),
+    (0.5, -0.5, "LR - HR is a matter of training time between 3,000 and 12,000 steps"),
+  ],
+)
+def test_the_length_of_training_is_said_by_its_shortest_and_longest_run(
+  lengths, short, long, words
+):
+  block = convergence_blocks.blocks(kept(*lengths(short, long)))["convergence"]
+  assert words in block
+  assert "which only describes" in block
+  assert "--preset=convergence --manual_dir=SETS --steps=12000" in block
+
+
+def test_an_objection_is_open_without_its_run_and_names_its_command_with_it(lengths):
+  text = objections.blocks({})["objections"]
+  assert text.count("Open: results/ lacks") == len(objections.OBJECTIONS)
+  answered = objections.blocks(kept(*lengths(0.5, 0.5)))["objections"]
+  assert "`python launch.py --experiment=matched_flops --preset=convergence" in answered
+  assert answered.count("Open: results/ lacks convergence") == 0
+
+
+def test_nothing_is_explained_before_every_run_is_there(lengths):
+  runs = kept(*lengths(0.5, 0.5))
+  sentence = representation_blocks.explanation(runs)
+  assert sentence.startswith("Not decided yet: results/ lacks certificate, nested_confirmatory")
+
+
+@pytest.mark.parametrize(
+  ("finding", "long", "words"),
+  [
+    (nested_verdict.USED, 0.5, 'allows "more representation power"'),
+    (nested_verdict.USED, 0.2, 'allows "both"'),
+    (nested_verdict.USED, -0.5, 'no more than "better trained"'),
+    (nested_verdict.NOT_SHOWN, 0.5, "does not say whether"),
+  ],
+)
+def test_the_explanation_follows_its_evidence(lengths, made_up_run, finding, long, words):
+  recipes = made_up_run("matched_flops", "recipes", {"lr": 0.5, "lr_far": 0.5})
+  runs = kept(*lengths(0.5, long))
+  runs["recipes"] = {"results": recipes}
+  runs["nested_confirmatory"] = {"results": {"verdict": {"findings": {"a to b": finding}}}}
+  runs["certificate"] = {"results": {"excluded": True}}
+  assert words in representation_blocks.explanation(runs)
