@@ -3,6 +3,7 @@
 Every answer is chosen by code from the run that it is about, and names the command of that run.
 """
 
+import re
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -63,7 +64,7 @@ def _shapes(kept: dict[str, Kept]) -> str:
 
 def _deep(kept: dict[str, Kept]) -> str:
   results = kept["convergence"]["results"]
-  deep = [name for name in results["arms"] if name.startswith("hr_d")]
+  deep = [name for name in results["arms"] if re.match(r"hr_d\d", name)]
   listed = "; ".join(
     f"{_pair(results, 'lr', name)} ({results['arms'][name]['note']})" for name in deep
   )

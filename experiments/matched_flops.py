@@ -30,6 +30,7 @@ fixed before the run, its verdict counts only if every member of every arm leave
 
 import dataclasses
 import functools
+import re
 
 from sr_jax.comparison import escape, verdict
 from sr_jax.comparison.contrasts import Comparison, Contrast
@@ -72,7 +73,7 @@ def comparison(config: Config) -> Comparison:
   primary = PRIMARY if {"lr", "hr"} <= set(config.arms) else own
   if primary.first != "lr":  # the family costs what LR costs, and LR tied is a subset of LR
     return Comparison(primary, mechanisms=MECHANISMS)
-  deep = tuple(name for name in config.arms if name.startswith("hr_d"))
+  deep = tuple(name for name in config.arms if re.match(r"hr_d\d", name))
   return Comparison(primary, FAMILY + deep, "lr_tied", MECHANISMS)
 
 
