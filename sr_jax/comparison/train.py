@@ -18,9 +18,10 @@ from sr_jax.networks.budget import Arm
 from sr_jax.operators.conv import DEFAULT, Computation
 from sr_jax.runtime import processes
 from sr_jax.runtime.provenance import provenance
-from sr_jax.training import autotune, population
+from sr_jax.training import autotune, lbfgs, population
 from sr_jax.training.checkpoints import Checkpoints
 from sr_jax.training.choices import fastest
+from sr_jax.training.lbfgs import Patches
 from sr_jax.training.loop import train
 from sr_jax.training.losses import Training
 from sr_jax.training.population import AnyMembers, Population, State
@@ -35,6 +36,9 @@ from sr_jax.training.sharding import (
   without_padding,
 )
 
+LBFGS = "lbfgs"  # the stage of a training on fixed patches
+LBFGS_VALIDATIONS = 10
+
 
 def train_seeds(arm: Arm, learning_rate: float, run: Run) -> Population:
   """Trains every seed of an arm to the end of the schedule."""
@@ -43,35 +47,54 @@ def train_seeds(arm: Arm, learning_rate: float, run: Run) -> Population:
 
 
 def train_population(
-  arm: Arm, stage: str, steps: int, members: AnyMembers, run: Run, side: int | None = None
+  arm: Arm,
+  stage: str,
+  steps: int,
+  members: AnyMembers,
+  run: Run,
+  side: int | None = None,
+  params: Any = None,
+  fixed: Patches | None = None,
 ) -> Population:
   """Trains members (NumPy arrays) of an arm, from their latest checkpoint if there is one.
 
-  The stage begins with "final", or is one of the search for a rate; `steps` is the length of the
+  The stage begins with "final", or is one before or beside it; `steps` is the length of the
   schedule. With the `side` of a patch in LR pixels, training patches are as large as that, and a
-  batch has about as many pixels as those of the recipe.
+  batch has about as many pixels as those of the recipe. Members start from `params`, if they are
+  given. On `fixed` patches, uploaded, they are trained by L-BFGS, from parameters that are given,
+  in as many iterations.
   """
   recipe, count, task = run.recipe, len(members.seed), run.recipe.task
   patch, batch = side or recipe.patch, batch_of(recipe, side or recipe.patch)
   mesh = make_mesh(count, batch, run.execution.mesh)
   members = shard_members(mesh, members)
-  state = population.initialise(arm.network, arm.name, members, mesh)
+  if params is None:
+    state = population.initialise(arm.network, arm.name, members, mesh)
+  elif fixed is None:
+    state = population.start_from(arm.network, params, mesh)
+  else:
+    state = lbfgs.start_from(params, mesh)
   fresh = Population(arm.network, state, members, mesh, Computation(precision=recipe.precision))
   population_name = f"{arm.name}/p{side}" if side else f"{arm.name}/{count}"
   computation = _computation(population_name, fresh, batch, patch, run)
   validations = recipe.validations if stage.startswith(FINAL) else 0
+  validations = LBFGS_VALIDATIONS if stage == LBFGS else validations
   validate_at = frozenset(steps * i // validations for i in range(1, validations + 1))
   processes.broadcast_from_primary(lambda: _check_still_there(run))
   checkpoints = Checkpoints(run.run_dir.checkpoints(arm.name, stage), count)
   about = checkpoint_metadata(arm, stage, steps, run)
   every = run.execution.checkpoint_every_seconds
+  if fixed is None:
+    train_steps = population.make_train_steps(arm.network, batch, patch, mesh, computation, task)
+  else:
+    train_steps = lbfgs.make_train_steps(arm.network, mesh, computation, task)
   is_traced = run.execution.profile and stage == FINAL and processes.is_primary()
   try:
     state = train(
       Training(arm.name, stage, count, steps, validate_at, task.measure, task.trains_on_psnr),
-      population.make_train_steps(arm.network, batch, patch, mesh, computation, recipe.task),
+      train_steps,
       fresh,
-      on_mesh(mesh, _store_of(run, side)),
+      on_mesh(mesh, _store_of(run, side) if fixed is None else fixed),
       lambda state: validate(fresh._replace(state=state, computation=computation), count, run),
       Saver(checkpoints, about, every, run.unsaved, f"{arm.name} {stage}"),
       run.metrics,

@@ -237,6 +237,27 @@ def lift_network(network: Network, params: Any) -> tuple[Network, Any]:
   return lr_network, lr_params
 
 
+def untie_network(network: Network, params: Any) -> tuple[Network, Any]:
+  """Gives each phase of every HR map kernels and biases of its own, equal to those that it shared.
+
+  The network computes the same, at the same MACs, until its parameters are trained further.
+  """
+  untied = network.clone(
+    layers=tuple(dataclasses.replace(layer, tied=False) for layer in network.layers)
+  )
+  repeated = {}
+  for layer, free in zip(network.layers, untied.layers, strict=True):
+    blocks = free.blocks(network.phases, network.dims)
+    columns = {block.name: block.shape[-1] for block in blocks.values()}
+    columns["bias"] = free.biases(network.phases)
+    # Phases vary slowest: all maps of the first phase come first.
+    repeated[layer.name] = {
+      name: jnp.tile(leaf, columns.get(name, leaf.shape[-1]) // leaf.shape[-1])
+      for name, leaf in params[layer.name].items()
+    }
+  return untied, repeated
+
+
 def nearest(network: Network, lr_params: Any) -> Any:
   """The parameters of a network whose lift is nearest to these parameters of its `lifted` network.
 

@@ -154,12 +154,13 @@ def one_by_one(mesh: Mesh) -> bool:
   return mesh.devices.flat[0].platform == "cpu"
 
 
-def each_member(function: Callable, mesh: Mesh) -> Callable:
+def each_member(function: Callable, mesh: Mesh, *, check_vma: bool = True) -> Callable:
   """Maps `function(member, *shared)` over the leading axis of `member`, within a mesh.
 
   On CPU a device takes its members one by one: batched members would become grouped convolutions,
   which are slow there, and a member computes bit for bit what it computes alone. Elsewhere members
-  are batched, because a single small network leaves most of an accelerator idle.
+  are batched, because a single small network leaves most of an accelerator idle. `check_vma`, of
+  `jax.shard_map`, has it checked over which axes of the mesh values vary.
 
   Returns `mapped(members, *shared)`, to be jitted by the caller, whose results have a member axis.
   """
@@ -172,7 +173,9 @@ def each_member(function: Callable, mesh: Mesh) -> Callable:
 
   def mapped(members: Any, *shared: Any) -> Any:
     in_specs = (P(MEMBER), *(P() for _ in shared))
-    sharded = jax.shard_map(on_one_device, mesh=mesh, in_specs=in_specs, out_specs=P(MEMBER))
+    sharded = jax.shard_map(
+      on_one_device, mesh=mesh, in_specs=in_specs, out_specs=P(MEMBER), check_vma=check_vma
+    )
     return sharded(members, *shared)
 
   return mapped

@@ -7,7 +7,7 @@ import pytest
 
 from sr_jax.networks import Maps, hr_network, lr_network, upscale
 from sr_jax.networks.budget import budget
-from sr_jax.networks.pair import lift_network, lifted, nearest, scheduled_network
+from sr_jax.networks.pair import lift_network, lifted, nearest, scheduled_network, untie_network
 from sr_jax.operators.resize import upscale_bicubic
 
 PLAIN = {"bicubic_skip": False}
@@ -182,10 +182,10 @@ def test_an_untied_network_with_equal_kernels_is_the_tied_one(shape):
   tied, untied = (hr_network(**shape, execution="lr_space", untied=u) for u in (False, True))
   with jax.enable_x64():
     params, x = double(tied)
-    shapes = traced(untied)
-    repeated = jax.tree.map(lambda p, s: np.tile(p, s.shape[-1] // p.shape[-1]), params, shapes)
-    if "transposed" in params:  # its kernel has all phases, tied or not
-      repeated["transposed"]["kernel"] = params["transposed"]["kernel"]
+    freed, repeated = untie_network(tied, params)
+    assert freed == untied
+    shapes = jax.tree.map(lambda p: p.shape, repeated)
+    assert shapes == jax.tree.map(lambda p: p.shape, traced(untied))
     outputs = jax.jit(
       lambda params, repeated: (
         upscale(tied, params, x),
