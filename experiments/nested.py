@@ -39,9 +39,10 @@ import functools
 from typing import Any
 
 from experiments import matched_flops
-from sr_jax.comparison import nested, nested_verdict
+from sr_jax.comparison import nested, nested_verdict, note_arms
 from sr_jax.comparison.executions import by_time, hr_execution_setting
 from sr_jax.comparison.nested import PAIRS, NestedRecipe
+from sr_jax.comparison.note_arms import NoteRecipe
 from sr_jax.config import Execution, setting
 from sr_jax.networks.budget import Arm
 from sr_jax.networks.network import EXECUTIONS
@@ -85,7 +86,7 @@ class Config(NestedRecipe):
 @functools.lru_cache(maxsize=64)
 def arms(config: Config) -> tuple[Arm, ...]:
   """The networks of a run, tied ones in the execution of the setting."""
-  known = {arm.name: arm for arm in matched_flops.arms(_matched(config))}
+  known = {arm.name: arm for arm in note_arms.arms(_matched(config))}
   hr: Any = known["hr"].network
   free = lifted(hr)
   sizes = " and ".join(
@@ -96,10 +97,10 @@ def arms(config: Config) -> tuple[Arm, ...]:
   return tuple(known[name] for name in config.arm_names())
 
 
-def _matched(config: Config) -> matched_flops.Config:
+def _matched(config: Config) -> NoteRecipe:
   """What those of these networks that it has are called in `matched_flops`."""
-  names = tuple(name for name in config.arm_names() if name in matched_flops.ARMS)
-  return matched_flops.Config(
+  names = tuple(name for name in config.arm_names() if name in note_arms.ARMS)
+  return NoteRecipe(
     arms=names,
     scale=config.scale,
     features=config.features,
