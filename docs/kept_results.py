@@ -9,6 +9,7 @@ kept as it is.
 import functools
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +18,16 @@ from experiments import (
   espcn,
   explicit_skip,
   matched_flops,
+  nested,
   other_tasks,
   residual,
   what_share,
   when_to_upscale,
 )
 from sr_jax.comparison import dose as dose_verdict
-from sr_jax.comparison import explicit_forms, verdict
+from sr_jax.comparison import explicit_forms, nested_verdict, verdict
 from sr_jax.config import InputError, as_flags, flag_words, to_dict
+from sr_jax.networks.network import EXECUTIONS
 from sr_jax.runtime.files import read_json
 from sr_jax.runtime.run_folder import RunFolder
 
@@ -43,9 +46,14 @@ PRESETS: dict[str, Any] = {  # experiments whose runs are kept by the preset tha
   "explicit_skip": explicit_skip,
   "other_tasks": other_tasks,
   "dose": dose,
+  "nested": nested,
 }
 PARTS = {"other_tasks": "tasks", "dose": "grids"}  # of experiments with runs in their runs
-DECIDED = {"other_tasks": explicit_forms.decide, "dose": dose_verdict.decide}  # over their parts
+DECIDED: dict[str, Callable[[Any], Any]] = {  # of what is no comparison of a pair
+  "other_tasks": explicit_forms.decide,
+  "dose": dose_verdict.decide,
+  "nested": lambda results: nested_verdict.decide(results)["verdict"],
+}
 PICTURED = "other_tasks_confirmatory"  # whose tasks have a picture each
 ROUNDING = {"convolution", "hr_execution"}  # settings that change rounding alone, and no name
 DIGITS = 4  # of scores in dB, whose seeds differ in the second
@@ -133,7 +141,15 @@ def changed(results: dict[str, Any]) -> tuple[str, dict[str, Any]]:
   Settings that change results by rounding alone are left out.
   """
   preset, differing = _nearest(results)
-  return preset, {name: differing[name] for name in differing if name not in ROUNDING}
+  return preset, {name: differing[name] for name in differing if not _only_rounds(name, differing)}
+
+
+def _only_rounds(name: str, settings: dict[str, Any]) -> bool:
+  """Whether a setting changes results by rounding alone, as where HR networks are computed."""
+  executes = name == "measured" and all(
+    choice.rpartition(":")[2] in EXECUTIONS for choice in settings[name]
+  )
+  return name in ROUNDING or executes
 
 
 def _nearest(results: dict[str, Any]) -> tuple[str, dict[str, Any]]:
@@ -141,7 +157,11 @@ def _nearest(results: dict[str, Any]) -> tuple[str, dict[str, Any]]:
   experiment = PRESETS[results["experiment"]]
   presets = {"": experiment.Config(), **experiment.PRESETS}
   differing = {preset: _differing(results, config) for preset, config in presets.items()}
-  return min(differing.items(), key=lambda pair: len(pair[1].keys() - ROUNDING))
+
+  def distance(named: tuple[str, dict[str, Any]]) -> int:
+    return sum(not _only_rounds(name, named[1]) for name in named[1])
+
+  return min(differing.items(), key=distance)
 
 
 def _differing(results: dict[str, Any], config: Any) -> dict[str, Any]:
@@ -159,8 +179,10 @@ def name_of(results: dict[str, Any]) -> str | None:
   if experiment == "espcn":
     scale = results["config"]["scale"]
     return "espcn" if scale == 3 else f"espcn_x{scale}"
-  if experiment in ("capacity", "equivalence"):
+  if experiment == "equivalence":
     return str(experiment)
+  if experiment == "capacity":
+    return "certificate" if results["config"]["parts"] == ["certificate"] else "capacity"
   if experiment not in PRESETS:
     return None
   preset, flags = changed(results)
@@ -178,7 +200,10 @@ def command(results: dict[str, Any]) -> str:
   if experiment == "equivalence":
     return " ".join(words)
   preset = ""
-  if experiment == "capacity":
+  if experiment == "capacity" and name_of(results) == "certificate":
+    preset = "certificate"
+    flags: dict[str, Any] = {}
+  elif experiment == "capacity":
     flags = {field: config[field] for field in ("data", "test_data")}
   elif experiment == "espcn":
     flags = _differing(results, espcn.Config())
