@@ -3,8 +3,8 @@
 A network can stay on a plateau where it does what the best linear filter does, tanh networks above
 all: networks compared there differ in when they leave it. The filter is LR 9 of
 `evaluation/linear.py`: 9x9 taps and a bias for each phase, by least squares over all pixels of the
-training photographs. A member has escaped at the first step at which it was validated and had a
-validation PSNR more than `MARGIN` dB above the filter's.
+training photographs. A member has escaped at the first validated step from which on its validation
+PSNR is more than `MARGIN` dB above the filter's.
 
 The rule, fixed before the run: a verdict on networks that can stay on the plateau counts only if
 every member of every arm has escaped.
@@ -78,13 +78,16 @@ def measure(run: Run, results: Json, trained: Mapping[str, Population]) -> Json:
 
 
 def escape_step(steps: Sequence[int], scores: Sequence[float | None], linear: float) -> int | None:
-  """The first of these steps with a score in dB above the filter's by `MARGIN`; None of none."""
-  escaped = (
-    step
-    for step, score in zip(steps, scores, strict=True)
-    if score is not None and score > linear + MARGIN
-  )
-  return next(escaped, None)
+  """The first of these steps from which on scores in dB are above the filter's by `MARGIN`.
+
+  None where the last one is not.
+  """
+  escaped = None
+  for step, score in zip(reversed(steps), reversed(scores), strict=True):
+    if score is None or score <= linear + MARGIN:
+      break
+    escaped = step
+  return escaped
 
 
 def _above(scores: Sequence[float | None], linear: Sequence[float]) -> float | None:

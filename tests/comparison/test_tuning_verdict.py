@@ -79,6 +79,9 @@ def test_a_run_without_recipes_says_nothing_of_them():
 def test_a_network_has_escaped_where_it_is_above_the_filter_by_the_margin():
   steps = [100, 200, 300, 400]
   assert escape_step(steps, [30.0, 30.04, 30.06, 30.5], 30.0) == 300
-  assert escape_step(steps, [30.2, 30.04, 30.06, 30.5], 30.0) == 100
+  assert escape_step(steps, [30.2, 30.1, 30.06, 30.5], 30.0) == 100
+  assert escape_step(steps, [30.2, 30.04, 30.06, 30.5], 30.0) == 300  # it had fallen back
+  assert escape_step(steps, [30.2, 30.2, 30.2, 30.0], 30.0) is None
+  assert escape_step(steps, [30.2, None, 30.2, 30.2], 30.0) == 300
   assert escape_step(steps, [29.0, 30.0, 30.04, 30.049], 30.0) is None
   assert escape_step(steps, [None, None, None, None], 30.0) is None
