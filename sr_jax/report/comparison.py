@@ -9,8 +9,9 @@ import numpy as np
 from sr_jax.comparison import containment, findings, learning, verdict
 from sr_jax.comparison.statistics import SESOI
 from sr_jax.comparison.titles import titled
+from sr_jax.comparison.tuning_verdict import RECIPES
 from sr_jax.data.pairs import Pair
-from sr_jax.report import control, pages, tables
+from sr_jax.report import control, pages, tables, tuning
 from sr_jax.report.model import (
   Answer,
   Block,
@@ -71,6 +72,7 @@ def write(
     figures,
     gate_figures,
     lattice_figures,
+    tuning_figures,
   )
 
   run_dir.figures.mkdir(exist_ok=True)
@@ -88,7 +90,8 @@ def write(
     "equal_flops": figures.equal_flops(results),
     "equal_time": figures.equal_time(results, timing),
     "learning_curves": figures.learning_curves(lines, results),
-    "rates": figures.rates(results),
+    "rates": None if RECIPES in results else figures.rates(results),
+    tuning.PLATEAU: tuning_figures.plateau(results),
   }
   for name, figure in drawn.items():
     if figure is not None:
@@ -109,6 +112,7 @@ def write(
       _by_photograph(results, folder),
       _one_photograph(folder),
     ),
+    tuning.section(results, folder),
     control.section(results, timing, folder),
     _limits(results),
     pages.reproduce(results, timing, about),
@@ -152,13 +156,15 @@ def _basis(results: Json, folder: Path) -> list[Block]:
   first, *further = results["tests"]
   tests = [f"{len(images['test'])} {'held out' if first == 'test' else f'of {first}'}"]
   tests += [f"{len(results['further_tests'][name]['images'])} of {name}" for name in further]
+  chosen = f"at a rate chosen from {len(results['learning_rates'])}"
+  if RECIPES in results:
+    chosen = f"with a recipe chosen from {len(results[RECIPES])}"
   return [
-    f"{len(results['arms'])} networks, {config['seeds']} seeds each, {config['steps']:,} steps at "
-    f"a rate chosen from {len(results['learning_rates'])} on {len(images['validation'])} "
-    f"validation photographs; trained on {len(images['train'])} photographs, tested on "
-    f"{', '.join(tests)}. All see the same batches for the same seed. Differences are paired: the "
-    f"same seed, the same photograph. A difference of less than {SESOI} dB is taken as none that "
-    "matters.",
+    f"{len(results['arms'])} networks, {config['seeds']} seeds each, {config['steps']:,} steps "
+    f"{chosen} on {len(images['validation'])} validation photographs; trained on "
+    f"{len(images['train'])} photographs, tested on {', '.join(tests)}. All see the same batches "
+    "for the same seed. Differences are paired: the same seed, the same photograph. A difference "
+    f"of less than {SESOI} dB is taken as none that matters.",
     Figure(
       folder / "effects.png",
       "Effect with intervals on every test set and on training patches, which the text has, too.",

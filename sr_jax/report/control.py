@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from sr_jax.comparison.titles import titled
+from sr_jax.comparison.tuning_verdict import RECIPES
 from sr_jax.report import tables, times
 from sr_jax.report.model import Bullets, Figure, Gallery, Json, Note, Section, Table
 
@@ -16,7 +17,7 @@ def section(results: Json, timing: Json, folder: Path) -> Section:
     Section(
       "Every network, every rate",
       Section("How the final training of every seed ended", Table(tables.status_rows(results))),
-      Section(tables.SEARCH, Table(tables.search_rows(results))),
+      Section(tables.SEARCH, Table([] if RECIPES in results else tables.search_rows(results))),
     ),
   )
 
