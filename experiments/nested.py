@@ -47,9 +47,10 @@ from sr_jax.config import Execution, setting
 from sr_jax.networks.budget import Arm
 from sr_jax.networks.network import EXECUTIONS
 from sr_jax.networks.pair import lifted
-from sr_jax.runner import save, start
+from sr_jax.report import nested_report
+from sr_jax.runner import explaining_damage, save, start
 from sr_jax.runtime import preemption
-from sr_jax.runtime.console import log
+from sr_jax.runtime.console import log, table
 from sr_jax.runtime.files import read_json
 from sr_jax.runtime.provenance import describe_devices
 from sr_jax.runtime.run_folder import RunFolder
@@ -130,7 +131,8 @@ def main(config: Config, execution: Execution, run_dir: RunFolder) -> dict[str, 
   plan = functools.partial(measured, config)
   run = start("nested", plan, config, execution, run_dir)
   if run.is_finished:
-    report(run_dir)
+    with explaining_damage(str(run_dir.results), "the run"):
+      report(run_dir, read_json(run_dir.results), read_json(run_dir.timing), run.about)
     return {}
   patches = nested.draw_fixed_patches(config, run)
   trained: dict[str, nested.Trained] = {}
@@ -147,14 +149,19 @@ def main(config: Config, execution: Execution, run_dir: RunFolder) -> dict[str, 
   results |= nested_verdict.decide(results)
   timing = {"device": describe_devices(), "phase_seconds": run.clock.seconds}
   save(run, results, timing)
-  report(run_dir)
+  report(run_dir, results, timing, run.about)
   return run.clock.seconds
 
 
-def report(run_dir: RunFolder) -> None:
-  """Prints what a finished run says."""
-  for sentence in read_json(run_dir.results)["verdict"]["sentences"]:
+def report(
+  run_dir: RunFolder, results: dict[str, Any], timing: dict[str, Any], about: dict[str, Any]
+) -> None:
+  """Writes the report of a finished run, and prints its table and sentences."""
+  nested_report.write(run_dir, results, timing, about)
+  log("\n" + table(nested_report.rows(results)) + "\n")
+  for sentence in results["verdict"]["sentences"]:
     log(sentence)
+  log(f"\nReport: {run_dir.report}, and report.md beside it")
 
 
 PRESETS = {

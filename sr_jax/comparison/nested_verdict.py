@@ -136,6 +136,11 @@ def finding_of(pair: Results) -> str:
   return {(True, True): USED, (True, False): BY_ADAM, (False, True): BY_LBFGS}.get(used, NOT_SHOWN)
 
 
+def pair_title(pair: Results) -> str:
+  """What readers call a pair: "LR tied to LR"."""
+  return f"{titled(pair['tied'])} to {titled(pair['untied'])}"
+
+
 def summary(pairs: list[Results]) -> str:
   """In how many pairs more representation power is used."""
   count = sum(finding_of(pair) == USED for pair in pairs)
@@ -160,14 +165,47 @@ def sentence_of(pair: Results, results: Results) -> str:
     else ""
   )
   return (
-    f"{titled(pair['tied'])} to {titled(pair['untied'])} ({pair['question']}): "
-    f"{finding_of(pair)}. Untied less tied, the fit of training patches is "
-    f"{_decibels(adam['training'])} after {config['steps']:,} more steps of Adam "
-    f"({decided(adam['training'])}), and that of {config['lbfgs_patches']:,} fixed ones "
+    f"{pair_title(pair)} ({pair['question']}): {finding_of(pair)}. Untied less tied, the fit of "
+    f"training patches is {_decibels(adam['training'])} after {config['steps']:,} more steps of "
+    f"Adam ({decided(adam['training'])}), and that of {config['lbfgs_patches']:,} fixed ones "
     f"{_decibels(by_lbfgs['patches'])} after {config['lbfgs_iterations']:,} iterations of L-BFGS "
     f"({decided(by_lbfgs['patches'])}); test photographs: {_decibels(adam['test'])} by Adam "
     f"({decided(adam['test'])}), {_decibels(by_lbfgs['test'])} by L-BFGS.{falls_short}"
   )
+
+
+def convergence_sentence(results: Results) -> str:
+  """What the last tenth of L-BFGS still gained on its patches, and what that says of it."""
+  iterations, gains, since = results["config"]["lbfgs_iterations"], [], 0
+  for pair in results["pairs"]:
+    for name in (pair["tied"], pair["untied"]):
+      fixed = results["arms"][name]["lbfgs"]
+      curve = fixed["patches_psnr"]
+      before = [i for i, step in enumerate(curve["steps"]) if step <= 0.9 * iterations]
+      if before:
+        since = iterations - curve["steps"][before[-1]]
+        # The curve is of the mean loss since the entry before, which overstates what is gained.
+        pairs = zip(fixed["members"], curve["members"][before[-1]], strict=True)
+        gains += [
+          member["psnr"] - psnr for member, psnr in pairs if None not in (member["psnr"], psnr)
+        ]
+  if not gains:
+    return ""
+  least, most = min(gains), max(gains)
+  converged = (
+    "L-BFGS is near an optimum" if most < SESOI else "L-BFGS is not at an optimum when it stops"
+  )
+  return (
+    f"{converged}: in its last {since:,} of {iterations:,} iterations it gained {least:.3f} to "
+    f"{most:.3f} dB on its patches, whichever the network and the start. Before the first one, a "
+    f"network and its untied self fit them alike, to within {_largest_start(results):.1g} dB."
+  )
+
+
+def _largest_start(results: Results) -> float:
+  """The largest difference in dB of what is the same function."""
+  starts = [pair["start_difference"] for pair in results["pairs"]]
+  return max((start for start in starts if start is not None), default=0.0)
 
 
 def _decibels(effect: Results) -> str:

@@ -11,6 +11,7 @@ from sr_jax.data.patches import Store
 from sr_jax.runtime import preemption, processes
 from sr_jax.runtime.console import TrainingProgress
 from sr_jax.training.dispatch import DispatchSizer
+from sr_jax.training.lbfgs import Patches
 from sr_jax.training.losses import LINE, Losses, Training
 from sr_jax.training.metrics import MetricsLog
 from sr_jax.training.population import Population, State
@@ -24,7 +25,7 @@ def train(
   training: Training,
   train_steps: Callable,
   fresh: Population,
-  store: Store,
+  store: Store | Patches,
   validate: Callable[[State], Any],
   saver: Saver,
   metrics: MetricsLog,

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 from sr_jax.comparison import nested_verdict
-from sr_jax.comparison.nested import PAIRS
 from sr_jax.comparison.nested_verdict import (
   BY_ADAM,
   BY_LBFGS,
@@ -14,45 +13,7 @@ from sr_jax.comparison.nested_verdict import (
   decide,
   over_seeds,
 )
-
-SEEDS, IMAGES = 6, 8
-
-
-def scores(base, gain, seed):
-  rng = np.random.default_rng(seed)
-  return (base + gain + 0.01 * rng.standard_normal(IMAGES)).tolist()
-
-
-def arm(by_adam, by_lbfgs):
-  """Scores that are above those of a tied arm by so many dB, with little noise."""
-  members = [
-    {
-      "seed": seed,
-      "status": "ok",
-      "test": {"psnr": scores(30, by_adam, seed)},
-      "training": {"psnr": scores(32, by_adam, seed)},
-    }
-    for seed in range(SEEDS)
-  ]
-  fixed = [
-    {
-      "seed": seed,
-      "start_psnr": 31.0 + 1e-6 * by_lbfgs,
-      "psnr": 33 + by_lbfgs + 0.001 * seed * (by_lbfgs != 0),
-      "test": {"psnr": scores(30, by_lbfgs, seed)},
-    }
-    for seed in range(4)
-  ]
-  return {"members": members, "lbfgs": {"members": fixed}}
-
-
-def results(*gains):
-  arms = {}
-  for pair, both in zip(PAIRS, gains, strict=True):
-    arms |= {pair.tied: arm(0, 0), pair.untied: arm(*both)}
-  config = {"steps": 6000, "lbfgs_patches": 512, "lbfgs_iterations": 300}
-  images = {"test": [str(i) for i in range(IMAGES)]}
-  return {"arms": arms, "images": images, "config": config}
+from tests.comparison.made_up_nested import SEEDS, results
 
 
 @pytest.mark.parametrize(
@@ -114,3 +75,15 @@ def test_a_p_value_is_small_where_the_interval_excludes_the_bound(sign, p_value,
   shift = 0.05 - over_seeds([0.1, 0.2, 0.3])["low"] + beyond
   values = [sign * (value + shift) for value in (0.1, 0.2, 0.3)]
   assert (over_seeds(values)[p_value] < 0.025) == (beyond > 0)
+
+
+@pytest.mark.parametrize(("late", "says"), [(0.01, "near an optimum"), (0.2, "not at an optimum")])
+def test_whether_lbfgs_has_converged_is_said_by_what_its_end_gains(late, says):
+  made_up = results((0.2, 0.3), (0.2, 0.3), (0.2, 0.3))
+  made_up |= decide(made_up)
+  for arm in made_up["arms"].values():
+    psnr = [member["psnr"] - late for member in arm["lbfgs"]["members"]]
+    arm["lbfgs"]["patches_psnr"]["members"][1] = psnr
+  sentence = nested_verdict.convergence_sentence(made_up)
+  assert f"L-BFGS is {says}" in sentence
+  assert f"in its last 40 of 300 iterations it gained {late:.3f} to {late:.3f} dB" in sentence
