@@ -6,14 +6,17 @@ from docs import convergence_blocks
 from docs.comparison_blocks import Kept, about, bullets
 from docs.convergence_blocks import OPEN
 from experiments import matched_flops
+from sr_jax.capacity import certificate_report
 from sr_jax.comparison import containment, convergence, nested_verdict, representation, verdict
 from sr_jax.comparison.contrasts import contrast
 from sr_jax.comparison.convergence import NOTE_PAIR
 from sr_jax.comparison.representation import Evidence
 from sr_jax.comparison.tuning_verdict import TUNING
 from sr_jax.networks.containment import containing_pairs
-from sr_jax.report import tables
+from sr_jax.report import nested_figures, nested_report, tables, tuning
 from sr_jax.report.markdown import table as markdown_table
+
+Results = dict[str, Any]
 
 CERTIFICATE, NESTED, RECIPES, TANH = "certificate", "nested_confirmatory", "recipes", "tanh"
 SENTENCES: dict[str, str] = {
@@ -31,7 +34,7 @@ SENTENCES: dict[str, str] = {
 
 def blocks(kept: dict[str, Kept]) -> dict[str, str]:
   """The text of the blocks on theorem, control and limits, by the name of their marks."""
-  tuned = {name: _tuned(kept[name]) if name in kept else OPEN for name in (RECIPES, TANH)}
+  tuned = {name: _tuned(name, kept[name]) if name in kept else OPEN for name in (RECIPES, TANH)}
   return {
     "explanation": explanation(kept),
     "theorem": _theorem(kept["confirmatory"]["results"]),
@@ -42,7 +45,7 @@ def blocks(kept: dict[str, Kept]) -> dict[str, str]:
   }
 
 
-def _theorem(results: dict[str, Any]) -> str:
+def _theorem(results: Results) -> str:
   """Which networks of the confirmatory run contain others."""
   config = matched_flops.PRESETS["confirmatory"]
   networks = {arm.name: arm.network for arm in matched_flops.arms(config)}
@@ -50,12 +53,49 @@ def _theorem(results: dict[str, Any]) -> str:
   return bullets(containment.sentences({**results, containment.CONTAINS: pairs}))
 
 
-def _tuned(data: Kept) -> str:
-  """What networks with recipes of their own say, all contrasts, and the command."""
+def _certificate(data: Kept) -> str:
+  """Ranks that rounding cannot explain, and the command that shows them again."""
+  measured = data["results"]["parts"][CERTIFICATE]
+  parts = [certificate_report.sentence(measured), markdown_table(certificate_report.rows(measured))]
+  return "\n\n".join([*parts, f"```sh\n{data['command']}\n```", about(data)])
+
+
+def is_excluded(certificate: Results) -> bool:
+  """Whether it is shown that HR does not contain LR, with ReLU."""
+  measured = certificate["parts"][CERTIFICATE]
+  return bool(measured["shown"]["relu"]["lr"]["rank"] > measured["smaller"]["hr"])
+
+
+def _nested(data: Kept) -> str:
+  """What untying brings, what every network reached, and the command."""
   results = data["results"]
-  parts = [bullets(results["verdict"]["sentences"])]
-  parts += [markdown_table(tables.contrast_rows(results)), f"```sh\n{data['command']}\n```"]
-  return "\n\n".join([*parts, about(data)])
+  parts = [
+    bullets(results["verdict"]["sentences"]),
+    f"![What untying brings to every pair](figures/{NESTED}_effects.png)",
+    nested_figures.ABOUT_EFFECTS,
+    markdown_table(nested_report.rows(results)),
+    nested_report.ABOUT_PAIRS,
+    markdown_table(nested_report.level_rows(results)),
+    nested_report.ABOUT_LEVELS,
+    f"```sh\n{data['command']}\n```",
+    about(data),
+  ]
+  return "\n\n".join(parts)
+
+
+def _tuned(name: str, data: Kept) -> str:
+  """What networks with recipes of their own say, all contrasts, what they chose, the command."""
+  results = data["results"]
+  parts = [
+    bullets(results["verdict"]["sentences"]),
+    markdown_table(tables.contrast_rows(results)),
+    f"![Validation PSNR against steps, beside the best linear filter](figures/{name}_plateau.png)",
+    markdown_table(tuning.plateau_rows(results)),
+    markdown_table(tuning.chosen_rows(results)),
+    f"```sh\n{data['command']}\n```",
+    about(data),
+  ]
+  return "\n\n".join(parts)
 
 
 def _limits(kept: dict[str, Kept]) -> list[str]:

@@ -25,7 +25,14 @@ from docs import (
   run_blocks,
   task_blocks,
 )
-from sr_jax.report import combining_figures, convergence_figures, dose_figures, task_figures
+from sr_jax.report import (
+  combining_figures,
+  convergence_figures,
+  dose_figures,
+  nested_figures,
+  task_figures,
+  tuning_figures,
+)
 from sr_jax.report.effect_figures import differences_by_image, forest
 from sr_jax.report.figures import arms, rates, save
 from sr_jax.report.gate_figures import gates
@@ -45,6 +52,9 @@ DRAWN: dict[str, tuple[Callable[[Any], Any], ...]] = {  # of kept runs, by their
   "residual_confirmatory": (combinations, combining_figures.shares, combining_figures.pictures),
   "other_tasks_confirmatory": (task_figures.forest, task_figures.periodicity),
   "dose_confirmatory": (dose_figures.dose,),
+  "nested_confirmatory": (nested_figures.effects,),
+  "recipes": (tuning_figures.plateau,),
+  "tanh": (tuning_figures.plateau,),
 }
 
 

@@ -83,5 +83,7 @@ def test_the_explanation_follows_its_evidence(lengths, made_up_run, finding, lon
   runs = kept(*lengths(0.5, long))
   runs["recipes"] = {"results": recipes}
   runs["nested_confirmatory"] = {"results": {"verdict": {"findings": {"a to b": finding}}}}
-  runs["certificate"] = {"results": {"excluded": True}}
+  shown = {"relu": {"lr": {"rank": 10_000}}}
+  parts = {"certificate": {"smaller": {"hr": 9_745}, "shown": shown}}
+  runs["certificate"] = {"results": {"parts": parts}}
   assert words in representation_blocks.explanation(runs)
