@@ -41,8 +41,9 @@ def made_up_run():
     results = {
       "experiment": experiment,
       "config": to_dict(config),
-      "images": {"test": [f"image {i}" for i in range(6)]},
+      "images": {split: [f"image {i}" for i in range(6)] for split in ("train", "test")},
       "tests": ["BSD100", "Set14"],
+      "learning_rates": list(config.learning_rate),
       "bicubic": {
         "test": {"psnr": [29.0] * 6, "ssim": [0.8] * 6},
         "training": {"psnr": [29.0] * 6},

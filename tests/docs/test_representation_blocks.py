@@ -81,6 +81,8 @@ def test_nothing_is_explained_before_every_run_is_there(lengths):
 def test_the_explanation_follows_its_evidence(lengths, made_up_run, finding, long, words):
   recipes = made_up_run("matched_flops", "recipes", {"lr": 0.5, "lr_far": 0.5})
   runs = kept(*lengths(0.5, long))
+  holds = {"test": True, "training": True}
+  recipes["verdict"]["tuning"] = {"control": {"holds": holds}}
   runs["recipes"] = {"results": recipes}
   runs["nested_confirmatory"] = {"results": {"verdict": {"findings": {"a to b": finding}}}}
   shown = {"relu": {"lr": {"rank": 10_000}}}
