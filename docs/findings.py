@@ -38,35 +38,47 @@ def blocks(kept: dict[str, Kept]) -> dict[str, str]:
 
 def _lines(kept: dict[str, Kept]) -> str:
   """The verdict in three lines: the note's pair, the best HR network, and what explains it."""
-  data = kept["confirmatory"]
-  results = data["results"]
-  pair, best = (_contrast(results, key) for key in (NOTE_PAIR, "best"))
-  note = results["arms"][best["contrast"][1]]["note"]
-  steps = f"{results['config']['steps']:,} steps"
-  sample = f"{results['config']['seeds']} seeds, {len(results['images']['test'])} photographs"
+  results = kept["confirmatory"]["results"]
+  best = _contrast(results, "best")["contrast"]
+  note = results["arms"][best[1]]["note"]
   lengths = [each["results"] for each in convergence_blocks.runs(kept)]
-  opponent = convergence.best_opponent(lengths) if lengths else best["contrast"][1]
-  return bullets(
-    [
-      f"**At equal MACs, {tables.between(pair['contrast'])} is {in_short(pair['test'])}** "
-      f"(dB, 95 % interval; {steps}, {sample}){_longer(lengths, NOTE_PAIR)}.",
-      f"**Against the best HR network** ({note}), {tables.between(best['contrast'])} is "
-      f"{in_short(best['test'])}{_longer(lengths, ('lr', opponent))}.",
-      representation_blocks.explanation(kept),
-    ]
-  )
+  opponent = convergence.best_opponent(lengths) if lengths else best[1]
+  heads = {
+    NOTE_PAIR: "At exactly equal MACs, against the note's HR network",
+    tuple(best): f"Against the best HR network of about equal MACs ({note})",
+  }
+  longer = {NOTE_PAIR: NOTE_PAIR, tuple(best): ("lr", opponent)}
+  lines = [_line(head, results, pair, lengths, longer[pair]) for pair, head in heads.items()]
+  return bullets([*lines, representation_blocks.explanation(kept)])
 
 
-def _longer(lengths: list[dict[str, Any]], pair: tuple[str, str]) -> str:
-  """The effect after the longest training that decides, if runs have it."""
-  deciding = convergence.deciding(convergence.runs_of(lengths, *pair))
-  if not deciding:
-    return ""
-  steps = max(deciding)
-  effect = convergence.effects(deciding, *pair)[steps]
+def _line(
+  head: str,
+  results: dict[str, Any],
+  pair: tuple[str, ...],
+  lengths: list[dict[str, Any]],
+  longer: tuple[str, str],
+) -> str:
+  """A contrast in the confirmatory run and after the longest training that decides."""
+  first, second = pair
+  test = _contrast(results, (first, second))["test"]
+  decision, steps = test["decision"], results["config"]["steps"]
+  parts = [f"{tables.between([first, second])} is {_with_sample(test, steps)}"]
+  deciding = convergence.deciding(convergence.runs_of(lengths, *longer))
+  if deciding:
+    steps = max(deciding)
+    effect = convergence.effects(deciding, *longer)[steps]
+    decision = effect["decision"]
+    named = "" if longer == pair else f"{tables.between(list(longer))} "
+    parts.append(f"{named}{_with_sample(effect, steps)}")
+  return f"**{head}: {decision}.** {'; '.join(parts)}."
+
+
+def _with_sample(effect: dict[str, Any], steps: int) -> str:
+  """An effect with what it was measured on."""
   return (
-    f"; after {steps:,} steps, on {effect['images']} photographs, {tables.between(list(pair))} is "
-    f"{in_short(effect)}"
+    f"{effect['mean']:+.3f} dB ({tables.interval(effect)}; {steps:,} steps, {effect['seeds']} "
+    f"seeds, {effect['images']} photographs)"
   )
 
 
