@@ -13,7 +13,7 @@ from docs.kept_results import changed
 from sr_jax.comparison import convergence
 from sr_jax.comparison.contrasts import contrast
 from sr_jax.comparison.convergence import NOTE_PAIR
-from sr_jax.comparison.statistics import SESOI, ci_half_width_over_seeds, paired_effect
+from sr_jax.comparison.statistics import SESOI, paired_effect
 from sr_jax.comparison.titles import titled
 from sr_jax.config import as_flags
 from sr_jax.report import tables, times
@@ -209,15 +209,15 @@ def _superset(results: dict[str, Any], kept: dict[str, Kept]) -> str:
   what = "the same network, its phases untied or tied" if is_same else "of two networks"
   heads = {"supported": "More power", "reversed": "Less power", "equivalent": "No more power"}
   head = heads.get(_contrast(results, pair)["test"]["decision"], "Perhaps more power")
-  untie = kept["capacity"]["results"]["parts"]["untie"]["after"]
-  gains = np.subtract(untie["lr"]["training"], untie["lr_tied"]["training"])
-  half_width = ci_half_width_over_seeds(gains)
-  spread = f" +- {half_width:.3f}" if half_width is not None else ""
-  return (
-    f"**{head} {cost}**, {what}: {_effect(results, pair)}. A trained tied network that is untied "
-    f"and trained on fits its training patches by {gains.mean():+.3f}{spread} dB over itself "
-    f"trained on tied (95 % interval over {len(gains)} seeds)."
-  )
+  sentences = [f"**{head} {cost}**, {what}: {_effect(results, pair)}."]
+  if representation_blocks.NESTED in kept:
+    pairs = kept[representation_blocks.NESTED]["results"]["pairs"]
+    (adam,) = (each["adam"] for each in pairs if tuple(each["adam"]["contrast"]) == pair)
+    sentences.append(
+      "Untied from the function that it computes, and trained on, the network fits its training "
+      f"patches by {interval(adam['training'])} dB over itself trained on tied."
+    )
+  return " ".join(sentences)
 
 
 def _parameters(results: dict[str, Any], kept: dict[str, Kept]) -> str:

@@ -10,7 +10,6 @@ the strict subset of LR):
   fit        PSNR on training patches, for schedules of several lengths
   memorise   how many patches of white noise with random targets are fitted
   imitate    teacher and student: who learns what the other computes
-  untie      the tied network lifted exactly into LR, both then trained on
 
 One more, of networks of 32 LR maps, takes ten minutes of a processor and is made where it is asked
 for. Its rule: a network of P parameters contains another only if the rank of the other's Jacobian
@@ -31,7 +30,6 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-import jax
 import numpy as np
 
 from sr_jax.capacity import certificate, fitting, jacobian, noise
@@ -44,7 +42,7 @@ from sr_jax.data.sources import Photos
 from sr_jax.evaluation.linear import LinearModel, mean_psnr
 from sr_jax.networks import Network
 from sr_jax.networks.budget import budget
-from sr_jax.networks.pair import hr_network, lift_network, lr_network
+from sr_jax.networks.pair import hr_network, lr_network
 from sr_jax.runtime import preemption
 from sr_jax.runtime.console import log, table
 from sr_jax.runtime.files import read_json, write_json
@@ -53,7 +51,7 @@ from sr_jax.runtime.run_folder import RunFolder, open_run
 from sr_jax.training import population
 from sr_jax.training.sharding import upload
 
-PARTS = ("jacobian", "linear", "fit", "memorise", "imitate", "untie")
+PARTS = ("jacobian", "linear", "fit", "memorise", "imitate")
 ALL_PARTS = (*PARTS, "certificate")
 LINEAR = (("lr", 3), ("lr", 5), ("hr", 5), ("hr", 6))
 TEACHERS = ("lr", "hr", "lr_tied")  # and students
@@ -72,9 +70,7 @@ class Config:
 
   parts: tuple[str, ...] = setting(PARTS, "measurements to make", choices=ALL_PARTS)
   data: str = setting("sample_photos", "photographs to fit: sample_photos, folder:PATH, tfds:NAME")
-  test_data: tuple[str, ...] = setting(
-    ("held_out",), "photographs to score linear filters and the untied network on"
-  )
+  test_data: tuple[str, ...] = setting(("held_out",), "photographs to score linear filters on")
   seeds: int = setting(3, "members of every training", at_least=2)
   learning_rate: tuple[float, ...] = setting(
     (4e-3, 8e-3), "peak rates; of each seed's trainings the best fit counts", above=0
@@ -82,7 +78,6 @@ class Config:
   lengths: tuple[int, ...] = setting(
     (200, 800, 2400), "schedules of part fit, in steps", at_least=1
   )
-  steps: int = setting(1000, "of part untie, before and after", at_least=1)
   noise_steps: int = setting(3000, "of parts memorise and imitate", at_least=1)
 
   def __post_init__(self) -> None:
@@ -192,47 +187,6 @@ def measure_imitate(config: Config, photos: Photos) -> dict[str, Any]:
   return psnr
 
 
-def measure_untie(config: Config, photos: Photos) -> dict[str, Any]:
-  """PSNR of the tied network, of its lift into LR, and of both after equal further training."""
-  data = _photographs(photos)
-  four = networks(32)
-  lr, tied = four["lr"], four["lr_tied"]
-  seeds, rates = config.seeds, config.learning_rate
-  members = population.make_members(range(seeds), rates)
-  before = fitting.train(tied, "lr_tied", members, config.steps, data)
-  start = _best(before, fitting.training_psnr(tied, before, data), seeds)
-  lifted = jax.jit(jax.vmap(lambda params: lift_network(tied, params)[1]))(start)
-  after = {}
-  fresh = population.make_members(range(seeds, 2 * seeds), rates)  # batches not seen before
-  for name, network, params in (("lr_tied", tied, start), ("lr", lr, lifted)):
-    repeated = jax.tree.map(lambda leaf: np.repeat(leaf, len(rates), axis=0), params)
-    trained = fitting.train(network, name, fresh, config.steps, data, repeated)
-    best = _best(trained, fitting.training_psnr(network, trained, data), seeds)
-    after[name] = {
-      "training": fitting.training_psnr(network, best, data),
-      "test": fitting.test_psnr(network, best, photos.test),
-    }
-    log(f"untie: {name} goes on to {np.mean(after[name]['test']):.3f} dB")
-  # The lift is checked against the network in HR space, whose convolutions are not lifted ones.
-  in_hr_space = tied.clone(execution="hr_space")
-  return {
-    "before": {
-      "training": fitting.training_psnr(in_hr_space, start, data),
-      "test": fitting.test_psnr(tied, start, photos.test),
-    },
-    "lifted_training": fitting.training_psnr(lr, lifted, data),
-    "after": after,
-    "test_set": next(iter(photos.tests)),
-  }
-
-
-def _best(params: Any, psnr: list[float], seeds: int) -> Any:
-  """The parameters of each seed's best-fitting member."""
-  per_seed = len(psnr) // seeds
-  best = np.reshape(psnr, (seeds, per_seed)).argmax(axis=1) + per_seed * np.arange(seeds)
-  return jax.tree.map(lambda leaf: np.asarray(leaf)[best], params)
-
-
 def _photographs(photos: Photos) -> Photographs:
   store = upload(patches.make_store(photos.train, PATCH))
   return Photographs(photos.train, store, BATCH, PATCH)
@@ -244,7 +198,6 @@ MEASURE: dict[str, Callable[[Config, Photos], dict[str, Any]]] = {
   "fit": measure_fit,
   "memorise": measure_memorise,
   "imitate": measure_imitate,
-  "untie": measure_untie,
   "certificate": measure_certificate,
 }
 

@@ -35,17 +35,12 @@ class Photographs(NamedTuple):
   patch: int  # side in LR pixels
 
 
-def train(
-  network: Network, name: str, members: Members, steps: int, data: Photographs, params: Any = None
-) -> Any:
-  """Parameters of every member after one whole schedule; `params` to begin with, if given."""
+def train(network: Network, name: str, members: Members, steps: int, data: Photographs) -> Any:
+  """Parameters of every member after one whole schedule."""
   count = len(members.seed)
   mesh = make_mesh(count, data.batch)
   members = shard_members(mesh, members)
-  if params is None:
-    state = population.initialise(network, name, members, mesh)
-  else:
-    state = population.start_from(network, params, mesh)
+  state = population.initialise(network, name, members, mesh)
   train_steps = population.make_train_steps(network, data.batch, data.patch, mesh)
   state = train_unlogged(train_steps, state, members, on_mesh(mesh, data.store), steps)
   return jax.tree.map(np.asarray, without_padding(state.params, count))
@@ -86,14 +81,6 @@ def training_psnr(network: Network, params: Any, data: Photographs) -> list[floa
   arrays = shard_members(mesh, params), on_mesh(mesh, data.store)
   by_member = scoring.training_psnr(network, *arrays, crops, data.patch, mesh, network.margin)
   return [_mean(psnr) for psnr in by_member[:count]]
-
-
-def test_psnr(network: Network, params: Any, photos: Sequence[Pair]) -> list[float]:
-  """Mean PSNR in dB of every member on whole photographs."""
-  count = len(jax.tree.leaves(params)[0])
-  mesh = make_mesh(count, batch=1)
-  by_member = scoring.score(network, shard_members(mesh, params), photos, mesh)
-  return [_mean(scores["psnr"]) for scores in by_member[:count]]
 
 
 def _mean(psnr: Sequence[float | None]) -> float:

@@ -21,7 +21,6 @@ TITLES = {
   "fit": "Fit of the training photographs",
   "memorise": "Memorising white noise",
   "imitate": "Teacher and student",
-  "untie": "Untying a trained network",
   "certificate": "A rank that rounding cannot explain",
 }
 
@@ -68,16 +67,6 @@ def _imitate(errors: Json) -> Rows:
   return rows
 
 
-def _untie(psnr: Json) -> Rows:
-  after, images = psnr["after"], ("training", "test")
-  stages = {"LR tied": psnr["before"]}
-  stages |= {f"{titled(name)}, trained on": scores for name, scores in after.items()}
-  gains = {key: np.subtract(after["lr"][key], after["lr_tied"][key]) for key in images}
-  stages["what untying brings"] = gains
-  header = ["", "training PSNR (dB)", f"{psnr['test_set']} PSNR (dB)"]
-  return [header, *([k, *(_interval(v[key], 3) for key in images)] for k, v in stages.items())]
-
-
 def _interval(values: Any, digits: int) -> str:
   """The mean over seeds, and half its 95 % interval."""
   array = np.asarray(values, float)
@@ -90,7 +79,6 @@ MAKE_ROWS = {
   "fit": _fit,
   "memorise": _memorise,
   "imitate": _imitate,
-  "untie": _untie,
   "certificate": certificate_report.rows,
 }
 
@@ -143,24 +131,18 @@ def sentence(part: str, results: Json) -> str:
       f"Patches fitted: {', '.join(counts)}; as this optimiser finds them, so that each is a lower "
       f"bound. That is {min(values):.2f} to {max(values):.2f} target values a parameter."
     )
-  if part == "imitate":
-    own = {teacher: np.mean(students[teacher]) for teacher, students in measured.items()}
-    behind = [
-      f"{titled(student)} {np.mean(values) - own[teacher]:+.1f} dB of {titled(teacher)}"
-      for teacher, students in measured.items()
-      for student, values in students.items()
-      if student != teacher
-    ]
-    reached = ", ".join(f"{psnr:.1f}" for psnr in own.values())
-    return (
-      f"Against students of the teacher's own kind: {'; '.join(behind)}. Students of the own kind, "
-      f"which could be perfect, reach {reached} dB only: these numbers are of what training finds, "
-      "not of what a network can compute."
-    )
-  gain = np.subtract(*(measured["after"][name]["test"] for name in ("lr", "lr_tied")))
+  own = {teacher: np.mean(students[teacher]) for teacher, students in measured.items()}
+  behind = [
+    f"{titled(student)} {np.mean(values) - own[teacher]:+.1f} dB of {titled(teacher)}"
+    for teacher, students in measured.items()
+    for student, values in students.items()
+    if student != teacher
+  ]
+  reached = ", ".join(f"{psnr:.1f}" for psnr in own.values())
   return (
-    f"Lifted into LR and trained on there, untied, the tied network is {_interval(gain, 3)} dB "
-    f"ahead of its tied self on {measured['test_set']}."
+    f"Against students of the teacher's own kind: {'; '.join(behind)}. Students of the own kind, "
+    f"which could be perfect, reach {reached} dB only: these numbers are of what training finds, "
+    "not of what a network can compute."
   )
 
 
