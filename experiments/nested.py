@@ -56,6 +56,8 @@ from sr_jax.runtime.provenance import describe_devices
 from sr_jax.runtime.run_folder import RunFolder
 from sr_jax.training.choices import MEASURE, Choices
 
+OF_THE_NOTE = ("hr_learned", "hr_untied", "lr_tied", "lr", "hr")  # arms of `matched_flops`, too
+
 ONE_PROCESS = True  # on as many devices as it has
 
 
@@ -87,7 +89,14 @@ class Config(NestedRecipe):
 @functools.lru_cache(maxsize=64)
 def arms(config: Config) -> tuple[Arm, ...]:
   """The networks of a run, tied ones in the execution of the setting."""
-  known = {arm.name: arm for arm in note_arms.arms(_matched(config))}
+  recipe = NoteRecipe(
+    arms=OF_THE_NOTE,
+    scale=config.scale,
+    features=config.features,
+    depth=config.depth,
+    hr_execution=config.hr_execution,
+  )
+  known = {arm.name: arm for arm in note_arms.arms(recipe)}
   hr: Any = known["hr"].network
   free = lifted(hr)
   sizes = " and ".join(
@@ -96,18 +105,6 @@ def arms(config: Config) -> tuple[Arm, ...]:
   note = f"{config.features} maps of {sizes} in LR space, bicubic first, depth {config.depth}"
   known["hr_lifted"] = Arm("hr_lifted", free, None, 0.0, note)
   return tuple(known[name] for name in config.arm_names())
-
-
-def _matched(config: Config) -> NoteRecipe:
-  """What those of these networks that it has are called in `matched_flops`."""
-  names = tuple(name for name in config.arm_names() if name in note_arms.ARMS)
-  return NoteRecipe(
-    arms=names,
-    scale=config.scale,
-    features=config.features,
-    depth=config.depth,
-    hr_execution=config.hr_execution,
-  )
 
 
 def measured(config: Config, choices: Choices) -> tuple[Arm, ...]:

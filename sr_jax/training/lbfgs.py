@@ -108,8 +108,8 @@ def losses_and_slopes(
   mesh: Mesh,
   computation: Computation,
   objective: Objective,
-) -> tuple[np.ndarray, np.ndarray]:
-  """The loss of every member on uploaded patches, and the norm of its gradient, `(members,)`."""
+) -> tuple[list[float], list[float]]:
+  """The loss of every member on uploaded patches, and the norm of its gradient."""
   loss = _make_loss(network, computation, objective)
 
   def measure(params: Any, data: Patches) -> tuple[Array, Array]:
@@ -119,7 +119,7 @@ def losses_and_slopes(
   count = len(jax.tree.leaves(params)[0])
   arrays = shard_members(mesh, params), on_mesh(mesh, patches)
   values, norms = jax.jit(_each_member(measure, mesh))(*arrays)
-  return np.asarray(values)[:count], np.asarray(norms)[:count]
+  return np.asarray(values)[:count].tolist(), np.asarray(norms)[:count].tolist()
 
 
 def _make_loss(network: AnyNetwork, computation: Computation, objective: Objective) -> Callable:
