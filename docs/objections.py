@@ -125,7 +125,7 @@ def _optimisation(kept: dict[str, Kept]) -> str:
   )
   return (
     f"LR far contains LR. With recipes of their own LR far - LR is, {ends}: the positive control "
-    f"{'holds' if holds else 'fails'}, {sense}."
+    f"{'holds' if holds else 'is not shown to hold'}, {sense}."
   )
 
 
@@ -205,7 +205,7 @@ OBJECTIONS = (
   Objection("One recipe cannot suit all networks", (RECIPES,), _tuning),
   Objection("The difference is of the size of the optimisation error", (RECIPES,), _optimisation),
   Objection("Networks started from different functions", (NESTED,), _nested),
-  Objection("With tanh, the authors' activation, HR was ahead", (TANH,), _tanh),
+  Objection("With tanh, the authors' own activation, LR was not ahead", (TANH,), _tanh),
   Objection("Parameters explain it, not LR space", (WIDE,), _parameters),
   Objection("Equal FLOPs are not equal time", (CONFIRMATORY,), _time),
   Objection("One test set, one estimate", ("convergence",), _estimands),

@@ -72,7 +72,9 @@ def _control(control: dict[str, Any] | None) -> list[str]:
       phrases.append(f"cannot be decided on {where}, where there is no interval")
       continue
     ends = f"{effect['mean']:+.3f} dB, {effect['low']:+.3f} to {effect['high']:+.3f}"
-    phrases.append(f"{'holds' if holds else 'fails'} on {where} ({ends})")
+    fails = effect["high"] < -SESOI
+    word = "holds" if holds else "fails" if fails else "is not shown to hold"
+    phrases.append(f"{word} on {where} ({ends})")
   start = (
     f"The positive control, that {first}, which contains {second}, is not more than {SESOI} dB "
     f"worse, {' and '.join(phrases)}"
