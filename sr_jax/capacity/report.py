@@ -6,7 +6,7 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.figure import Figure
 
-from sr_jax.capacity import noise
+from sr_jax.capacity import certificate_report, noise
 from sr_jax.comparison.statistics import ci_half_width_over_seeds
 from sr_jax.comparison.titles import titled
 from sr_jax.report import model, pages
@@ -22,6 +22,7 @@ TITLES = {
   "memorise": "Memorising white noise",
   "imitate": "Teacher and student",
   "untie": "Untying a trained network",
+  "certificate": "A rank that rounding cannot explain",
 }
 
 
@@ -90,25 +91,33 @@ MAKE_ROWS = {
   "memorise": _memorise,
   "imitate": _imitate,
   "untie": _untie,
+  "certificate": certificate_report.rows,
 }
+
+
+def _jacobian_sentence(measured: Json) -> str:
+  lr, hr, learned = (measured["tanh"][name] for name in ("lr", "hr", "hr_learned"))
+  lost = [rank["parameters"] - rank["rank"] for rank in measured["relu"].values()]
+  ratio = "{:.1f} times that of HR, {:.1f} times that of HR learned"
+  ranks, effective = (
+    ratio.format(lr[key] / hr[key], lr[key] / learned[key]) for key in ("rank", "effective_rank")
+  )
+  full = sum(rank["rank"] == rank["parameters"] for rank in measured["tanh"].values())
+  return (
+    f"With tanh the rank is the number of parameters for {full} of {len(measured['tanh'])} "
+    f"networks. At equal cost, the rank of LR is {ranks}; the effective rank {effective}. With "
+    f"ReLU the rank is below the number of parameters by {', '.join(map(str, lost))}."
+  )
+
+
+SENTENCES = {"jacobian": _jacobian_sentence, "certificate": certificate_report.sentence}
 
 
 def sentence(part: str, results: Json) -> str:
   """What a measurement shows."""
   measured = results["parts"][part]
-  if part == "jacobian":
-    lr, hr, learned = (measured["tanh"][name] for name in ("lr", "hr", "hr_learned"))
-    lost = [rank["parameters"] - rank["rank"] for rank in measured["relu"].values()]
-    ratio = "{:.1f} times that of HR, {:.1f} times that of HR learned"
-    ranks, effective = (
-      ratio.format(lr[key] / hr[key], lr[key] / learned[key]) for key in ("rank", "effective_rank")
-    )
-    full = sum(rank["rank"] == rank["parameters"] for rank in measured["tanh"].values())
-    return (
-      f"With tanh the rank is the number of parameters for {full} of {len(measured['tanh'])} "
-      f"networks. At equal cost, the rank of LR is {ranks}; the effective rank {effective}. With "
-      f"ReLU the rank is below the number of parameters by {', '.join(map(str, lost))}."
-    )
+  if part in SENTENCES:
+    return SENTENCES[part](measured)
   if part == "linear":
     test = list(measured["LR 3"])[-1]
     pairs = ("LR 3", "HR 6"), ("LR 5", "HR 5")
@@ -184,25 +193,24 @@ def figure(results: Json) -> Figure | None:
 
 def write(run_dir: RunFolder, results: Json, timing: Json, about: Json) -> None:
   """Writes the report of a run from what its results.json, timing.json and config.json hold."""
-  path = run_dir.figures / "capacity.png"
-  run_dir.figures.mkdir(exist_ok=True)
+  sections = [
+    Section(TITLES[part], Table(rows), sentence(part, results))
+    for part, rows in tables(results).items()
+  ]
   if (drawn := figure(results)) is not None:
+    path = run_dir.figures / "capacity.png"
+    run_dir.figures.mkdir(exist_ok=True)
     save(drawn, path)
+    shown = model.Figure(
+      path,
+      "Training PSNR in dB against steps, and the error left on patches of white noise against "
+      "their number; the tables above have the numbers.",
+      f"Dashed: the error up to which patches count as fitted, {noise.ERROR:g} of the variance.",
+    )
+    sections.append(Section("Fit against steps, and against noise", shown))
   report = Section(
     "What can the networks represent and fit, apart from photographs they have not seen?",
-    *(
-      Section(TITLES[part], Table(rows), sentence(part, results))
-      for part, rows in tables(results).items()
-    ),
-    Section(
-      "Fit against steps, and against noise",
-      model.Figure(
-        path,
-        "Training PSNR in dB against steps, and the error left on patches of white noise against "
-        "their number; the tables above have the numbers.",
-        f"Dashed: the error up to which patches count as fitted, {noise.ERROR:g} of the variance.",
-      ),
-    ),
+    *sections,
     Section("Notes on the data", Bullets(results["notes"])),
     pages.reproduce(results, timing, about, "Wall time of every measurement"),
   )
