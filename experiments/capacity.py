@@ -131,7 +131,10 @@ def measure_certificate(config: Config, photos: Photos) -> dict[str, Any]:
     for name, network in (("lr", four["lr"]), ("hr_untied", untied)):
       certified = certificate.certify(network, columns)
       shown[activation][name] = certified._asdict()
-      log(f"certificate: {name}, {activation}: rank of at least {certified.rank:,}")
+      log(
+        f"certificate: {name}, {activation}: rank of at least {certified.rank:,}; its smallest "
+        f"singular value is {certified.ratio:.0f} times what rounding could be"
+      )
   return {"smaller": smaller, "shown": shown}
 
 

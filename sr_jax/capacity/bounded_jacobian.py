@@ -22,6 +22,7 @@ from sr_jax.networks.pair import lift_network, lifted
 from sr_jax.operators.conv import Computation, conv, mirrored_padding
 from sr_jax.operators.resize import bicubic_phases
 
+BIAS = 0.02  # standard deviation
 TANH = 64  # units of roundoff, relative: what is assumed of `jnp.tanh` (8 were measured)
 
 
@@ -57,8 +58,10 @@ def gamma(terms: int, unit: float) -> float:
 def random_stack(network: Network, seed: int) -> tuple[Stack, Int[np.ndarray, " parameters"]]:
   """A network with random parameters as LR convolutions, and which of their weights are its own.
 
-  Kernels are as at the start of training, and biases are drawn as well. Weights are counted layer
-  by layer, kernel before bias; those that are not the network's own are zero.
+  Kernels are as at the start of training, less their mean over what they read: hidden values are
+  positive with ReLU, and their mean would leave some units nearly always on or off, whose columns
+  are nearly dependent. Biases are drawn as well. Weights are counted layer by layer, kernel before
+  bias; those that are not the network's own are zero.
 
   Raises:
     ValueError: the network is no sequence of padded convolutions with one activation, or its lift
@@ -72,8 +75,14 @@ def random_stack(network: Network, seed: int) -> tuple[Stack, Int[np.ndarray, " 
   weights, biases = jax.random.split(jax.random.key(seed))
   params = jax.jit(network.init)(weights, jnp.zeros((1, 8, 8, 1)))["params"]
   flat, unravel = ravel_pytree(params)
-  noise = unravel(0.1 * jax.random.normal(biases, flat.shape, flat.dtype))
-  params = jax.tree.map(lambda p, n: p + n if p.ndim == 1 else p, params, noise)
+  noise = unravel(BIAS * jax.random.normal(biases, flat.shape, flat.dtype))
+
+  def moved(leaf: Array, noise: Array) -> Array:
+    if leaf.ndim == 1:
+      return leaf + noise
+    return leaf - leaf.mean(range(leaf.ndim - 1), keepdims=True)
+
+  params = jax.tree.map(moved, params, noise)
   numbers = unravel(jnp.arange(1, flat.size + 1, dtype=flat.dtype))
   lift = jax.jit(lambda params: lift_network(network, params)[1])
   lr_params, numbers = lift(params), lift(numbers)
