@@ -173,11 +173,11 @@ def name_of(results: dict[str, Any]) -> str | None:
 
 def command(results: dict[str, Any]) -> str:
   """The command that repeats a run, with the photograph sets in the folder SETS."""
-  experiment, config = results["experiment"], results["config"]
+  experiment = results["experiment"]
   words = ["python launch.py", f"--experiment={experiment}"]
-  if experiment == "equivalence":
+  if experiment == "equivalence":  # whose results do not hold its config
     return " ".join(words)
-  preset = ""
+  preset, config = "", results["config"]
   if experiment == "capacity":
     flags = {field: config[field] for field in ("data", "test_data")}
   elif experiment == "espcn":
