@@ -195,11 +195,11 @@ def name_of(results: dict[str, Any]) -> str | None:
 
 def command(results: dict[str, Any]) -> str:
   """The command that repeats a run, with the photograph sets in the folder SETS."""
-  experiment, config = results["experiment"], results["config"]
+  experiment = results["experiment"]
   words = ["python launch.py", f"--experiment={experiment}"]
-  if experiment == "equivalence":
+  if experiment == "equivalence":  # whose results do not hold its config
     return " ".join(words)
-  preset = ""
+  preset, config = "", results["config"]
   if experiment == "capacity" and name_of(results) == "certificate":
     preset = "certificate"
     flags: dict[str, Any] = {}

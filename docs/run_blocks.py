@@ -1,6 +1,7 @@
 """The blocks of single runs: the default run, its profile, the identities, published networks."""
 
 from docs.comparison_blocks import Kept, bullets, minutes
+from sr_jax.identities import report as identities_report
 from sr_jax.report import reproduction, tables, times
 from sr_jax.report.markdown import table as markdown_table
 from sr_jax.runtime import profiling
@@ -10,7 +11,10 @@ def blocks(kept: dict[str, Kept]) -> dict[str, str]:
   """The text of every block that one of these runs fills, by the name of its marks."""
   write = {"matched_flops": matched_flops, "profile": profile, "equivalence": equivalence}
   write |= {name: espcn for name in kept if name.startswith("espcn")}
-  return {name: write[name](data) for name, data in kept.items() if name in write}
+  texts = {name: write[name](data) for name, data in kept.items() if name in write}
+  if "equivalence" in kept:
+    texts["theorems"] = theorems(kept["equivalence"])
+  return texts
 
 
 def profile(data: Kept) -> str:
@@ -35,6 +39,11 @@ def equivalence(data: Kept) -> str:
   for finding in [*data["results"]["sentences"], data["timing"]["speed"]]:
     rows.append([finding["sentence"], f"**{finding['verdict']}**", finding["evidence"]])
   return markdown_table(rows)
+
+
+def theorems(data: Kept) -> str:
+  """Which family of networks contains which."""
+  return markdown_table(identities_report.theorem_rows(data["results"]))
 
 
 def espcn(data: Kept) -> str:

@@ -2,8 +2,9 @@
 
 Walks through Shi et al. (2016, arXiv 1609.07009) in order: the two matrices of one dimension (Fig.
 2 and 3), the four phases of two (Fig. 4 to 7), a trained sub-pixel layer drawn as the deconvolution
-it is, the lift of HR networks to LR space, and a verdict, computed here, on those sentences of the
-note that `claims` lists and on the speed; others of the note are not judged.
+it is, the lift of HR networks to LR space, theorems on which networks contain which, and a verdict,
+computed here, on those sentences of the note that `claims` lists and on the speed; others of the
+note are not judged.
 
   python launch.py --experiment=equivalence
   python launch.py --experiment=equivalence --checkpoint=runs/matched_flops-HASH
@@ -23,7 +24,7 @@ from matplotlib.figure import Figure
 
 from sr_jax.config import Execution, InputError, check, setting
 from sr_jax.data import patches, sources
-from sr_jax.identities import claims
+from sr_jax.identities import claims, theorems
 from sr_jax.identities import figures as kernel_figures
 from sr_jax.identities import report as identities_report
 from sr_jax.networks import Network, lr_network
@@ -137,12 +138,13 @@ def _compute(layer: Layer, draw: Draw) -> dict[str, Any]:
   results["axes"] = [
     {"axes": d, "difference": value} for d, value in enumerate(differences, start=1)
   ]
-  log("Section 3: the lift, and a verdict on sentences of all three sections")
+  log("Section 3: the lift, theorems, and a verdict on sentences of all three sections")
   draw_lift(draw)
   results["lift"] = [
     {"kernel": size, "lr_pixels": claims.tied_share(size, 2, 3)[0], "fits": fits(size, 2, 3)}
     for size in (3, 4, 5, 6)
   ]
+  results["theorems"] = [dataclasses.asdict(theorem) for theorem in theorems.theorems()]
   results["sentences"] = [dataclasses.asdict(finding) for finding in claims.findings()]
   return results
 
@@ -282,4 +284,6 @@ def _report(results: dict[str, Any], timing: dict[str, Any], run_dir: RunFolder)
   log("\n" + table([row[:3] for row in rows]))
   for row in rows[1:]:
     log(f"\n{row[1]}: {row[2]}.\n  {row[3]}")
+  for statement, word, evidence in identities_report.theorem_rows(results)[1:]:
+    log(f"\n{statement}: {word}.\n  {evidence}")
   log(f"\nReport: {run_dir.report}, and report.md beside it")

@@ -21,6 +21,7 @@ from sr_jax.identities.layer_overlap import (
   deviation_of_lift,
   tied_share,
 )
+from sr_jax.identities.theorems import neither_contains_the_other, whole
 from sr_jax.networks import Network, hr_network, lr_network
 from sr_jax.networks.budget import budget, note_pair
 from sr_jax.networks.pair import lifted
@@ -36,7 +37,7 @@ Layer = tuple[int, int, int, int]  # spatial axes, scale, kernel size, samples c
 LAYERS: list[Layer] = list(itertools.product((1, 2, 3), (2, 3), (2, 3, 4), (0, 1)))
 OTHER_SIZES = [(1, r, K, 0) for r in (2, 3, 4) for K in range(1, 10) if K % r]
 
-LR_PAIR, HR_PAIR = lr_network(), hr_network()  # the note's Section 3: 32 maps 3x3, 8 maps 6x6
+LR_PAIR, HR_PAIR = whole("lr"), whole("hr")  # the note's Section 3: 32 maps 3x3, 8 maps 6x6
 
 
 @dataclasses.dataclass(frozen=True)
@@ -239,7 +240,7 @@ def more_representation_power() -> tuple[Verdict, str]:
   """Does the LR family contain the HR family?
 
   Layers that contain one another one by one make networks that do. The reverse is not so: what a
-  layer cannot compute, several may. So a network is found to be contained, or it is open.
+  layer cannot compute, several may. That whole networks do not contain one another is a theorem.
   """
   scale, k = LR_PAIR.scale, _kernel_size(LR_PAIR)
   size, lr_size = (f"{_kernel_size(n)}x{_kernel_size(n)}" for n in (HR_PAIR, LR_PAIR))
@@ -261,9 +262,11 @@ def more_representation_power() -> tuple[Verdict, str]:
   tied = hr_network(scale, maps, depth, tied_size, upsampling="transposed_conv")
   worst = deviation_of_lift(tied)
   contained = _is_subset(tied) and worst < EXACT_LIFT
+  neither = neither_contains_the_other().is_shown
+  whole = f"{'neither' if neither else 'whether one'} of the whole networks contains the other"
   return "loose", (
-    f"{layers}; whether one of the whole networks contains the other is open, and which is better "
-    f"an empirical question; HR {tied_size}x{tied_size} with a learned front is "
+    f"{layers}; {whole}{'' if neither else ' is open'}, and which is better is an empirical "
+    f"question; HR {tied_size}x{tied_size} with a learned front is "
     f"{'' if contained else 'not shown to be '}a subset of LR (its lift deviates by {worst:.0e})"
   )
 

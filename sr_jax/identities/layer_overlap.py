@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from sr_jax.networks import Network, upscale
-from sr_jax.networks.pair import lift_network
+from sr_jax.networks.pair import lift_network, lifted, nearest
 from sr_jax.operators.conv import same_padding
 from sr_jax.operators.lifting import lift_conv
 
@@ -16,16 +16,31 @@ EXACT_LIFT = 1e-10  # of float64 sums in another order, through a whole network
 
 def deviation_of_lift(network: Network) -> float:
   """Largest difference between a random network and its lift, in float64."""
+  return deviation_of_inclusion(network, lifted(network))
+
+
+def deviation_of_inclusion(network: Network, larger: Network) -> float:
+  """Largest difference between a random network and a larger one that has its weights, in float64.
+
+  The larger one's lift must have the layers of the network's; if not, the difference is infinite.
+  """
+  if lifted(network).layers != lifted(larger).layers:
+    return float("inf")
   with jax.enable_x64():
-    rng = np.random.default_rng(0)
-    params = jax.jit(network.init)(jax.random.key(0), jnp.zeros((1, 8, 8, 1)))["params"]
-    params = jax.tree.map(lambda p: np.asarray(p) + 0.1 * rng.standard_normal(p.shape), params)
+    params = random_params(network)
 
     def deviation(params: Any, x: jax.Array) -> jax.Array:
-      lifted, lr_params = lift_network(network, params)
-      return jnp.abs(upscale(network, params, x) - upscale(lifted, lr_params, x)).max()
+      copied = nearest(larger, lift_network(network, params)[1])
+      return jnp.abs(upscale(network, params, x) - upscale(larger, copied, x)).max()
 
-    return float(jax.jit(deviation)(params, rng.random((1, 9, 8, 1))))
+    return float(jax.jit(deviation)(params, np.random.default_rng(1).random((1, 9, 8, 1))))
+
+
+def random_params(network: Network) -> Any:
+  """Parameters as at the start of training, and noise on all of them, biases too."""
+  params = jax.jit(network.init)(jax.random.key(0), jnp.zeros((1, 8, 8, 1)))["params"]
+  rng = np.random.default_rng(0)
+  return jax.tree.map(lambda p: np.asarray(p) + 0.1 * rng.standard_normal(p.shape), params)
 
 
 def tied_share(kernel_size: int, scale: int, lr_kernel_size: int) -> tuple[int, float]:

@@ -13,6 +13,15 @@ def rows(results: Json, timing: Json) -> list[list[str]]:
   return [["where", "what the note says", "it is", "because"], *cells]
 
 
+def theorem_rows(results: Json) -> list[list[str]]:
+  """The theorems as text cells, the header first."""
+  cells = [
+    [theorem["statement"], "shown" if theorem["is_shown"] else "not shown", theorem["evidence"]]
+    for theorem in results["theorems"]
+  ]
+  return [["theorem", "it is", "by"], *cells]
+
+
 def write(run_dir: RunFolder, results: Json, timing: Json) -> None:
   """Writes the report of a run from what its results.json and timing.json hold."""
   line, plane = results["one_dimension"], results["two_dimensions"]
@@ -28,6 +37,7 @@ def write(run_dir: RunFolder, results: Json, timing: Json) -> None:
   report = Section(
     "Is the deconvolution layer the same as a convolutional layer?",
     Table(rows(results, timing)),
+    Section("Which family of networks contains which", Table(theorem_rows(results))),
     Section(
       "One dimension (Fig. 2 and 3)",
       "x = (1, 2, 3, 4, 5), f = (1, 2, 3, 4), r = 2. The transposed convolution, 2 samples cropped "

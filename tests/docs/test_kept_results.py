@@ -225,6 +225,9 @@ def test_what_is_kept_is_quoted_in_a_command_and_not_in_a_name():
   changed = run_of(**plain | {"data": "folder:/my photos"})
   assert kept_results.name_of(changed) == "sensitivity_data=folder:-my_photos"
   assert kept_results.command(changed).endswith(" '--data=folder:/my photos'")
+  assert kept_results.command({"experiment": "equivalence"}) == (
+    "python launch.py --experiment=equivalence"
+  )
   capacity = {
     "experiment": "capacity",
     "config": {"data": "folder:/my photos", "test_data": ["Set5", "Set14"]},

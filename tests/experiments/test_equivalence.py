@@ -10,7 +10,7 @@ from PIL import Image
 import launch
 from experiments import equivalence
 from sr_jax.config import InputError, digest
-from sr_jax.identities import claims
+from sr_jax.identities import claims, theorems
 from sr_jax.networks import hr_network, lr_network
 from sr_jax.runtime.run_folder import RunFolder
 from sr_jax.training import population, timing
@@ -34,6 +34,10 @@ def run_dir(tmp_path_factory):
     # Like the note's pair, of fewer maps, and deep enough to have other receptive fields.
     patch.setattr(claims, "LR_PAIR", lr_network(features=8, depth=1))
     patch.setattr(claims, "HR_PAIR", hr_network(features=2, depth=1))
+    patch.setattr(theorems, "FEATURES", 4)
+    patch.setattr(theorems, "DEPTH", 2)
+    patch.setattr(theorems, "SMALL_FEATURES", 4)
+    patch.setattr(theorems, "IMAGES", 2)
     assert launch.main(["launch.py", *flags, "--compile_cache="]) == 0
   (run_dir,) = workdir.iterdir()
   return run_dir
@@ -64,6 +68,13 @@ def test_every_sentence_has_its_verdict(run_dir):
   timed = json.loads((run_dir / "timing.json").read_text())
   assert set(timed["step_seconds"]) == {"lr", "hr (hr_space)", "hr (lr_space)"}
   assert timed["speed"]["verdict"] in ("right", "wrong")
+
+
+def test_every_theorem_is_shown(run_dir):
+  results = json.loads((run_dir / "results.json").read_text())
+  assert [theorem["is_shown"] for theorem in results["theorems"]] == [True] * 4
+  report = (run_dir / "report.md").read_text()
+  assert "LR tied (HR 5x5, learned upsampling) is strictly contained in LR | shown" in report
 
 
 def test_the_report_shows_every_picture(run_dir):

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from sr_jax.identities import claims
+from sr_jax.identities.theorems import Theorem
 from sr_jax.networks import hr_network, lr_network
 from sr_jax.operators.conversion import deconv_to_lr, lr_to_deconv
 
@@ -22,12 +23,32 @@ def test_only_a_pair_that_fits_is_contained(upsampling, verdict, monkeypatch):
   hr = hr_network(kernel_size=5, depth=1, upsampling=upsampling)
   monkeypatch.setattr(claims, "HR_PAIR", hr)
   monkeypatch.setattr(claims, "LR_PAIR", lr_network(depth=1))
+  set_theorem(monkeypatch, is_shown=True)
   assert claims.more_representation_power()[0] == verdict
 
 
 @pytest.fixture
 def exact_lift(monkeypatch):
   monkeypatch.setattr(claims, "deviation_of_lift", lambda network: 0.0)
+  set_theorem(monkeypatch, is_shown=False)
+
+
+def set_theorem(monkeypatch, is_shown):
+  theorem = Theorem("neither contains the other", is_shown, "")
+  monkeypatch.setattr(claims, "neither_contains_the_other", lambda: theorem)
+
+
+@pytest.mark.usefixtures("exact_lift")
+def test_what_is_said_of_the_networks_is_the_theorem(monkeypatch):
+  assert (
+    "whether one of the whole networks contains the other is open"
+    in (claims.more_representation_power()[1])
+  )
+  set_theorem(monkeypatch, is_shown=True)
+  assert (
+    "; neither of the whole networks contains the other, and which is better"
+    in (claims.more_representation_power()[1])
+  )
 
 
 @pytest.mark.usefixtures("exact_lift")
@@ -61,6 +82,7 @@ def test_the_words_on_layers_follow_their_overlap(overlap, words, monkeypatch):
 
 
 def test_a_lift_that_is_not_exact_shows_nothing(monkeypatch):
+  set_theorem(monkeypatch, is_shown=True)
   monkeypatch.setattr(claims, "deviation_of_lift", lambda network: 0.1)
   assert (
     "5x5 with a learned front is not shown to be a subset"
