@@ -54,20 +54,29 @@ def deciding_pairs(results: list[Results]) -> list[tuple[str, str]]:
 def _convergence(lengths: list[Kept]) -> str:
   """Sentences, the curve, all effects by length, and the commands that repeat the runs."""
   results = [data["results"] for data in lengths]
-  photos = len(results[0]["images"]["test"])
   commands = "\n".join(data["command"] for data in lengths)
   minutes = sum(sum(data["timing"]["phase_seconds"].values()) for data in lengths) / 60
   revisions = sorted({data["provenance"]["revision"][:10] for data in lengths})
   parts = [
     bullets(sentences(lengths) or ["Fewer than two lengths are measured yet."]),
-    f"![The difference against the length of training](figures/{PRESET}_curve.png)",
-    f"({convergence_figures.ABOUT} {photos} photographs: {results[0]['tests'][0]}.)",
+    *_picture(results),
     markdown_table(rows(results)),
     f"```sh\n{commands}\n```",
     f"({minutes:.0f} minutes on {lengths[0]['timing']['device']}, revision "
     f"{', '.join(revisions)}.)",
   ]
   return "\n\n".join(parts)
+
+
+def _picture(results: list[Results]) -> list[str]:
+  """The curve with what it shows, where there are two lengths to draw."""
+  if not convergence_figures.contrasts(results):
+    return []
+  photos = len(results[0]["images"]["test"])
+  return [
+    f"![The difference against the length of training](figures/{PRESET}_curve.png)",
+    f"({convergence_figures.ABOUT} {photos} photographs: {results[0]['tests'][0]}.)",
+  ]
 
 
 def rows(results: list[Results]) -> list[list[str]]:

@@ -111,7 +111,7 @@ def evidence(kept: dict[str, Kept]) -> tuple[Evidence | None, list[str]]:
   lengths = [data["results"] for data in convergence_blocks.runs(kept)]
   deciding = convergence.deciding(convergence.runs_of(lengths, *NOTE_PAIR))
   absent = [name for name in (CERTIFICATE, NESTED, RECIPES) if name not in kept]
-  absent += [convergence_blocks.PRESET] * (len(deciding) < 2)
+  absent += ["a second length of training"] * (len(deciding) < 2)
   if absent:
     return None, absent
   certificate, nested, recipes = (kept[name]["results"] for name in (CERTIFICATE, NESTED, RECIPES))
