@@ -132,8 +132,8 @@ def evidence(kept: dict[str, Kept]) -> tuple[Evidence | None, list[str]]:
 
 def explanation(kept: dict[str, Kept]) -> str:
   """The sentence on what the evidence allows."""
-  found, absent = evidence(kept)
-  if found is None:
+  known, absent = evidence(kept)
+  if known is None:
     return f"Not decided yet: results/ lacks {', '.join(absent)}."
-  missing = "; ".join(representation.missing(found))
-  return SENTENCES[representation.explanation(found)].format(missing=missing)
+  missing = "; ".join(representation.missing(known))
+  return SENTENCES[representation.explanation(known)].format(missing=missing)

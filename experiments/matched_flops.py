@@ -145,10 +145,10 @@ OWN_RECIPES = dataclasses.replace(
   warmup=(0.02, 0.1, 0.3),
 )
 PRESETS = {
+  "confirmatory": CONFIRMATORY,
   # What does training time do to the verdict? sr_jax/comparison/convergence.py says how several
   # lengths, each a run of this preset, decide together.
   "convergence": CONVERGENCE,
-  "confirmatory": CONFIRMATORY,
   # What flags are added to: does the verdict hold without the skip, at other lengths, scales, ...?
   "sensitivity": dataclasses.replace(
     CONFIRMATORY, arms=("lr", "hr", "hr_k4"), seeds=4, search_seeds=1

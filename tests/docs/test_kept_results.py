@@ -72,7 +72,7 @@ def test_a_block_without_results_or_without_a_place_is_refused():
   unknown = pages | {readme: pages[readme] + "<!-- other -->\n<!-- end of other -->\n"}
   with pytest.raises(ValueError, match="holds nothing for other"):
     update_readme.rewritten(unknown)
-  with pytest.raises(ValueError, match="no page has the marks <!-- verdict -->"):
+  with pytest.raises(ValueError, match="no page has the marks <!-- verdict_lines -->"):
     update_readme.rewritten(pages | {readme: ""})
 
 
@@ -230,9 +230,14 @@ def test_what_is_kept_is_quoted_in_a_command_and_not_in_a_name():
   )
   capacity = {
     "experiment": "capacity",
-    "config": {"data": "folder:/my photos", "test_data": ["Set5", "Set14"]},
+    "config": {"data": "folder:/my photos", "test_data": ["Set5", "Set14"], "parts": ["fit"]},
   }
   assert kept_results.command(capacity) == (
     "python launch.py --experiment=capacity --manual_dir=SETS '--data=folder:/my photos' "
     "--test_data=Set5,Set14"
   )
+  certificate = {
+    "experiment": "capacity",
+    "config": {**capacity["config"], "parts": ["certificate"]},
+  }
+  assert kept_results.name_of(certificate) == "certificate"
