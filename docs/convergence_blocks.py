@@ -3,9 +3,11 @@
 from typing import Any
 
 from docs.comparison_blocks import Kept, bullets, in_short, interval
+from docs.kept_results import changed
 from sr_jax.comparison import convergence
 from sr_jax.comparison.convergence import NOTE_PAIR
 from sr_jax.comparison.titles import titled
+from sr_jax.config import as_flags
 from sr_jax.report import convergence_figures
 from sr_jax.report.markdown import table as markdown_table
 
@@ -13,7 +15,7 @@ Results = dict[str, Any]
 
 PRESET = "convergence"
 OPEN = "Not measured yet: results/ holds no such run."
-RECIPE = {"patch": 17, "data": "tfds:T91"}  # of the runs that differ in length alone
+LENGTH = {"steps", "seeds", "arms", "search_steps", "search_seeds", "learning_rate"}
 
 
 def blocks(kept: dict[str, Kept]) -> dict[str, str]:
@@ -26,13 +28,24 @@ def blocks(kept: dict[str, Kept]) -> dict[str, str]:
 
 
 def runs(kept: dict[str, Kept]) -> list[Kept]:
-  """The kept runs that differ in the length of training and in their arms alone."""
-  named = [data for name, data in kept.items() if name.split("_")[0] == PRESET]
-  return [
-    data
-    for data in named
-    if all(data["results"]["config"][key] == value for key, value in RECIPE.items())
-  ]
+  """The kept runs of the preset that differ in length, seeds, arms and the search alone."""
+  return [data for name, data in _of_preset(kept).items() if not _other_settings(data)]
+
+
+def others(kept: dict[str, Kept]) -> list[tuple[dict[str, Any], Kept]]:
+  """The kept runs of the preset that differ in other settings, with these settings."""
+  runs_with = ((_other_settings(data), data) for data in _of_preset(kept).values())
+  return [(settings, data) for settings, data in runs_with if settings]
+
+
+def _of_preset(kept: dict[str, Kept]) -> dict[str, Kept]:
+  return {name: data for name, data in kept.items() if name.split("_")[0] == PRESET}
+
+
+def _other_settings(data: Kept) -> dict[str, Any]:
+  """The settings in which a run of the preset differs, but for those of length and search."""
+  _, differing = changed(data["results"])
+  return {name: value for name, value in differing.items() if name not in LENGTH}
 
 
 def sentences(lengths: list[Kept]) -> list[str]:
@@ -109,13 +122,9 @@ def _others(kept: dict[str, Kept]) -> str:
   """The note's pair with larger patches, and trained on other photographs."""
   table = [["changed", "LR - HR (dB)", "decision", "on training patches (dB)", "photographs"]]
   commands = []
-  for name, data in kept.items():
-    if name.split("_")[0] != PRESET or data in runs(kept):
-      continue
+  for settings, data in others(kept):
     results = data["results"]
-    verdict, config = results["verdict"], results["config"]
-    changed = {key: config[key] for key, value in RECIPE.items() if config[key] != value}
-    flags = " ".join(f"--{key}={value}" for key, value in changed.items())
+    verdict, flags = results["verdict"], as_flags(settings)
     effect = verdict["test"]
     count = f"{effect['images']} ({', '.join(results['tests'])})"
     fit = in_short(verdict["training"])

@@ -59,18 +59,26 @@ def _line(
   lengths: list[dict[str, Any]],
   longer: tuple[str, str],
 ) -> str:
-  """A contrast in the confirmatory run and after the longest training that decides."""
+  """A contrast in the confirmatory run and after the longest training that decides.
+
+  Where their decisions differ, both are in the head.
+  """
   first, second = pair
-  test = _contrast(results, (first, second))["test"]
-  decision, steps = test["decision"], results["config"]["steps"]
+  test, steps = _contrast(results, (first, second))["test"], results["config"]["steps"]
+  decision = test["decision"]
   parts = [f"{tables.between([first, second])} is {_with_sample(test, steps)}"]
   deciding = convergence.deciding(convergence.runs_of(lengths, *longer))
   if deciding:
-    steps = max(deciding)
-    effect = convergence.effects(deciding, *longer)[steps]
-    decision = effect["decision"]
+    last = max(deciding)
+    effect = convergence.effects(deciding, *longer)[last]
+    if effect["decision"] != decision:
+      after = f", after {last:,} steps" * (last != steps)
+      decision = (
+        f"{decision} on {test['images']} photographs, {effect['decision']} on "
+        f"{effect['images']}{after}"
+      )
     named = "" if longer == pair else f"{tables.between(list(longer))} "
-    parts.append(f"{named}{_with_sample(effect, steps)}")
+    parts.append(f"{named}{_with_sample(effect, last)}")
   return f"**{head}: {decision}.** {'; '.join(parts)}."
 
 
@@ -236,10 +244,16 @@ def _parameters(results: dict[str, Any], kept: dict[str, Kept]) -> str:
   far, four = (_contrast(results, pair) for pair in unequal)
   is_far_ahead = far["test"]["decision"] == "supported"
   is_four_level = four["test"]["low"] <= 0 <= four["test"]["high"]
-  link = "Likewise" if is_far_ahead and is_four_level else "Parameters alone do not explain this:"
+  own = kept.get(representation_blocks.RECIPES)
+  again, link = "", "Parameters alone do not explain this:"
+  if own:
+    again = f"; with recipes of their own {_effect(own['results'], ('lr_far', 'hr'))}"
+    is_tuned_ahead = contrast(own["results"], "lr_far", "hr")["test"]["decision"] == "supported"
+    link = "Of other networks" if is_tuned_ahead else link
+  link = "Likewise" if is_far_ahead and is_four_level else link
   return (
     f"**At about equal parameters, the note's two shapes are {head}**: {listed}. {link} {others}. "
-    f"(LR far - HR on training patches: {in_short(far['training'])}.)"
+    f"(LR far - HR on training patches: {in_short(far['training'])}{again}.)"
   )
 
 

@@ -10,11 +10,12 @@ from typing import Any, NamedTuple
 from docs import convergence_blocks
 from docs.comparison_blocks import Kept, in_short, interval
 from docs.representation_blocks import NESTED, RECIPES, TANH
+from experiments.matched_flops import FAMILY
 from sr_jax.comparison.contrasts import contrast
 from sr_jax.comparison.convergence import NOTE_PAIR
 from sr_jax.comparison.statistics import SESOI
 from sr_jax.comparison.titles import titled
-from sr_jax.comparison.tuning_verdict import TUNING
+from sr_jax.comparison.tuning_verdict import ON, TUNING
 from sr_jax.report import tables
 
 Results = dict[str, Any]
@@ -50,7 +51,7 @@ def _pair(results: Results, first: str, second: str, split: str = "test") -> str
 
 def _shapes(kept: dict[str, Kept]) -> str:
   results = kept[CONFIRMATORY]["results"]
-  opponents = [name for name in results["arms"] if name.startswith("hr") and "timed" not in name]
+  opponents = [name for name in FAMILY if name in results["arms"]]
   effects = {name: contrast(results, "lr", name)["test"] for name in opponents}
   worst = min(effects, key=lambda name: effects[name]["mean"])
   ahead = sum(effect["decision"] == "supported" for effect in effects.values())
@@ -68,7 +69,7 @@ def _deep(kept: dict[str, Kept]) -> str:
   listed = "; ".join(
     f"{_pair(results, 'lr', name)} ({results['arms'][name]['note']})" for name in deep
   )
-  return f"Networks of more layers and smaller kernels at the MACs of LR: {listed}."
+  return f"Networks of more layers and smaller kernels, at about the MACs of LR: {listed}."
 
 
 def _rates(kept: dict[str, Kept]) -> str:
@@ -83,23 +84,23 @@ def _rates(kept: dict[str, Kept]) -> str:
 
 
 def _converged(kept: dict[str, Kept]) -> str:
-  sentences = convergence_blocks.sentences(convergence_blocks.runs(kept))
-  return " ".join(sentences) or "Open: fewer than two lengths are in results/."
+  lengths = convergence_blocks.runs(kept)
+  sentences = " ".join(convergence_blocks.sentences(lengths))
+  commands = ", ".join(f"`{data['command']}`" for data in lengths[1:])
+  return f"{sentences} ({commands})" if sentences else "Open: results/ holds no two lengths."
 
 
 def _patches(kept: dict[str, Kept]) -> str:
-  large = [
-    data["results"]
-    for name, data in kept.items()
-    if name.startswith("convergence") and data["results"]["config"]["patch"] > 17
-  ]
+  large = [data for settings, data in convergence_blocks.others(kept) if set(settings) == {"patch"}]
   if not large:
-    return "Open: no run with larger patches is in results/."
-  side = 2 * large[0]["config"]["patch"]
+    return "Open: no run that differs in its patches is in results/."
   same = kept["convergence"]["results"]
+  config, other = same["config"], large[0]["results"]
+  side, other_side = (run["config"]["scale"] * run["config"]["patch"] for run in (same, other))
   return (
-    f"With training patches of {side} HR pixels, {_pair(large[0], *NOTE_PAIR)}; with those of 34, "
-    f"after as many steps, {_pair(same, *NOTE_PAIR)}."
+    f"With training patches of {other_side} HR pixels, {_pair(other, *NOTE_PAIR)} "
+    f"(`{large[0]['command']}`); with those of {side}, after {config['steps']:,} steps, "
+    f"{_pair(same, *NOTE_PAIR)}."
   )
 
 
@@ -117,7 +118,7 @@ def _tuning(kept: dict[str, Kept]) -> str:
 def _optimisation(kept: dict[str, Kept]) -> str:
   control = kept[RECIPES]["results"]["verdict"][TUNING]["control"]
   holds = all(control["holds"].values())
-  ends = "; ".join(f"on {split} {in_short(control[split])}" for split in ("test", "training"))
+  ends = "; ".join(f"on {where} {in_short(control[split])}" for split, where in ON.items())
   sense = (
     "so that training does not hide what these networks can represent"
     if holds
@@ -185,14 +186,14 @@ def _small(kept: dict[str, Kept]) -> str:
 
 
 def _data(kept: dict[str, Kept]) -> str:
-  others = convergence_blocks.blocks(kept)["other_data"]
-  rows = [line for line in others.splitlines() if line.startswith("| `--data")]
-  if not rows:
+  trained = [data for settings, data in convergence_blocks.others(kept) if "data" in settings]
+  if not trained:
     return "Open: no run on other photographs is in results/."
-  flag, effect, decision, *_ = (cell.strip() for cell in rows[0].strip("|").split("|"))
+  results = trained[0]["results"]
   return (
-    f"With {flag}, {titled('lr')} - {titled('hr')} {effect}: {decision}. Larger sets, as DIV2K, "
-    "were not had here; `--data=tfds:DIV2K` trains on them."
+    f"Trained on {len(results['images']['train'])} photographs of "
+    f"{results['config']['data'].rpartition(':')[2]}, {_pair(results, *NOTE_PAIR)} "
+    f"(`{trained[0]['command']}`). `--data=tfds:DIV2K` trains on a larger set."
   )
 
 
@@ -205,7 +206,7 @@ OBJECTIONS = (
   Objection("One recipe cannot suit all networks", (RECIPES,), _tuning),
   Objection("The difference is of the size of the optimisation error", (RECIPES,), _optimisation),
   Objection("Networks started from different functions", (NESTED,), _nested),
-  Objection("With tanh, the authors' own activation, LR was not ahead", (TANH,), _tanh),
+  Objection("The authors' own network has tanh", (TANH,), _tanh),
   Objection("Parameters explain it, not LR space", (WIDE,), _parameters),
   Objection("Equal FLOPs are not equal time", (CONFIRMATORY,), _time),
   Objection("One test set, one estimate", ("convergence",), _estimands),

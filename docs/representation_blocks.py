@@ -19,14 +19,20 @@ from sr_jax.report.markdown import table as markdown_table
 Results = dict[str, Any]
 
 CERTIFICATE, NESTED, RECIPES, TANH = "certificate", "nested_confirmatory", "recipes", "tanh"
+USED = (
+  "HR cannot compute all that LR does; from the same function, networks fit better by the weights "
+  "that untying gives them; and neither longer training nor recipes of their own take LR's lead "
+  "over HR on training patches away"
+)
 SENTENCES: dict[str, str] = {
-  "more representation power": '**The evidence allows "more representation power"** for LR over '
-  "HR: what LR can represent and HR cannot is used, and neither longer training nor recipes of "
-  "their own take the lead on training patches away.",
-  "better trained": '**The evidence allows no more than "better trained"**: longer training, or '
+  "more representation power": '**The evidence allows "more representation power".** {used}.',
+  "more representation power, perhaps both": '**The evidence allows "more representation power", '
+  "and does not decide whether a part of the lead is training.** {used}; whether that lead shrinks "
+  "with longer training is undecided.",
+  "better trained": '**The evidence allows no more than "better trained".** Longer training, or '
   "recipes of their own, take LR's lead over HR on training patches away.",
-  "both": '**The evidence allows "both"**: LR represents more and uses it, and a part of its lead '
-  "over HR on training patches is training, since it shrinks with the length of training.",
+  "both": '**The evidence allows "both", more representation power and better training.** {used}, '
+  "but it shrinks with longer training.",
   "neither is shown": "**The evidence does not say whether LR represents more than HR or is better "
   "trained.** What is missing: {missing}.",
 }
@@ -99,11 +105,14 @@ def _tuned(name: str, data: Kept) -> str:
 
 
 def _limits(kept: dict[str, Kept]) -> list[str]:
-  """What the runs on the length of training and the confirmatory run cannot say."""
-  lengths = [data["results"] for data in convergence_blocks.runs(kept)]
-  longest = max((run["config"]["steps"] for run in lengths), default=0)
-  trained = f"No network was trained for more than {longest:,} steps."
-  return [verdict.not_shown(kept["confirmatory"]["results"]), *([trained] if longest else [])]
+  """What the confirmatory run, and all runs of the note's networks together, cannot say."""
+  runs = [data["results"] for data in kept.values() if "results" in data]
+  of_pair = [run for run in runs if run["experiment"] == "matched_flops"]
+  longest = max(run["config"]["steps"] for run in of_pair)
+  return [
+    f"By the confirmatory run: {verdict.not_shown(kept['confirmatory']['results'])}",
+    f"By any run of these networks: training beyond {longest:,} steps.",
+  ]
 
 
 def evidence(kept: dict[str, Kept]) -> tuple[Evidence | None, list[str]]:
@@ -120,11 +129,15 @@ def evidence(kept: dict[str, Kept]) -> tuple[Evidence | None, list[str]]:
   return (
     Evidence(
       containment_excluded=is_excluded(certificate),
-      weights_used=nested_verdict.USED in nested["verdict"]["findings"].values(),
+      weights_used=any(
+        finding == nested_verdict.USED
+        for pair, finding in nested["verdict"]["findings"].items()
+        if pair in representation.COUNTED
+      ),
       control_holds=all(recipes["verdict"][TUNING]["control"]["holds"].values()),
       longest=contrast(deciding[longest], *NOTE_PAIR)["training"]["decision"],
       own_recipes=contrast(recipes, *NOTE_PAIR)["training"]["decision"],
-      shrinks=change.high is not None and change.high < 0,
+      change=change.decision,
     ),
     [],
   )
@@ -136,4 +149,4 @@ def explanation(kept: dict[str, Kept]) -> str:
   if known is None:
     return f"Not decided yet: results/ lacks {', '.join(absent)}."
   missing = "; ".join(representation.missing(known))
-  return SENTENCES[representation.explanation(known)].format(missing=missing)
+  return SENTENCES[representation.explanation(known)].format(missing=missing, used=USED)

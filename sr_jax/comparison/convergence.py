@@ -9,8 +9,8 @@ steps; rates searched again for each length, over 3,000, 6,000 and 12,000):
   training and validation do not use; of several runs of a length the one with the most seeds
   counts. Longer ones of fewer seeds describe.
 - With the same decision after the fewest and the most steps that decide, that holds over these
-  lengths. Where one is supported and the other is equivalent or reversed, it is a matter of
-  training time. Otherwise it is undecided.
+  lengths. Two different decisions of supported, equivalent and reversed are a matter of training
+  time. Otherwise it is undecided.
 - How the difference changes between these two is paired by seed and photograph, and has an interval
   of its own.
 """
@@ -31,7 +31,7 @@ SPLITS = {"test": "test", "training": "train"}  # scores of members, and lists o
 
 Runs = Mapping[int, Results]  # the run of one contrast by its steps
 Finding = Decision | Literal["a matter of training time"]
-OPPOSITES = {"supported": ("equivalent", "reversed"), "reversed": ("equivalent", "supported")}
+DECIDED = {"supported", "equivalent", "reversed"}
 
 
 def runs_of(results: Iterable[Results], first: str, second: str) -> dict[int, Results]:
@@ -86,8 +86,7 @@ def finding(runs: Runs, first: str, second: str) -> Finding:
   before, after = (by_steps[steps]["decision"] for steps in ends(by_steps))
   if before == after:
     return before
-  is_opposite = after in OPPOSITES.get(before, ()) or before in OPPOSITES.get(after, ())
-  return "a matter of training time" if is_opposite else "undecided"
+  return "a matter of training time" if {before, after} <= DECIDED else "undecided"
 
 
 def change(runs: Runs, first: str, second: str, split: str = "test") -> Effect:
@@ -155,7 +154,7 @@ def sentences(runs: Runs, first: str, second: str) -> list[str]:
   lead = LEADS[finding(runs, first, second)].format(pair=pair, first=fewest, last=most)
   points = "; ".join(
     f"{in_short(effect)} after {steps:,} ({effect['seeds']} seeds"
-    + (f", {effect['decision']})" if steps in decide else ", which only describes)")
+    + (f", {effect['decision']})" if steps in decide else ", descriptive only)")
     for steps, effect in effects(runs, first, second).items()
   )
   changed = in_short(vars(change(decide, first, second)))

@@ -55,8 +55,9 @@ def _search(results: Results) -> str:
   return (
     f"Every arm was trained with the same {len(results[RECIPES])} recipes for "
     f"{results['config']['search_steps']:,} steps, and every seed with the best of as many drawn "
-    "from these with replacement, so that the intervals include this search. The number of "
-    f"different recipes that the seeds chose: {', '.join(counts)}."
+    "from these with replacement, so that the intervals include which recipes were drawn, but "
+    "not the noise of their scores. The number of different recipes that the seeds chose: "
+    f"{', '.join(counts)}."
   )
 
 

@@ -48,7 +48,7 @@ def test_the_shortest_and_the_longest_length_that_decide_decide(before, after, f
   assert change.mean == pytest.approx(after - before, abs=0.01)
   assert change.seeds == 4  # that both have
   lead, changed = convergence.sentences(runs, "lr", "hr")
-  assert "after 48,000 (2 seeds, which only describes)" in lead
+  assert "after 48,000 (2 seeds, descriptive only)" in lead
   assert f"{change.mean:+.3f}" in changed
 
 

@@ -4,19 +4,28 @@ import pytest
 
 from sr_jax.comparison.representation import Evidence, explanation, missing
 
-ALL = Evidence(True, True, True, "supported", "supported", shrinks=False)
+ALL = Evidence(True, True, True, "supported", "supported", change="equivalent")
 
 
 @pytest.mark.parametrize(
   ("changes", "allowed"),
   [
     ({}, "more representation power"),
-    ({"shrinks": True}, "both"),
-    ({"longest": "equivalent"}, "better trained"),
-    ({"own_recipes": "reversed", "containment_excluded": False}, "better trained"),
-    ({"longest": "undecided"}, "neither is shown"),
+    ({"change": "supported"}, "more representation power"),
+    ({"change": "reversed"}, "both"),
+    ({"change": "undecided"}, "more representation power, perhaps both"),
+    ({"longest": "equivalent", "own_recipes": "undecided"}, "better trained"),
+    ({"longest": "reversed", "own_recipes": "equivalent"}, "better trained"),
+    ({"longest": "equivalent", "own_recipes": "supported"}, "neither is shown"),
+    ({"longest": "undecided", "own_recipes": "undecided"}, "neither is shown"),
+    # Without the control, the run of own recipes says nothing, of either explanation.
+    (
+      {"control_holds": False, "longest": "undecided", "own_recipes": "reversed"},
+      "neither is shown",
+    ),
+    ({"control_holds": False, "longest": "equivalent"}, "better trained"),
     ({"control_holds": False}, "neither is shown"),
-    ({"weights_used": False, "shrinks": True}, "neither is shown"),
+    ({"weights_used": False, "change": "reversed"}, "neither is shown"),
     ({"containment_excluded": False}, "neither is shown"),
   ],
 )

@@ -37,6 +37,9 @@ def test_runs_of_several_lengths_are_kept_by_their_flags_and_read_together(lengt
   assert list(runs)[:2] == ["convergence", "convergence_steps=12000_seeds=6"]
   assert len(convergence_blocks.runs(runs)) == 3
   assert "| `--patch=33` |" in convergence_blocks.blocks(runs)["other_data"]
+  answers = objections.blocks(runs)["objections"]
+  assert "With training patches of 66 HR pixels" in answers
+  assert answers.count(runs["convergence_patch=33"]["command"]) == 1
 
 
 @pytest.mark.parametrize(
@@ -51,7 +54,7 @@ def test_the_length_of_training_is_said_by_its_shortest_and_longest_run(
 ):
   block = convergence_blocks.blocks(kept(*lengths(short, long)))["convergence"]
   assert words in block
-  assert "which only describes" in block
+  assert "descriptive only" in block
   assert "--preset=convergence --manual_dir=SETS --steps=12000" in block
 
 
@@ -70,22 +73,34 @@ def test_nothing_is_explained_before_every_run_is_there(lengths):
 
 
 @pytest.mark.parametrize(
-  ("finding", "long", "words"),
+  ("finding", "long", "own", "words"),
   [
-    (nested_verdict.USED, 0.5, 'allows "more representation power"'),
-    (nested_verdict.USED, 0.2, 'allows "both"'),
-    (nested_verdict.USED, -0.5, 'no more than "better trained"'),
-    (nested_verdict.NOT_SHOWN, 0.5, "does not say whether"),
+    (nested_verdict.USED, 0.5, 0.5, 'allows "more representation power".'),
+    (nested_verdict.USED, 0.2, 0.5, 'allows "both"'),
+    (nested_verdict.USED, -0.5, -0.5, 'no more than "better trained"'),
+    (nested_verdict.NOT_SHOWN, 0.5, 0.5, "does not say whether"),
   ],
 )
-def test_the_explanation_follows_its_evidence(lengths, made_up_run, finding, long, words):
-  recipes = made_up_run("matched_flops", "recipes", {"lr": 0.5, "lr_far": 0.5})
+def test_the_explanation_follows_its_evidence(lengths, made_up_run, finding, long, own, words):
+  recipes = made_up_run("matched_flops", "recipes", {"lr": own, "lr_far": own})
   runs = kept(*lengths(0.5, long))
   holds = {"test": True, "training": True}
   recipes["verdict"]["tuning"] = {"control": {"holds": holds}}
   runs["recipes"] = {"results": recipes}
-  runs["nested_confirmatory"] = {"results": {"verdict": {"findings": {"a to b": finding}}}}
+  runs["nested_confirmatory"] = {"results": {"verdict": {"findings": {"lr_tied to lr": finding}}}}
   shown = {"relu": {"lr": {"rank": 10_000}}}
   parts = {"certificate": {"smaller": {"hr": 9_745}, "shown": shown}}
   runs["certificate"] = {"results": {"parts": parts}}
   assert words in representation_blocks.explanation(runs)
+
+
+def test_the_lift_at_more_macs_does_not_count(lengths, made_up_run):
+  recipes = made_up_run("matched_flops", "recipes", {"lr": 0.5, "lr_far": 0.5})
+  recipes["verdict"]["tuning"] = {"control": {"holds": {"test": True, "training": True}}}
+  runs = kept(*lengths(0.5, 0.5)) | {"recipes": {"results": recipes}}
+  findings = {"hr to hr_lifted": nested_verdict.USED, "lr_tied to lr": nested_verdict.NOT_SHOWN}
+  runs["nested_confirmatory"] = {"results": {"verdict": {"findings": findings}}}
+  shown = {"relu": {"lr": {"rank": 10_000}}}
+  parts = {"certificate": {"smaller": {"hr": 9_745}, "shown": shown}}
+  runs["certificate"] = {"results": {"parts": parts}}
+  assert "What is missing: nested networks" in representation_blocks.explanation(runs)
