@@ -25,7 +25,9 @@ Fixed before the run:
   no noise, no schedule and no rate to be lucky with. What it fits decides; on other photographs
   it may well get worse, since patches are few.
 - A pair shows that "more representation power is used" if its untied network fits training patches
-  better by more than 0.05 dB both by Adam and by L-BFGS, with Holm's adjustment for three pairs.
+  better by more than 0.05 dB both by Adam and by L-BFGS, with Holm's adjustment for three pairs,
+  and if its tied self, at the pace of its last iterations, would need more than it was given to
+  catch up.
   `sr_jax/comparison/nested_verdict.py` has all rules, and decides.
 
 On the sample photographs; then, of the field's sets in the folder SETS:

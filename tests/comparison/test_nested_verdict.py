@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from sr_jax.comparison import nested_verdict
+from sr_jax.comparison.nested import PAIRS
 from sr_jax.comparison.nested_verdict import (
   BY_ADAM,
   BY_LBFGS,
@@ -31,8 +32,21 @@ def test_both_optimisers_have_to_show_it(gains, finding):
   decided = decide(results(gains, (0.2, 0.3), (0.2, 0.3)))
   assert [*decided["verdict"]["findings"].values()] == [finding, USED, USED]
   count = 2 + (finding == USED)
-  assert decided["verdict"]["sentences"][0].startswith(f"In {count} of 3 pairs more")
+  assert decided["verdict"]["sentences"][0].startswith(f"In {count} of 3 pairs")
   assert finding in decided["verdict"]["sentences"][1]
+
+
+def test_a_tied_network_that_still_gains_may_catch_up():
+  made = results((0.2, 0.2), (0.2, 0.2), (0.2, 0.2))
+  curve = made["arms"][PAIRS[0].tied]["lbfgs"]["patches_psnr"]
+  curve["members"][1] = [32.9] * 4  # 40 of 300 iterations before the end
+  pairs = nested_verdict.decide(made)["pairs"]
+  assert pairs[0]["lbfgs"]["tied_gain"] == pytest.approx(0.1 * 30 / 40)
+  assert [nested_verdict.finding_of(pair) for pair in pairs] == [
+    nested_verdict.STILL_GAINS,
+    nested_verdict.USED,
+    nested_verdict.USED,
+  ]
 
 
 def test_a_fit_worse_than_that_of_a_subset_is_called_short():
