@@ -165,9 +165,9 @@ def _nearest(results: dict[str, Any]) -> tuple[str, dict[str, Any]]:
 
 
 def _differing(results: dict[str, Any], config: Any) -> dict[str, Any]:
-  """The settings of a run that are not those of a config."""
-  plain = to_dict(config)
-  return {k: v for k, v in results["config"].items() if v != plain.get(k)}
+  """The settings of a run that are not those of a config; those it lacks are the defaults."""
+  plain, defaults = to_dict(config), to_dict(type(config)())
+  return {k: v for k, v in {**defaults, **results["config"]}.items() if v != plain.get(k)}
 
 
 def name_of(results: dict[str, Any]) -> str | None:
