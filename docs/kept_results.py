@@ -50,9 +50,9 @@ PRESETS: dict[str, Any] = {  # experiments whose runs are kept by the preset tha
 }
 PARTS = {"other_tasks": "tasks", "dose": "grids"}  # of experiments with runs in their runs
 DECIDED: dict[str, Callable[[Any], Any]] = {  # of what is no comparison of a pair
-  "other_tasks": explicit_forms.decide,
-  "dose": dose_verdict.decide,
-  "nested": lambda results: nested_verdict.decide(results)["verdict"],
+  "other_tasks": lambda results: {"verdict": explicit_forms.decide(results)},
+  "dose": lambda results: {"verdict": dose_verdict.decide(results)},
+  "nested": nested_verdict.decide,
 }
 PICTURED = "other_tasks_confirmatory"  # whose tasks have a picture each
 ROUNDING = {"convolution", "hr_execution"}  # settings that change rounding alone, and no name
@@ -217,7 +217,7 @@ def command(results: dict[str, Any]) -> str:
 
 @functools.cache
 def everything() -> dict[str, dict[str, Any]]:
-  """All that is kept, by name, with the verdict of a comparison decided by today's rule.
+  """All that is kept, by name, with verdicts, and the effects beside them, by today's rules.
 
   The verdict that the run wrote, by the rule of its revision, is kept as "verdict_then".
   """
@@ -230,9 +230,10 @@ def _decided(data: dict[str, Any]) -> dict[str, Any]:
   if "verdict" not in results:
     return data
   if decide := DECIDED.get(results["experiment"]):
-    now = decide(results)
+    today = decide(results)
   else:
     config, experiment = results["config"].items(), PRESETS[results["experiment"]]
     fields: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in config}
-    now = verdict.decide(results, experiment.comparison(experiment.Config(**fields)))
-  return {**data, "results": {**results, "verdict": now}, "verdict_then": results["verdict"]}
+    comparison = experiment.comparison(experiment.Config(**fields))
+    today = {"verdict": verdict.decide(results, comparison)}
+  return {**data, "results": {**results, **today}, "verdict_then": results["verdict"]}

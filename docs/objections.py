@@ -109,7 +109,7 @@ def _tuning(kept: dict[str, Kept]) -> str:
   config = results["config"]
   return (
     f"With a recipe of its own for each network, the best of {config['recipes']} drawn again for "
-    f"every seed, so that the interval includes the search: {_pair(results, *NOTE_PAIR)}; "
+    f"every seed, so that the interval includes which were drawn: {_pair(results, *NOTE_PAIR)}; "
     f"{_pair(results, 'lr', 'hr_k4')}. On training patches "
     f"{_pair(results, *NOTE_PAIR, split='training')}."
   )

@@ -42,7 +42,7 @@ from sr_jax.data.sources import Photos
 from sr_jax.evaluation.linear import LinearModel, mean_psnr
 from sr_jax.networks import Network
 from sr_jax.networks.budget import budget
-from sr_jax.networks.pair import hr_network, lr_network
+from sr_jax.networks.pair import note_networks
 from sr_jax.runtime import preemption
 from sr_jax.runtime.console import log, table
 from sr_jax.runtime.files import read_json, write_json
@@ -54,6 +54,7 @@ from sr_jax.training.sharding import upload
 PARTS = ("jacobian", "linear", "fit", "memorise", "imitate")
 ALL_PARTS = (*PARTS, "certificate")
 LINEAR = (("lr", 3), ("lr", 5), ("hr", 5), ("hr", 6))
+FOUR = ("lr", "hr", "hr_learned", "lr_tied")
 TEACHERS = ("lr", "hr", "lr_tied")  # and students
 BATCH, PATCH, SCALE = 16, 17, 2
 CERTIFIED = 32  # LR maps of the networks of part certificate
@@ -89,13 +90,8 @@ PRESETS = {"certificate": Config(parts=("certificate",))}
 
 def networks(features: int, **fields: Any) -> dict[str, Network]:
   """The four networks, with `features` LR maps or as many phases of HR maps."""
-  hr: dict[str, Any] = {"features": features // SCALE**2, "execution": "lr_space", **fields}
-  return {
-    "lr": lr_network(features=features, **fields),
-    "hr": hr_network(**hr),
-    "hr_learned": hr_network(upsampling="transposed_conv", **hr),
-    "lr_tied": hr_network(kernel_size=5, upsampling="transposed_conv", **hr),
-  }
+  known = note_networks(features, execution="lr_space", **fields)
+  return {name: known[name] for name in FOUR}
 
 
 def measure_jacobian(config: Config, photos: Photos) -> dict[str, Any]:
@@ -113,18 +109,12 @@ def measure_certificate(config: Config, photos: Photos) -> dict[str, Any]:
   """Ranks that LR and HR untied are shown to have, against the parameters of smaller networks."""
   shown: dict[str, dict[str, Any]] = {}
   for activation in ("relu", "tanh"):
-    four = networks(CERTIFIED, activation=activation)
-    untied = hr_network(
-      features=CERTIFIED // SCALE**2,
-      upsampling="transposed_conv",
-      activation=activation,
-      untied=True,
-    )
-    smaller = {name: budget(four[name]).parameters for name in ("hr", "hr_learned", "lr_tied")}
+    known = note_networks(CERTIFIED, activation=activation)
+    smaller = {name: budget(known[name]).parameters for name in ("hr", "hr_learned", "lr_tied")}
     columns = 1 + max(smaller.values())
     shown[activation] = {}
-    for name, network in (("lr", four["lr"]), ("hr_untied", untied)):
-      certified = certificate.certify(network, columns)
+    for name in ("lr", "hr_untied"):
+      certified = certificate.certify(known[name], columns)
       shown[activation][name] = certified._asdict()
       log(
         f"certificate: {name}, {activation}: rank of at least {certified.rank:,}; its smallest "

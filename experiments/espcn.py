@@ -40,10 +40,10 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any, ClassVar
 
+from sr_jax.comparison import recipe
 from sr_jax.comparison.own_arms import OwnArmsRecipe
 from sr_jax.comparison.run import Run
 from sr_jax.config import Execution, setting
-from sr_jax.data.finding import find
 from sr_jax.networks import Network, espcn, fsrcnn, srcnn
 from sr_jax.networks.budget import Arm
 from sr_jax.report import reproduction
@@ -132,15 +132,7 @@ def measured_arms(config: Config, choices: Choices) -> tuple[Arm, ...]:
   return config.complete(arms(config), choices)
 
 
-def check_data(config: Config, execution: Execution) -> None:
-  """Refuses photographs that are not there, without reading any."""
-  find(
-    config.data,
-    config.validation_data,
-    config.test_data,
-    execution,
-    config.validation_images,
-  )
+check_data = recipe.check_data
 
 
 def headline(run_dir: RunFolder) -> dict[str, str]:

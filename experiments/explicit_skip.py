@@ -43,11 +43,10 @@ import dataclasses
 import functools
 from typing import Any
 
-from experiments import when_to_upscale
 from experiments.when_to_upscale import CONFIRMATORY
-from sr_jax.comparison import skip, verdict
+from sr_jax.comparison import recipe, skip, verdict
 from sr_jax.comparison.contrasts import Comparison, Contrast
-from sr_jax.comparison.executions import by_rule, by_time, hr_execution_setting
+from sr_jax.comparison.executions import by_rule, hr_execution_setting, in_faster_execution
 from sr_jax.comparison.note_arms import TOLERANCE
 from sr_jax.comparison.recipe import Recipe
 from sr_jax.comparison.skip import NETWORKS, plain
@@ -152,10 +151,7 @@ def _hr_maps(config: Config) -> int:
 
 def measured(config: Config, choices: Choices) -> tuple[Arm, ...]:
   """The networks of a run, each in the faster execution where that is measured."""
-  return tuple(
-    dataclasses.replace(arm, network=by_time(arm.name, arm.network, config.hr_execution, choices))
-    for arm in arms(config)
-  )
+  return in_faster_execution(arms(config), config.hr_execution, choices)
 
 
 def comparison(config: Config) -> Comparison:
@@ -164,7 +160,7 @@ def comparison(config: Config) -> Comparison:
   return Comparison(primary, combinations=tuple(skip.combinations(config.networks)))
 
 
-check_data = when_to_upscale.check_data
+check_data = recipe.check_data
 
 
 def headline(run_dir: RunFolder) -> dict[str, str]:

@@ -32,11 +32,10 @@ import dataclasses
 import functools
 import re
 
-from sr_jax.comparison import escape, verdict
+from sr_jax.comparison import escape, recipe, verdict
 from sr_jax.comparison.contrasts import Comparison, Contrast
 from sr_jax.comparison.note_arms import TIMED, NoteRecipe, arms, measured_arms
 from sr_jax.config import Execution
-from sr_jax.data.finding import find
 from sr_jax.runner import compare
 from sr_jax.runtime.files import read_json
 from sr_jax.runtime.run_folder import RunFolder
@@ -77,15 +76,7 @@ def comparison(config: Config) -> Comparison:
   return Comparison(primary, FAMILY + deep, "lr_tied", MECHANISMS)
 
 
-def check_data(config: Config, execution: Execution) -> None:
-  """Refuses photographs that are not there, without reading any."""
-  find(
-    config.data,
-    config.validation_data,
-    config.test_data,
-    execution,
-    config.validation_images,
-  )
+check_data = recipe.check_data
 
 
 def headline(run_dir: RunFolder) -> dict[str, str]:

@@ -40,9 +40,8 @@ import dataclasses
 import functools
 from typing import Any
 
-from experiments import matched_flops
-from sr_jax.comparison import nested, nested_verdict, note_arms
-from sr_jax.comparison.executions import by_time, hr_execution_setting
+from sr_jax.comparison import nested, nested_verdict, note_arms, recipe
+from sr_jax.comparison.executions import hr_execution_setting, in_faster_execution
 from sr_jax.comparison.nested import PAIRS, NestedRecipe
 from sr_jax.comparison.note_arms import NoteRecipe
 from sr_jax.config import Execution, setting
@@ -91,14 +90,14 @@ class Config(NestedRecipe):
 @functools.lru_cache(maxsize=64)
 def arms(config: Config) -> tuple[Arm, ...]:
   """The networks of a run, tied ones in the execution of the setting."""
-  recipe = NoteRecipe(
+  of_the_note = NoteRecipe(
     arms=OF_THE_NOTE,
     scale=config.scale,
     features=config.features,
     depth=config.depth,
     hr_execution=config.hr_execution,
   )
-  known = {arm.name: arm for arm in note_arms.arms(recipe)}
+  known = {arm.name: arm for arm in note_arms.arms(of_the_note)}
   hr: Any = known["hr"].network
   free = lifted(hr)
   sizes = " and ".join(
@@ -111,13 +110,10 @@ def arms(config: Config) -> tuple[Arm, ...]:
 
 def measured(config: Config, choices: Choices) -> tuple[Arm, ...]:
   """The networks of a run, each in the faster execution where that is measured."""
-  return tuple(
-    dataclasses.replace(arm, network=by_time(arm.name, arm.network, config.hr_execution, choices))
-    for arm in arms(config)
-  )
+  return in_faster_execution(arms(config), config.hr_execution, choices)
 
 
-check_data = matched_flops.check_data
+check_data = recipe.check_data
 
 
 def headline(run_dir: RunFolder) -> dict[str, str]:

@@ -49,9 +49,15 @@ import functools
 import math
 from typing import Any, ClassVar
 
-from experiments import when_to_upscale
 from experiments.when_to_upscale import CONFIRMATORY
-from sr_jax.comparison import combining, combining_verdict, findings, residual, verdict
+from sr_jax.comparison import (
+  combining,
+  combining_verdict,
+  findings,
+  recipe,
+  residual,
+  verdict,
+)
 from sr_jax.comparison.contrasts import Comparison, Contrast
 from sr_jax.comparison.family import FamilyRecipe, check_blocks, measured_arms
 from sr_jax.comparison.own_arms import OwnArmsRecipe, arm_name, is_own
@@ -236,7 +242,7 @@ def comparison(config: Config) -> Comparison:
   return Comparison(primary, combinations=tuple(planned))
 
 
-check_data = when_to_upscale.check_data
+check_data = recipe.check_data
 
 
 def headline(run_dir: RunFolder) -> dict[str, str]:

@@ -36,7 +36,7 @@ from typing import Any
 
 from experiments import when_to_upscale
 from experiments.when_to_upscale import BRIEF, CONFIRMATORY
-from sr_jax.comparison import findings, learning, verdict
+from sr_jax.comparison import findings, learning, recipe, verdict
 from sr_jax.comparison.combinations import Combination, difference
 from sr_jax.comparison.contrasts import Comparison, Contrast
 from sr_jax.comparison.family import ScheduleRecipe, weight_curve
@@ -188,7 +188,7 @@ def _counted(maps: int) -> str:
   return f"{maps} HR map{'s' * (maps != 1)}"
 
 
-check_data = when_to_upscale.check_data
+check_data = recipe.check_data
 
 
 def headline(run_dir: RunFolder) -> dict[str, str]:

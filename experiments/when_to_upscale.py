@@ -48,13 +48,12 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from sr_jax.comparison import findings, learning, schedules, verdict
+from sr_jax.comparison import findings, learning, recipe, schedules, verdict
 from sr_jax.comparison.combinations import Combination, WeightCurve, Weights, difference
 from sr_jax.comparison.contrasts import Comparison, Contrast
 from sr_jax.comparison.family import ScheduleRecipe, measured_arms, weight_curve
 from sr_jax.comparison.schedules import Schedule, name_of
 from sr_jax.config import Execution, InputError, setting
-from sr_jax.data.finding import find
 from sr_jax.networks.budget import Arm
 from sr_jax.runner import Measure, compare
 from sr_jax.runtime.files import read_json
@@ -248,15 +247,7 @@ def _of_controls(lr: str, names: list[str], config: Config) -> list[Combination]
   ]
 
 
-def check_data(config: ScheduleRecipe, execution: Execution) -> None:
-  """Refuses photographs that are not there, without reading any."""
-  find(
-    config.data,
-    config.validation_data,
-    config.test_data,
-    execution,
-    config.validation_images,
-  )
+check_data = recipe.check_data
 
 
 def headline(run_dir: RunFolder) -> dict[str, str]:

@@ -1,10 +1,12 @@
 """Where HR maps are computed: in HR space, or lifted to LR space. It changes rounding alone."""
 
+import dataclasses
+from collections.abc import Iterable
 from typing import Any
 
 from sr_jax.config import setting
 from sr_jax.networks import AnyNetwork, Network
-from sr_jax.networks.budget import budget
+from sr_jax.networks.budget import Arm, budget
 from sr_jax.networks.network import EXECUTIONS
 from sr_jax.training.choices import MEASURE, Choices
 
@@ -36,3 +38,13 @@ def by_time(name: str, network: AnyNetwork, hr_execution: str, choices: Choices)
     return network
   networks = {execution: network.clone(execution=execution) for execution in EXECUTIONS}
   return networks[choices.fastest(name, networks)]
+
+
+def in_faster_execution(
+  arms: Iterable[Arm], hr_execution: str, choices: Choices
+) -> tuple[Arm, ...]:
+  """The arms, each with its network in the execution that `by_time` gives."""
+  return tuple(
+    dataclasses.replace(arm, network=by_time(arm.name, arm.network, hr_execution, choices))
+    for arm in arms
+  )

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from sr_jax.comparison.combinations import WeightCurve
-from sr_jax.comparison.executions import by_rule, by_time, hr_execution_setting
+from sr_jax.comparison.executions import by_rule, hr_execution_setting, in_faster_execution
 from sr_jax.comparison.recipe import Recipe
 from sr_jax.config import InputError, setting
 from sr_jax.networks import Maps, Network, lr_network
@@ -188,10 +188,7 @@ def check_blocks(flag: str, depth: int) -> None:
 
 def measured_arms(config: FamilyRecipe, choices: Choices) -> tuple[Arm, ...]:
   """The networks of a run, each in the faster execution where that is measured."""
-  return tuple(
-    dataclasses.replace(arm, network=by_time(arm.name, arm.network, config.hr_execution, choices))
-    for arm in config.arms()
-  )
+  return in_faster_execution(config.arms(), config.hr_execution, choices)
 
 
 def weight_curve(config: ScheduleRecipe, lr: str) -> WeightCurve | None:

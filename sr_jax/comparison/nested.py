@@ -219,16 +219,14 @@ def _score_fixed(arm: Arm, trained: Trained, patches: Patches, run: Run) -> Resu
   count = len(fixed.members.seed)
   (params, mesh), form = eval_params(fixed.state, count), eval_form(fixed)
   how = patches, mesh, Computation(form), task
-  before, slopes_before = lbfgs.losses_and_slopes(arm.network, trained.start, *how)
-  after, slopes = lbfgs.losses_and_slopes(arm.network, params, *how)
+  before = lbfgs.losses(arm.network, trained.start, *how)
+  after = lbfgs.losses(arm.network, params, *how)
   test = task.score_members(arm.network, params, run.photos.test, mesh, form)
   members = [
     {
       "seed": int(fixed.members.seed[i]),
       "start_psnr": _psnr(before[i]),
       "psnr": _psnr(after[i]),
-      "start_gradient_norm": _finite(slopes_before[i]),
-      "gradient_norm": _finite(slopes[i]),
       "test": test[i],
     }
     for i in range(count)
@@ -274,7 +272,3 @@ def _curve(arm: str, stage: str, key: str, run: Run) -> Results:
 def _psnr(loss: float) -> float | None:
   """A mean squared error of values in 0..1 as dB; None where it is not finite."""
   return to_db(float(loss), peak=1.0) if np.isfinite(loss) else None
-
-
-def _finite(value: float) -> float | None:
-  return float(value) if np.isfinite(value) else None

@@ -155,15 +155,25 @@ def gain_of_last_tenth(arm: str, results: Results) -> float | None:
 
   None where there is no earlier entry to compare with, or all members diverged.
   """
+  since, gains = _late_gains(arm, results)
+  return (
+    float(np.mean(gains)) * results["config"]["lbfgs_iterations"] / (10 * since) if gains else None
+  )
+
+
+def _late_gains(arm: str, results: Results) -> tuple[int, list[float]]:
+  """The last iterations of L-BFGS, a tenth or somewhat more, and what they brought members in dB.
+
+  The curve is of the mean loss since the entry before, which overstates what is gained.
+  """
   iterations, fixed = results["config"]["lbfgs_iterations"], results["arms"][arm]["lbfgs"]
   curve = fixed["patches_psnr"]
   before = [i for i, step in enumerate(curve["steps"]) if step <= 0.9 * iterations]
   if not before:
-    return None
-  since = iterations - curve["steps"][before[-1]]
+    return 0, []
   pairs = zip(fixed["members"], curve["members"][before[-1]], strict=True)
   gains = [member["psnr"] - psnr for member, psnr in pairs if None not in (member["psnr"], psnr)]
-  return float(np.mean(gains)) * iterations / (10 * since) if gains else None
+  return iterations - curve["steps"][before[-1]], gains
 
 
 def pair_title(pair: Results) -> str:
@@ -213,19 +223,10 @@ def _pace(lbfgs: Results) -> str:
 
 def convergence_sentence(results: Results) -> str:
   """What the last tenth of L-BFGS still gained on its patches, and what that says of it."""
-  iterations, gains, since = results["config"]["lbfgs_iterations"], [], 0
-  for pair in results["pairs"]:
-    for name in (pair["tied"], pair["untied"]):
-      fixed = results["arms"][name]["lbfgs"]
-      curve = fixed["patches_psnr"]
-      before = [i for i, step in enumerate(curve["steps"]) if step <= 0.9 * iterations]
-      if before:
-        since = iterations - curve["steps"][before[-1]]
-        # The curve is of the mean loss since the entry before, which overstates what is gained.
-        pairs = zip(fixed["members"], curve["members"][before[-1]], strict=True)
-        gains += [
-          member["psnr"] - psnr for member, psnr in pairs if None not in (member["psnr"], psnr)
-        ]
+  iterations = results["config"]["lbfgs_iterations"]
+  arms = [name for pair in results["pairs"] for name in (pair["tied"], pair["untied"])]
+  late = [_late_gains(name, results) for name in arms]
+  gains, since = [gain for _, own in late for gain in own], max(count for count, _ in late)
   if not gains:
     return ""
   least, most = min(gains), max(gains)
@@ -248,7 +249,7 @@ def _largest_start(results: Results) -> float:
 def _decibels(effect: Results) -> str:
   """A mean effect with its interval."""
   if effect["mean"] is None:
-    return "an unknown number of dB"
+    return "not known"
   if effect["low"] is None:
     return f"{effect['mean']:+.3f} dB"
   return f"{effect['mean']:+.3f} dB [{effect['low']:+.3f}, {effect['high']:+.3f}]"

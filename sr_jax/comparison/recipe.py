@@ -7,6 +7,7 @@ import numpy as np
 
 from sr_jax.config import Execution, InputError, check, setting
 from sr_jax.data import sources
+from sr_jax.data.finding import ImageSets, find
 from sr_jax.data.images import make_pair
 from sr_jax.data.pairs import Pair
 from sr_jax.data.sources import Photos
@@ -78,6 +79,15 @@ class CommonRecipe:
     """How often the final training is validated, for the learning curve."""
     return VALIDATIONS
 
+  def find_images(self, execution: Execution) -> ImageSets:
+    """Lists the photographs of every set without reading any.
+
+    Raises:
+      InputError: as `finding.find`.
+    """
+    sets = self.data, self.validation_data, self.test_data
+    return find(*sets, execution, self.validation_images)
+
   def arm_names(self) -> tuple[str, ...]:
     """The networks of a run, as far as its config names them."""
     return ()
@@ -143,3 +153,8 @@ class Recipe(CommonRecipe):
       self.validation_images,
     )
     return sources.select(photos, self.distinct, self.data_fraction, self.validation_images)
+
+
+def check_data(recipe: CommonRecipe, execution: Execution) -> None:
+  """Refuses photographs that are not there, without reading any."""
+  recipe.find_images(execution)

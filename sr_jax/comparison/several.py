@@ -6,7 +6,6 @@ from typing import Any
 
 from sr_jax.comparison.recipe import CommonRecipe
 from sr_jax.config import Execution, InputError, setting
-from sr_jax.data.finding import find
 from sr_jax.data.signals import SAMPLES, find_signals
 from sr_jax.data.volumes import MNI152, find_volumes
 from sr_jax.training.choices import MEASURE
@@ -74,13 +73,7 @@ def check_sources(config: SeveralRecipes, dims: Collection[int], execution: Exec
     InputError: a source of one of the dimensions `dims` is unknown, or holds too few files.
   """
   if 2 in dims:
-    find(
-      config.data,
-      config.validation_data,
-      config.test_data,
-      execution,
-      config.validation_images,
-    )
+    config.find_images(execution)
   if 1 in dims:
     find_signals(config.signal)
   if 3 in dims:

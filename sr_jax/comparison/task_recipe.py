@@ -13,7 +13,6 @@ from sr_jax.comparison.recipe import Recipe
 from sr_jax.comparison.task_arms import ARMS, HALF, LR, PLAIN, RESIZES, SKIP
 from sr_jax.config import Execution, InputError, setting
 from sr_jax.data import luminance_cache
-from sr_jax.data.finding import find
 from sr_jax.data.images import luminance_alone
 from sr_jax.data.labels import load_labels
 from sr_jax.data.luminance_cache import Item, read_colour
@@ -89,9 +88,7 @@ class TaskRecipe(Recipe):
     names = {split: [pair.name for pair in pairs] for split, pairs in _sets(photos).items()}
     if not (self.task.in_colour or self.labels):
       return {split: {p.name: p.target for p in pairs} for split, pairs in _sets(photos).items()}
-    images = find(
-      self.data, self.validation_data, self.test_data, execution, self.validation_images
-    ).sets
+    images = self.find_images(execution).sets
     items = {split: {item.name: item for item in images[split]} for split in images}
     cache = Path(execution.data_dir).expanduser()
 

@@ -19,9 +19,9 @@ import numpy as np
 from sr_jax.capacity.certificate import Certificate, certify
 from sr_jax.comparison.titles import titled
 from sr_jax.identities.layer_overlap import EXACT_LIFT, deviation_of_inclusion, random_params
-from sr_jax.networks import Network, hr_network, lr_network, upscale
+from sr_jax.networks import Network, upscale
 from sr_jax.networks.budget import budget, lr_windows
-from sr_jax.networks.pair import lifted
+from sr_jax.networks.pair import lifted, note_networks
 
 FEATURES, DEPTH = 32, 4  # the note's networks
 SMALL_FEATURES, SMALL_DEPTH, IMAGES = 8, 1, 4  # whose ranks are shown here, and on how many images
@@ -46,17 +46,8 @@ def family(name: str, features: int, depth: int) -> Network:
 
   "lift" is the network of free 4x4 LR kernels that the note's HR network lifts to.
   """
-  hr: dict[str, Any] = {"features": features // 4, "depth": depth}
-  learned = {**hr, "upsampling": "transposed_conv"}
-  if name == "lr":
-    return lr_network(features=features, depth=depth)
-  if name == "hr":
-    return hr_network(**hr)
-  if name == "lift":
-    return lifted(hr_network(**hr))
-  if name == "lr_tied":
-    return hr_network(kernel_size=5, **learned)
-  return hr_network(untied={"hr_learned": False, "hr_untied": True}[name], **learned)
+  known = note_networks(features, depth=depth)
+  return lifted(known["hr"]) if name == "lift" else known[name]
 
 
 def theorems() -> list[Theorem]:

@@ -217,6 +217,23 @@ def lifted(network: Network) -> Network:
   return network.clone(layers=tuple(layers))
 
 
+def note_networks(features: int, execution: str = "hr_space", **fields: Any) -> dict[str, Network]:
+  """The networks whose containment is known, of `features` LR maps or as many phases of HR maps.
+
+  By the names of arms: the note's pair at x2 ("lr" and "hr"), HR with learned upsampling, the same
+  with phases untied, and the subset of LR whose phases are tied.
+  """
+  hr: dict[str, Any] = {"features": features // 4, "execution": execution, **fields}
+  learned = {**hr, "upsampling": "transposed_conv"}
+  return {
+    "lr": lr_network(features=features, **fields),
+    "hr": hr_network(**hr),
+    "hr_learned": hr_network(**learned),
+    "hr_untied": hr_network(untied=True, **learned),
+    "lr_tied": hr_network(kernel_size=5, **learned),
+  }
+
+
 def lift_network(network: Network, params: Any) -> tuple[Network, Any]:
   """Lifts a network with its parameters to one of LR maps alone that computes the same.
 

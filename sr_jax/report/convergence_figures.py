@@ -16,7 +16,7 @@ ASIDE = 1.035  # factor between the places of neighbouring contrasts
 ABOUT = (
   "Differences in PSNR, LR less each HR network, against the length of training, each length a run "
   "of its own with rates searched again. Bars: 95 % intervals over seeds and photographs. Hollow: "
-  "lengths of few seeds, which describe and do not decide. The legend's first two contrasts decide."
+  "lengths of few seeds, which describe and do not decide. Pale: contrasts that do not decide."
 )
 PANELS = {"test": "photographs that nothing was chosen on", "training": "training patches"}
 
@@ -25,19 +25,22 @@ PANELS = {"test": "photographs that nothing was chosen on", "training": "trainin
 def curve(runs: Sequence[dict[str, Any]]) -> Figure | None:
   """LR less every HR network after every length, on test photographs and on training patches.
 
-  The note's pair and the best opponent are drawn first and in full. None where no two lengths
-  decide.
+  None where no contrast has two lengths.
   """
   pairs = contrasts(runs)
   if not pairs:
     return None
+  deciding = convergence.NOTE_PAIR, ("lr", convergence.best_opponent(runs))
   figure = Figure(figsize=(WIDTH, 7.4), layout="constrained")
   panels = figure.subplots(2, 1, sharex=True)
   for axes, (split, title) in zip(panels, PANELS.items(), strict=True):
     axes.axhspan(-SESOI, SESOI, color="0.9", label=f"less than {SESOI} dB", zorder=0)
     axes.axhline(0, color="0.4", linewidth=0.8)
-    for place, pair in enumerate(pairs):
-      _draw(axes, runs, pair, split, place - (len(pairs) - 1) / 2)
+    for i, pair in enumerate(pairs):
+      effects = convergence.effects(convergence.runs_of(runs, *pair), *pair, split)
+      look = COLOURS[i % len(COLOURS)], MARKERS[i % len(MARKERS)]
+      alpha = 1.0 if pair in deciding else 0.45
+      _draw(axes, effects, _title(pair), look, alpha, i - (len(pairs) - 1) / 2)
     axes.set(title=title.capitalize(), ylabel="PSNR difference (dB)", xscale="log")
   lengths = sorted({run["config"]["steps"] for run in runs})
   panels[1].set_xticks(lengths, [f"{steps:,}" for steps in lengths])
@@ -60,21 +63,25 @@ def contrasts(runs: Sequence[dict[str, Any]], least: int = 2) -> list[tuple[str,
   return [pair for pair in pairs if len(convergence.runs_of(runs, *pair)) >= least]
 
 
+def _title(pair: tuple[str, str]) -> str:
+  return " - ".join(map(titled, pair))
+
+
 def _draw(
-  axes: Axes, runs: Sequence[dict[str, Any]], pair: tuple[str, str], split: str, place: float
+  axes: Axes,
+  effects: dict[int, dict[str, Any]],
+  label: str,
+  look: tuple[str, str],
+  alpha: float,
+  place: float,
 ) -> None:
   """One contrast over lengths, `place` lines away from the middle."""
-  of_pair = convergence.runs_of(runs, *pair)
-  index = contrasts(runs).index(pair)
-  decides = index < 2
-  colour, marker = COLOURS[index % len(COLOURS)], MARKERS[index % len(MARKERS)]
-  effects = convergence.effects(of_pair, *pair, split)
+  colour, marker = look
   x = [steps * ASIDE**place for steps in effects]
-  label = f"{titled(pair[0])} - {titled(pair[1])}"
-  strength: Any = {"color": colour, "alpha": 1 if decides else 0.45}
-  axes.plot(x, [effect["mean"] for effect in effects.values()], "-", label=label, **strength)
-  for at, (steps, effect) in zip(x, effects.items(), strict=True):
+  drawn: Any = {"color": colour, "alpha": alpha}
+  axes.plot(x, [effect["mean"] for effect in effects.values()], "-", label=label, **drawn)
+  for at, effect in zip(x, effects.values(), strict=True):
     if effect["low"] is not None:
-      axes.plot([at, at], [effect["low"], effect["high"]], linewidth=1.4, **strength)
-    few = of_pair[steps]["config"]["seeds"] < convergence.MIN_SEEDS
-    axes.plot(at, effect["mean"], marker, markerfacecolor="white" if few else colour, **strength)
+      axes.plot([at, at], [effect["low"], effect["high"]], linewidth=1.4, **drawn)
+    face = "white" if effect["seeds"] < convergence.MIN_SEEDS else colour
+    axes.plot(at, effect["mean"], marker, markerfacecolor=face, **drawn)

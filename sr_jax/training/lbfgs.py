@@ -1,4 +1,4 @@
-"""L-BFGS on fixed patches: no batch is drawn, no rate is chosen, and every iteration improves.
+"""L-BFGS on fixed patches: no batch is drawn, no rate is chosen, and no iteration is noise.
 
 Liu and Nocedal (1989), as in Optax, with a line search for the strong Wolfe conditions (Nocedal and
 Wright 2006, algorithms 3.5 and 3.6). Iterations are the steps of `training.loop`, so that they are
@@ -101,25 +101,19 @@ def make_train_steps(
   return jax.jit(train_steps, donate_argnums=0)
 
 
-def losses_and_slopes(
+def losses(
   network: AnyNetwork,
   params: Any,
   patches: Patches,
   mesh: Mesh,
   computation: Computation,
   objective: Objective,
-) -> tuple[list[float], list[float]]:
-  """The loss of every member on uploaded patches, and the norm of its gradient."""
+) -> list[float]:
+  """The loss of every member on uploaded patches."""
   loss = _make_loss(network, computation, objective)
-
-  def measure(params: Any, data: Patches) -> tuple[Array, Array]:
-    value, gradient = jax.value_and_grad(loss)(params, data)
-    return value, optax.tree.norm(gradient)
-
   count = len(jax.tree.leaves(params)[0])
   arrays = shard_members(mesh, params), on_mesh(mesh, patches)
-  values, norms = jax.jit(_each_member(measure, mesh))(*arrays)
-  return np.asarray(values)[:count].tolist(), np.asarray(norms)[:count].tolist()
+  return np.asarray(jax.jit(_each_member(loss, mesh))(*arrays))[:count].tolist()
 
 
 def _make_loss(network: AnyNetwork, computation: Computation, objective: Objective) -> Callable:

@@ -138,8 +138,8 @@ def test_networks_that_the_argument_is_not_about_are_refused():
 
 def test_the_part_says_what_is_excluded(monkeypatch):
   monkeypatch.setattr(capacity, "CERTIFIED", 4)
-  for name, make in (("networks", capacity.networks), ("hr_network", hr_network)):
-    monkeypatch.setattr(capacity, name, functools.partial(make, depth=1))
+  small = functools.partial(capacity.note_networks, depth=1)
+  monkeypatch.setattr(capacity, "note_networks", small)
   monkeypatch.setattr(certificate, "certify", functools.partial(certify, images=3))
   measured = capacity.measure_certificate(Config(parts=("certificate",)), Photos([], [], {}, []))
   assert measured["smaller"] == {"hr": 100, "hr_learned": 175, "lr_tied": 153}

@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 
+from docs import kept_results
 from docs.kept_results import PRESETS
 from sr_jax.comparison import verdict
 from sr_jax.config import to_dict
@@ -55,3 +56,20 @@ def made_up_run():
     return results
 
   return make
+
+
+@pytest.fixture
+def kept():
+  """Keeps runs, by their names, with made-up times and provenance."""
+  about = {
+    "provenance": {"revision": "0123456789ab"},
+    "timing": {"phase_seconds": {"train": 90.0}, "device": "1 x cpu"},
+  }
+
+  def keep(*runs):
+    return {
+      kept_results.name_of(run): {"command": kept_results.command(run), "results": run, **about}
+      for run in runs
+    }
+
+  return keep

@@ -2,19 +2,8 @@
 
 import pytest
 
-from docs import convergence_blocks, kept_results, objections, representation_blocks
+from docs import convergence_blocks, objections, representation_blocks
 from sr_jax.comparison import nested_verdict
-
-
-def kept(*runs):
-  about = {
-    "provenance": {"revision": "0123456789ab"},
-    "timing": {"phase_seconds": {"train": 90.0}, "device": "1 x cpu"},
-  }
-  return {
-    kept_results.name_of(run): {"command": kept_results.command(run), "results": run, **about}
-    for run in runs
-  }
 
 
 @pytest.fixture
@@ -31,7 +20,9 @@ def lengths(made_up_run):
   return make
 
 
-def test_runs_of_several_lengths_are_kept_by_their_flags_and_read_together(lengths, made_up_run):
+def test_runs_of_several_lengths_are_kept_by_their_flags_and_read_together(
+  kept, lengths, made_up_run
+):
   patches = made_up_run("matched_flops", "convergence", patch=33)
   runs = kept(*lengths(0.0, 0.0), patches)
   assert list(runs)[:2] == ["convergence", "convergence_steps=12000_seeds=6"]
@@ -50,7 +41,7 @@ def test_runs_of_several_lengths_are_kept_by_their_flags_and_read_together(lengt
   ],
 )
 def test_the_length_of_training_is_said_by_its_shortest_and_longest_run(
-  lengths, short, long, words
+  kept, lengths, short, long, words
 ):
   block = convergence_blocks.blocks(kept(*lengths(short, long)))["convergence"]
   assert words in block
@@ -58,7 +49,7 @@ def test_the_length_of_training_is_said_by_its_shortest_and_longest_run(
   assert "--preset=convergence --manual_dir=SETS --steps=12000" in block
 
 
-def test_an_objection_is_open_without_its_run_and_names_its_command_with_it(lengths):
+def test_an_objection_is_open_without_its_run_and_names_its_command_with_it(kept, lengths):
   text = objections.blocks({})["objections"]
   assert text.count("Open: results/ lacks") == len(objections.OBJECTIONS)
   answered = objections.blocks(kept(*lengths(0.5, 0.5)))["objections"]
@@ -66,7 +57,7 @@ def test_an_objection_is_open_without_its_run_and_names_its_command_with_it(leng
   assert answered.count("Open: results/ lacks convergence") == 0
 
 
-def test_nothing_is_explained_before_every_run_is_there(lengths):
+def test_nothing_is_explained_before_every_run_is_there(kept, lengths):
   runs = kept(*lengths(0.5, 0.5))
   sentence = representation_blocks.explanation(runs)
   assert sentence.startswith("Not decided yet: results/ lacks certificate, nested_confirmatory")
@@ -81,7 +72,9 @@ def test_nothing_is_explained_before_every_run_is_there(lengths):
     (nested_verdict.NOT_SHOWN, 0.5, 0.5, "does not say whether"),
   ],
 )
-def test_the_explanation_follows_its_evidence(lengths, made_up_run, finding, long, own, words):
+def test_the_explanation_follows_its_evidence(
+  kept, lengths, made_up_run, finding, long, own, words
+):
   recipes = made_up_run("matched_flops", "recipes", {"lr": own, "lr_far": own})
   runs = kept(*lengths(0.5, long))
   holds = {"test": True, "training": True}
@@ -94,7 +87,7 @@ def test_the_explanation_follows_its_evidence(lengths, made_up_run, finding, lon
   assert words in representation_blocks.explanation(runs)
 
 
-def test_the_lift_at_more_macs_does_not_count(lengths, made_up_run):
+def test_the_lift_at_more_macs_does_not_count(kept, lengths, made_up_run):
   recipes = made_up_run("matched_flops", "recipes", {"lr": 0.5, "lr_far": 0.5})
   recipes["verdict"]["tuning"] = {"control": {"holds": {"test": True, "training": True}}}
   runs = kept(*lengths(0.5, 0.5)) | {"recipes": {"results": recipes}}

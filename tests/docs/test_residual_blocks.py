@@ -9,17 +9,6 @@ from docs import kept_results, question_blocks, residual_blocks, update_readme
 MIXTURES = ("half_d8_residual", "half_d16_residual", "streams_d8_residual", "streams_d16_residual")
 
 
-def kept(*runs):
-  about = {
-    "provenance": {"revision": "0123456789ab"},
-    "timing": {"phase_seconds": {"train": 90.0}, "device": "1 x cpu"},
-  }
-  return {
-    kept_results.name_of(run): {"command": kept_results.command(run), "results": run, **about}
-    for run in runs
-  }
-
-
 @pytest.mark.parametrize(
   ("mixtures", "words"),
   [
@@ -27,7 +16,9 @@ def kept(*runs):
     (-0.5, "An explicit combination of LR and HR maps hurts residual networks"),
   ],
 )
-def test_the_answer_follows_residual_lr_against_the_best_mixture(made_up_run, mixtures, words):
+def test_the_answer_follows_residual_lr_against_the_best_mixture(
+  kept, made_up_run, mixtures, words
+):
   run = made_up_run("residual", "confirmatory", dict.fromkeys(MIXTURES, mixtures))
   runs = kept(run)
   answer, block = residual_blocks.answer(runs), residual_blocks.blocks(runs)["residual"]
@@ -40,7 +31,7 @@ def test_the_answer_follows_residual_lr_against_the_best_mixture(made_up_run, mi
   assert "--experiment=residual --preset=confirmatory --manual_dir=SETS" in block
 
 
-def test_the_answer_says_which_networks_form_hr_maps(made_up_run):
+def test_the_answer_says_which_networks_form_hr_maps(kept, made_up_run):
   run = made_up_run("residual", "confirmatory")
   lost = {"seeds": [], "of_seeds": 2, "layers": []}
   arms = ("lr_d8", "lr_d8_residual")
@@ -58,7 +49,7 @@ def test_nothing_is_said_before_it_is_measured():
   assert set(residual_blocks.blocks({}).values()) == {residual_blocks.OPEN}
 
 
-def test_the_gain_is_the_best_on_validation_photographs(made_up_run):
+def test_the_gain_is_the_best_on_validation_photographs(kept, made_up_run):
   runs = [
     made_up_run("residual", "gain", {"lr_d16_residual": lead}, block_gain=gain)
     for gain, lead in ((0.0, 0.1), (0.1, 0.3), (1.0, 0.2))
@@ -76,14 +67,16 @@ def test_the_gain_is_the_best_on_validation_photographs(made_up_run):
   assert "The presets have it." in residual_blocks.blocks(kept(agreeing))["residual_gain"]
 
 
-def test_a_network_that_does_not_train_is_named_in_the_deep_run(made_up_run):
+def test_a_network_that_does_not_train_is_named_in_the_deep_run(kept, made_up_run):
   run = made_up_run("residual", "deep", {"lr_d32": -5.0})
   block = residual_blocks.blocks(kept(run))["residual_deep"]
   assert "1 of 4 plain networks do not train in every seed" in block
   assert re.search(r"\| LR d32 \| 74,216 \| .* \| -\d\.\d\d \|", block)
 
 
-def test_the_figures_that_blocks_show_are_those_that_are_drawn(made_up_run, tmp_path, monkeypatch):
+def test_the_figures_that_blocks_show_are_those_that_are_drawn(
+  kept, made_up_run, tmp_path, monkeypatch
+):
   runs = kept(made_up_run("residual", "confirmatory"), made_up_run("residual", "deep"))
   monkeypatch.setattr(kept_results, "everything", lambda: runs)
   monkeypatch.setattr(kept_results, "FIGURES", tmp_path)
